@@ -1,0 +1,336 @@
+"""One configuration transaction: every file of a host is rendered, compared, validated and only then written.
+
+Nothing is written before all files are known to be good. Each write is atomic; what a transaction replaces is kept as a
+generation under :data:`GENERATIONS`, so that the previous state can be looked at or put back.
+"""
+
+from __future__ import annotations
+
+import difflib
+import grp
+import os
+import pwd
+import re
+import shutil
+import stat
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import options as option_definitions
+
+GENERATIONS = "/var/lib/stackwright/generations"
+GENERATIONS_KEPT = 10
+HEADER = "# Written by Stackwright. Change it through the inventory; edits made here are overwritten.\n"
+
+
+class ConfigurationError(Exception):
+    """The transaction cannot be carried out; ``problems`` has a sentence for each reason, and nothing was written."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass
+class File:
+    """What one path is to be. ``state`` is file, directory, link or absent; ``content`` is None unless it is a file."""
+
+    path: str
+    state: str = "file"
+    content: str | None = None
+    owner: str = "root"
+    group: str = "root"
+    mode: int = 0o644
+    target: str = ""
+    units: list[str] = field(default_factory=list)
+    validate: list[str] = field(default_factory=list)
+    sections: dict[str, dict[str, Any]] = field(default_factory=dict)
+    definitions: list[str] = field(default_factory=list)
+    free_sections: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Change:
+    """A difference between a path and what it is to be: texts for the diff, and the units that read the file."""
+
+    path: str
+    before: str
+    after: str
+    units: list[str]
+
+
+@dataclass
+class Outcome:
+    """What a transaction did (or would do): changes in path order, warnings, the generation's directory."""
+
+    changes: list[Change] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    generation: str = ""
+
+    @property
+    def units(self) -> list[str]:
+        return sorted({unit for change in self.changes for unit in change.units})
+
+
+_SECRET_OPTION = re.compile(r"^(\s*[\w.]*(?:password|passwd|secret|_key)\w*\s*=\s*)(\S.*)$", re.IGNORECASE | re.MULTILINE)
+_SECRET_IN_URL = re.compile(r"(\w://[^:/@\s]+:)[^@\s]+(@)")
+
+
+def masked(text: str) -> str:
+    """Hide what looks like a secret in a text that is only shown, such as a value that has just been rotated away."""
+    return _SECRET_IN_URL.sub(r"\1********\2", _SECRET_OPTION.sub(r"\1********", text))
+
+
+def render_ini(sections: dict[str, dict[str, Any]]) -> str:
+    """Render nested data as the INI dialect of oslo.config: a list is one line per element, None leaves the option out.
+
+    Sections and options keep their order, so that the same data always gives the same bytes.
+    """
+    blocks = []
+    for section, options in sections.items():
+        lines = [f"[{section}]"]
+        for name, value in options.items():
+            for one in value if isinstance(value, list) else [value]:
+                if one is not None:
+                    # a value of several lines goes on in lines that begin with white space
+                    lines.append(f"{name} = " + option_definitions.text_of(one).replace("\n", "\n  "))
+        if len(lines) > 1:
+            blocks.append("\n".join(lines) + "\n")
+    return HEADER + "\n" + "\n".join(blocks)
+
+
+def from_data(path: str, data: dict[str, Any]) -> File:
+    """Build a :class:`File` from one entry of the module's ``files`` argument.
+
+    :raises ValueError: the entry contradicts itself; the text names the path.
+    """
+    known = {"content", "options", "link", "state", "owner", "group", "mode", "units", "validate", "definitions", "free_sections"}
+    unknown = sorted(set(data) - known)
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], known, 1)
+        raise ValueError(f"{path}: unknown key {unknown[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    if not path.startswith("/"):
+        raise ValueError(f"{path}: the path must be absolute")
+    kinds = [key for key in ("content", "options", "link") if data.get(key) is not None]
+    state = data.get("state") or ("link" if "link" in kinds else "file")
+    if state not in ("file", "directory", "link", "absent"):
+        raise ValueError(f"{path}: state {state!r} is none of file, directory, link, absent")
+    if len(kinds) > 1 or (state == "file" and not kinds):
+        raise ValueError(f"{path}: give exactly one of content, options and link")
+    sections = data.get("options") or {}
+    for section, options in sections.items():
+        if not isinstance(options, dict):
+            raise ValueError(f"{path}: section [{section}] must map options to values, not {type(options).__name__}")
+        for name, value in options.items():
+            if isinstance(value, dict):
+                raise ValueError(f"{path}: [{section}] {name} must be a value or a list, not a mapping")
+    content = data.get("content")
+    if "options" in kinds:
+        content = render_ini(sections)
+    return File(
+        path=path,
+        state=state,
+        content=content,
+        owner=data.get("owner") or "root",
+        group=data.get("group") or "root",
+        mode=int(str(data.get("mode") or ("0755" if state == "directory" else "0644")), 8),
+        target=data.get("link") or "",
+        units=list(data.get("units") or []),
+        validate=list(data.get("validate") or []),
+        sections={s: {n: v for n, v in o.items() if v is not None} for s, o in sections.items()},
+        definitions=list(data.get("definitions") or []),
+        free_sections=list(data.get("free_sections") or []),
+    )
+
+
+def _identities(file: File) -> tuple[int, int]:
+    try:
+        return pwd.getpwnam(file.owner).pw_uid, grp.getgrnam(file.group).gr_gid
+    except KeyError as error:
+        raise ConfigurationError([f"{file.path}: {str(error.args[0])}; is the package that makes it installed?"]) from error
+
+
+def _describe(path: str) -> tuple[str, str]:
+    """Return the present kind of a path (absent, file, directory, link, other) and its text (the link's target for a link)."""
+    try:
+        info = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return "absent", ""
+    if stat.S_ISLNK(info.st_mode):
+        return "link", os.readlink(path)
+    if stat.S_ISDIR(info.st_mode):
+        return "directory", ""
+    if stat.S_ISREG(info.st_mode):
+        with open(path, encoding="utf-8", errors="surrogateescape") as stream:
+            return "file", stream.read()
+    return "other", ""
+
+
+def _attributes(path: str, follow: bool) -> str:
+    info = os.stat(path) if follow else os.lstat(path)
+    try:
+        owner = pwd.getpwuid(info.st_uid).pw_name
+    except KeyError:
+        owner = str(info.st_uid)
+    try:
+        group = grp.getgrgid(info.st_gid).gr_name
+    except KeyError:
+        group = str(info.st_gid)
+    return f"{owner}:{group} {stat.S_IMODE(info.st_mode):04o}"
+
+
+def compare(file: File, packages_pending: bool = False) -> Change | None:
+    """Return how a path differs from what it is to be, or None.
+
+    :param packages_pending: owners may not exist yet, because check mode did not install their packages.
+    """
+    kind, text = _describe(file.path)
+    if file.state == "absent":
+        return None if kind == "absent" else Change(file.path, text or f"({kind})\n", "", file.units)
+    if kind in ("directory", "other") and file.state != kind:
+        raise ConfigurationError([f"{file.path}: is a {kind} on this host, and a {file.state} is to be written there"])
+    if file.state == "link":
+        if kind == "link" and text == file.target:
+            return None
+        return Change(file.path, text, f"-> {file.target}\n", file.units)
+    wanted = f"{file.owner}:{file.group} {file.mode:04o}"
+    present = "" if kind == "absent" else _attributes(file.path, follow=False)
+    if file.state == "directory":
+        if kind == "directory" and present == wanted:
+            return None
+        return Change(file.path, f"({present or 'absent'})\n", f"({wanted})\n", file.units)
+    assert file.content is not None
+    before, after = (text if kind == "file" else ""), file.content
+    if kind == "link":
+        before = f"-> {text}\n"
+    if kind == "file" and before == after and present == wanted:
+        return None
+    if kind == "file" and present != wanted:
+        before, after = f"({present})\n{before}", f"({wanted})\n{after}"
+    if not packages_pending:
+        _identities(file)
+    return Change(file.path, before, after, file.units)
+
+
+def _save(generation: str, path: str) -> None:
+    """Keep what a path holds now, with its attributes, below the generation's directory."""
+    if not os.path.lexists(path):
+        return
+    kept = os.path.join(generation, path.lstrip("/"))
+    os.makedirs(os.path.dirname(kept), mode=0o700, exist_ok=True)
+    if os.path.islink(path):
+        os.symlink(os.readlink(path), kept)
+    elif os.path.isfile(path):
+        shutil.copy2(path, kept)
+        info = os.stat(path)
+        os.chown(kept, info.st_uid, info.st_gid)
+
+
+def _write(file: File) -> None:
+    parent = os.path.dirname(file.path)
+    if file.state == "absent":
+        if os.path.isdir(file.path) and not os.path.islink(file.path):
+            shutil.rmtree(file.path)
+        else:
+            os.unlink(file.path)
+        return
+    os.makedirs(parent, mode=0o755, exist_ok=True)
+    if file.state == "link":
+        partial = f"{file.path}.stackwright-new"
+        if os.path.lexists(partial):
+            os.unlink(partial)
+        os.symlink(file.target, partial)
+        os.replace(partial, file.path)
+        return
+    uid, gid = _identities(file)
+    if file.state == "directory":
+        os.makedirs(file.path, exist_ok=True)
+        os.chown(file.path, uid, gid)
+        os.chmod(file.path, file.mode)
+        return
+    assert file.content is not None
+    descriptor, partial = tempfile.mkstemp(prefix=f".{os.path.basename(file.path)}.", suffix=".stackwright-new", dir=parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
+            stream.write(file.content)
+            stream.flush()
+            os.fchown(stream.fileno(), uid, gid)
+            os.fchmod(stream.fileno(), file.mode)
+            os.fsync(stream.fileno())
+        os.replace(partial, file.path)
+    except BaseException:
+        if os.path.exists(partial):
+            os.unlink(partial)
+        raise
+
+
+def _validate(file: File) -> str:
+    """Run the file's own validator on a copy (``%s`` stands for it); return what it says against it, or nothing."""
+    assert file.content is not None
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape", suffix=os.path.basename(file.path)) as copy:
+        copy.write(file.content)
+        copy.flush()
+        command = [copy.name if word == "%s" else word for word in file.validate]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return ""
+    said = " ".join((done.stderr or done.stdout).replace(copy.name, file.path).split()[-60:])
+    return f"{file.path}: {file.validate[0]} refuses it: {said}"
+
+
+def _check(files: list[File], packages_pending: bool) -> list[str]:
+    """Hold the files against option definitions and validators; raise with every problem, return the warnings."""
+    problems: list[str] = []
+    warnings: list[str] = []
+    for file in files:
+        if file.definitions and not packages_pending:
+            definitions = option_definitions.load(file.definitions)
+            if definitions is not None:
+                errors, notes = option_definitions.check(file.path, file.sections, definitions, file.free_sections)
+                problems += errors
+                warnings += notes
+        if file.validate and file.content is not None and os.path.exists(file.validate[0]):
+            said = _validate(file)
+            if said:
+                problems.append(said)
+    if problems:
+        raise ConfigurationError(problems)
+    return warnings
+
+
+def apply(files: list[File], check_mode: bool, packages_pending: bool = False) -> Outcome:
+    """Carry out one transaction.
+
+    :param files: every file of the host; a path may occur once.
+    :param check_mode: compare and validate only.
+    :param packages_pending: the packages that bring owners and option definitions are not installed yet (check mode on a new host).
+    :raises ConfigurationError: a path, option or value is wrong; nothing was written.
+    """
+    changed = [(file, change) for file in files if (change := compare(file, packages_pending))]
+    warnings = _check([file for file, _ in changed], packages_pending)
+    outcome = Outcome([change for _, change in changed], warnings)
+    if check_mode or not changed:
+        return outcome
+    outcome.generation = os.path.join(GENERATIONS, time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + f"-{os.getpid()}")
+    os.makedirs(outcome.generation, mode=0o700)
+    os.chmod(GENERATIONS, 0o700)
+    for file, _ in changed:
+        _save(outcome.generation, file.path)
+    # directories first, so that files find them; removals last
+    order = {"directory": 0, "file": 1, "link": 2, "absent": 3}
+    for file, _ in sorted(changed, key=lambda pair: (order[pair[0].state], pair[0].path)):
+        try:
+            _write(file)
+        except OSError as error:
+            raise ConfigurationError(
+                [
+                    f"{file.path}: cannot be written: {error.strerror}; files before it were written, the state before is kept in"
+                    f" {outcome.generation}; mend the cause and run again"
+                ]
+            ) from error
+    for old in sorted(os.listdir(GENERATIONS))[:-GENERATIONS_KEPT]:
+        shutil.rmtree(os.path.join(GENERATIONS, old))
+    return outcome

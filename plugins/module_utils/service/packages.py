@@ -1,0 +1,164 @@
+"""Distribution packages as one transaction: what is missing, what an interrupted run left behind, one installation."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import subprocess
+import time
+from dataclasses import dataclass, field
+
+STATUS = "/var/lib/dpkg/status"
+UPDATES = "/var/lib/dpkg/updates"
+LISTS = "/var/lib/apt/lists"
+POLICY = "/usr/sbin/policy-rc.d"
+POLICY_SAVED = "/usr/sbin/policy-rc.d.stackwright-saved"
+POLICY_TEXT = "#!/bin/sh\n# Stackwright: services start when they are configured, not when they are unpacked\nexit 101\n"
+
+
+class PackagesError(Exception):
+    """The package manager failed; ``hint`` says what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+@dataclass
+class State:
+    """dpkg's view: versions of the packages that are installed, and names of those that were left half done."""
+
+    installed: dict[str, str] = field(default_factory=dict)
+    unfinished: list[str] = field(default_factory=list)
+
+
+def parse_status(text: str) -> State:
+    """Read dpkg's status database (its text) into a :class:`State`."""
+    state = State()
+    for block in text.split("\n\n"):
+        name = re.search(r"^Package: (\S+)", block, re.MULTILINE)
+        status = re.search(r"^Status: \S+ (\S+) (\S+)", block, re.MULTILINE)
+        if not name or not status:
+            continue
+        if status[2] == "installed":
+            version = re.search(r"^Version: (\S+)", block, re.MULTILINE)
+            state.installed[name[1]] = version[1] if version else ""
+        elif status[2] in ("half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending") or status[1] != "ok":
+            state.unfinished.append(name[1])
+    return state
+
+
+def read_state() -> State:
+    with open(STATUS, encoding="utf-8", errors="replace") as stream:
+        state = parse_status(stream.read())
+    # a journal that dpkg did not merge is the mark of an interrupted run
+    if any(name.isdigit() for name in os.listdir(UPDATES)):
+        state.unfinished = state.unfinished or ["(interrupted dpkg)"]
+    return state
+
+
+def lists_age() -> float:
+    """Seconds since the package lists were last fetched; infinite if there are none."""
+    found = glob.glob(f"{LISTS}/*_Packages*")
+    if not found:
+        return float("inf")
+    newest = max([os.stat(LISTS).st_mtime, *(os.stat(path).st_mtime for path in glob.glob(f"{LISTS}/partial"))])
+    return time.time() - newest
+
+
+def _run(command: list[str], doing: str) -> str:
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none", "LC_ALL": "C.UTF-8"}
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment, check=False)
+    if done.returncode == 0:
+        return done.stdout
+    output = done.stdout + done.stderr
+    errors = re.findall(r"^(?:E|dpkg): ?(.*)$", output, re.MULTILINE) or output.strip().splitlines()[-5:]
+    cause = "; ".join(dict.fromkeys(line.strip() for line in errors[:6]))
+    raise PackagesError(f"{doing} failed: {cause}", hint_for(output))
+
+
+def hint_for(output: str) -> str:
+    """Say what an operator can do about a failure of apt or dpkg, from what it printed."""
+    if "No space left on device" in output or "don't have enough free space" in output:
+        return "Free disk space on the host (see df -h /var) and run again; what was begun is finished then."
+    if re.search(r"Unable to locate package|has no installation candidate", output):
+        return "The host's package sources do not offer it: check /etc/apt/sources.list* on the host or base_apt_sources."
+    if re.search(r"Could not (resolve|connect)|Temporary failure resolving|Connection timed out|Failed to fetch", output):
+        return "The package mirror does not answer from this host: check its network, proxy and sources, then run again."
+    if "Could not get lock" in output:
+        return "Another package manager has been running on the host for minutes; let it end, then run again."
+    return "Look at /var/log/apt/term.log on the host, mend the cause and run again."
+
+
+APT = [
+    "/usr/bin/apt-get",
+    "-q",
+    "-y",
+    "-o",
+    "DPkg::Lock::Timeout=300",
+    "-o",
+    "Dpkg::Use-Pty=0",
+    "-o",
+    "Dpkg::Options::=--force-confold",
+    "-o",
+    "Dpkg::Options::=--force-confdef",
+    "-o",
+    "Acquire::http::Timeout=30",
+    "-o",
+    "Acquire::Retries=2",
+]
+
+
+def update_lists() -> None:
+    _run([*APT, "-o", "APT::Update::Error-Mode=any", "update"], "fetching the package lists")
+
+
+def finish() -> None:
+    """Finish what an interrupted package manager left half done."""
+    _run(["/usr/bin/dpkg", "--configure", "-a", "--force-confold", "--force-confdef"], "finishing interrupted installations")
+    _run([*APT, "--fix-broken", "install"], "repairing interrupted installations")
+
+
+def simulate(names: list[str], recommends: bool) -> list[str]:
+    """Names of all packages that an installation would bring."""
+    output = _run([*APT, *_recommends(recommends), "-s", "install", *names], "simulating the installation")
+    return re.findall(r"^Inst (\S+)", output, re.MULTILINE)
+
+
+def _recommends(recommends: bool) -> list[str]:
+    return ["--install-recommends" if recommends else "--no-install-recommends"]
+
+
+def policy_is_ours() -> bool:
+    try:
+        with open(POLICY, encoding="utf-8") as stream:
+            return stream.read() == POLICY_TEXT
+    except OSError:
+        return False
+
+
+def restore_policy() -> None:
+    """Take our policy-rc.d away and put the host's own back; also after an interrupted run."""
+    if policy_is_ours():
+        os.unlink(POLICY)
+    if os.path.exists(POLICY_SAVED) and not os.path.exists(POLICY):
+        os.replace(POLICY_SAVED, POLICY)
+
+
+def install(names: list[str], recommends: bool, start_services: bool) -> None:
+    """Install packages in one transaction.
+
+    :param start_services: let maintainer scripts start what they install; otherwise nothing starts before it is configured.
+    :raises PackagesError: the package manager failed.
+    """
+    if not start_services:
+        if os.path.exists(POLICY) and not policy_is_ours():
+            os.replace(POLICY, POLICY_SAVED)
+        with open(POLICY, "w", encoding="utf-8") as stream:
+            stream.write(POLICY_TEXT)
+        os.chmod(POLICY, 0o755)
+    try:
+        _run([*APT, *_recommends(recommends), "install", *names], f"installing {len(names)} packages")
+    finally:
+        restore_policy()

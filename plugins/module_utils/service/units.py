@@ -1,0 +1,167 @@
+"""systemd units brought to their states in one call.
+
+A unit is restarted when it has been running since before one of the files that it reads was written. That rule needs no
+memory of earlier runs, so it also holds after a run that was killed between writing a file and restarting its readers.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import subprocess
+import time
+from dataclasses import dataclass, field
+
+PROPERTIES = (
+    "Id,Names,LoadState,ActiveState,SubState,UnitFileState,ActiveEnterTimestamp,NeedDaemonReload,Result,Type,NRestarts,FragmentPath,"
+    "DropInPaths,StatusText"
+)
+
+
+@dataclass
+class Unit:
+    """What a unit is to be. ``files`` are the paths it reads; ``log`` is a file that tells more than the journal."""
+
+    name: str
+    state: str = "started"
+    enabled: bool = True
+    files: list[str] = field(default_factory=list)
+    log: str = ""
+
+
+@dataclass
+class Plan:
+    """Unit names by what is to be done with them."""
+
+    start: list[str] = field(default_factory=list)
+    restart: list[str] = field(default_factory=list)
+    stop: list[str] = field(default_factory=list)
+    enable: list[str] = field(default_factory=list)
+    disable: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        verbs = (("start", self.start), ("restart", self.restart), ("stop", self.stop), ("enable", self.enable), ("disable", self.disable))
+        return [f"{verb} {name}" for verb, names in verbs for name in names]
+
+
+def systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["systemctl", *arguments], capture_output=True, text=True, check=False)
+
+
+def _full(name: str) -> str:
+    return name if "." in name.rsplit("@", 1)[-1] and name.rsplit(".", 1)[-1] in SUFFIXES else f"{name}.service"
+
+
+SUFFIXES = ("service", "socket", "target", "timer", "mount", "path", "slice")
+
+
+def parse_show(text: str) -> list[dict[str, str]]:
+    """Read the blocks that ``systemctl show`` prints, one dictionary per unit, in the order asked for."""
+    return [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in text.strip().split("\n\n")]
+
+
+def show(names: list[str]) -> dict[str, dict[str, str]]:
+    """Properties of units by the name they were asked for."""
+    if not names:
+        return {}
+    done = systemctl("show", "--timestamp=us+utc", "-p", PROPERTIES, "--", *[_full(name) for name in names])
+    return dict(zip(names, parse_show(done.stdout), strict=True))
+
+
+def since(properties: dict[str, str]) -> float:
+    """When the unit became active, in seconds of the epoch; 0 if it is not."""
+    words = properties.get("ActiveEnterTimestamp", "").split()
+    if len(words) < 3:
+        return 0.0
+    stamp = datetime.datetime.strptime(f"{words[1]} {words[2]}", "%Y-%m-%d %H:%M:%S.%f")
+    return stamp.replace(tzinfo=datetime.timezone.utc).timestamp()
+
+
+def _written(path: str) -> float:
+    try:
+        return os.lstat(path).st_mtime
+    except OSError:
+        return 0.0
+
+
+def plan(units: list[Unit], properties: dict[str, dict[str, str]], announced: set[str]) -> Plan:
+    """Decide what is to be done.
+
+    :param properties: what :func:`show` returned for the units.
+    :param announced: units whose files are going to be written (check mode), so that their restart is foreseen.
+    """
+    result = Plan()
+    for unit in units:
+        now = properties[unit.name]
+        if now.get("LoadState") == "not-found":
+            if unit.state == "started":
+                result.missing.append(unit.name)
+            continue
+        active = now.get("ActiveState") in ("active", "reloading")
+        if unit.state == "stopped":
+            if active or now.get("ActiveState") in ("activating", "failed"):
+                result.stop.append(unit.name)
+        elif not active:
+            result.start.append(unit.name)
+        else:
+            files = [*unit.files, now.get("FragmentPath", ""), *now.get("DropInPaths", "").split()]
+            if unit.name in announced or max((_written(path) for path in files if path), default=0.0) > since(now):
+                result.restart.append(unit.name)
+        file_state = now.get("UnitFileState")
+        if unit.enabled and file_state in ("disabled", "masked"):
+            result.enable.append(unit.name)
+        elif not unit.enabled and file_state in ("enabled", "enabled-runtime"):
+            result.disable.append(unit.name)
+    return result
+
+
+def journal(unit: Unit, lines: int = 12) -> str:
+    """The last words of a unit: its journal and, if it keeps one, its log file."""
+    done = subprocess.run(
+        ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", str(lines), "-u", unit.name], capture_output=True, text=True, check=False
+    )
+    words = done.stdout.strip()
+    if unit.log and os.path.exists(unit.log):
+        with open(unit.log, encoding="utf-8", errors="replace") as stream:
+            tail = [line.rstrip() for line in stream.readlines()[-400:]]
+        marked = [line for line in tail if " ERROR " in line or " CRITICAL " in line or "Error:" in line] or tail
+        words += f"\n{unit.log}:\n" + "\n".join(marked[-lines:])
+    return words
+
+
+def carry_out(decided: Plan) -> None:
+    """Do what was decided; systemd orders the units among themselves."""
+    if decided.enable:
+        systemctl("unmask", *[_full(n) for n in decided.enable])
+        systemctl("-q", "enable", *[_full(n) for n in decided.enable])
+    if decided.disable:
+        systemctl("-q", "disable", *[_full(n) for n in decided.disable])
+    if decided.stop:
+        systemctl("stop", *[_full(n) for n in decided.stop])
+        systemctl("reset-failed", *[_full(n) for n in decided.stop])
+    if decided.start:
+        systemctl("reset-failed", *[_full(n) for n in decided.start])
+        systemctl("start", *[_full(n) for n in decided.start])
+    if decided.restart:
+        systemctl("restart", *[_full(n) for n in decided.restart])
+
+
+def wait(units: list[Unit], timeout: float) -> dict[str, str]:
+    """Wait until every unit that is to run is active and stays so; return the ones that are not, with the reason.
+
+    A unit that was restarted by systemd meanwhile counts as not staying.
+    """
+    wanted = [unit for unit in units if unit.state == "started"]
+    deadline = time.monotonic() + timeout
+    while True:
+        now = show([unit.name for unit in wanted])
+        waiting = {
+            unit.name: f"{p.get('ActiveState')} ({p.get('SubState')}, result {p.get('Result')})"
+            for unit in wanted
+            if (p := now[unit.name]).get("ActiveState") != "active"
+        }
+        settled = all("failed" in state for state in waiting.values())
+        if not waiting or settled or time.monotonic() > deadline:
+            return waiting
+        time.sleep(0.5)
