@@ -1,0 +1,212 @@
+#!/usr/bin/python
+# Copyright: The Stackwright developers
+# Apache License 2.0 (see LICENSE)
+"""Ansible module: wait until a host's endpoints, ports and units are healthy."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: health
+short_description: Wait until endpoints, ports and systemd units of a host are healthy
+version_added: 0.1.0
+description:
+  - Does any number of checks on the host in parallel and repeats them until all pass in the same round, or until
+    O(timeout) seconds are over.
+  - A unit is healthy when systemd calls it active and has done so for O(settle) seconds. One that systemd had to restart
+    must stay active for O(settle_restarted) seconds, so that a unit that keeps crashing does not pass between two crashes.
+  - A unit that is missing, masked, stopped or failed for good ends the waiting at once.
+  - A failure names every failed check with its last cause, and quotes the journal of the unit concerned.
+author:
+  - The Stackwright developers
+options:
+  checks:
+    description: The checks. Each holds O(checks[].url), O(checks[].port) or O(checks[].unit).
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name in messages; the URL, address or unit otherwise.
+        type: str
+      url:
+        description: HTTP or HTTPS address to fetch, from the host itself. Redirects and proxies are not followed.
+        type: str
+      status:
+        description: HTTP status codes that count as healthy. Any from 200 to 399 when left out.
+        type: list
+        elements: int
+      contains:
+        description: Text that the body must contain.
+        type: str
+      ca:
+        description: File with the certificate authorities that may vouch for an HTTPS server; the system's otherwise.
+        type: path
+      host:
+        description: Host name or address of a TCP check.
+        type: str
+        default: 127.0.0.1
+      port:
+        description: TCP port that must accept a connection.
+        type: int
+      unit:
+        description:
+          - systemd unit that must be active. C(.service) may be left out.
+          - Beside O(checks[].url) or O(checks[].port), the unit whose journal explains a failure.
+        type: str
+      timeout:
+        description: Seconds one try of this check may take.
+        type: float
+        default: 5
+  timeout:
+    description: Seconds until all checks must have passed. V(0) tries once.
+    type: float
+    default: 60
+  interval:
+    description: Seconds between two rounds.
+    type: float
+    default: 1
+  settle:
+    description: Seconds a unit must have been active.
+    type: float
+    default: 2
+  settle_restarted:
+    description: Seconds a unit must have been active that systemd has restarted since it was last started on purpose.
+    type: float
+    default: 15
+attributes:
+  check_mode:
+    description: Reads only, so it does the same in check mode.
+    support: full
+  diff_mode:
+    description: Changes nothing, so there is no difference to show.
+    support: none
+  idempotent:
+    description: Changes nothing.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Wait until the image service answers
+  stackwright.cloud.health:
+    timeout: 120
+    checks:
+      - unit: glance-api
+      - name: image API
+        url: http://203.0.113.10:9292/healthcheck
+        status: [200]
+        unit: glance-api
+      - name: database
+        host: 203.0.113.10
+        port: 3306
+"""
+
+RETURN = r"""
+checks:
+  description: Every check with its outcome.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the check.
+      type: str
+    kind:
+      description: V(http), V(tcp) or V(unit).
+      type: str
+    target:
+      description: URL, address or unit.
+      type: str
+    ok:
+      description: Whether it passed in the last round.
+      type: bool
+    cause:
+      description: Why it failed; empty when it passed.
+      type: str
+    evidence:
+      description: Last lines of the journal of the unit concerned.
+      type: list
+      elements: str
+rounds:
+  description: How often the checks were repeated.
+  returned: always
+  type: int
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
+summary:
+  description: What was found, for people.
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.health import (
+    failure_message,
+    parse_check,
+    summary,
+    wait_healthy,
+)
+
+CHECK_OPTIONS = {
+    "name": {"type": "str"},
+    "url": {"type": "str"},
+    "status": {"type": "list", "elements": "int"},
+    "contains": {"type": "str"},
+    "ca": {"type": "path"},
+    "host": {"type": "str", "default": "127.0.0.1"},
+    "port": {"type": "int"},
+    "unit": {"type": "str"},
+    "timeout": {"type": "float", "default": 5},
+}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(
+        argument_spec={
+            "checks": {"type": "list", "elements": "dict", "required": True, "options": CHECK_OPTIONS},
+            "timeout": {"type": "float", "default": 60},
+            "interval": {"type": "float", "default": 1},
+            "settle": {"type": "float", "default": 2},
+            "settle_restarted": {"type": "float", "default": 15},
+        },
+        supports_check_mode=True,
+    )
+    arguments = module.params
+    try:
+        checks = [parse_check(entry) for entry in arguments["checks"]]
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    report = wait_healthy(
+        checks,
+        timeout=arguments["timeout"],
+        interval=arguments["interval"],
+        settle=arguments["settle"],
+        settle_restarted=arguments["settle_restarted"],
+    )
+    result = {
+        "changed": False,
+        "checks": [
+            {
+                "name": outcome.check.name,
+                "kind": outcome.check.kind,
+                "target": outcome.check.target,
+                "ok": outcome.passed,
+                "cause": outcome.cause,
+                "evidence": outcome.evidence,
+            }
+            for outcome in report.outcomes
+        ],
+        "rounds": report.rounds,
+        "seconds": round(report.seconds, 2),
+        "summary": summary(report),
+    }
+    if report.failed:
+        module.fail_json(msg=failure_message(report), **result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
