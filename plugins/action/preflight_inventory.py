@@ -1,0 +1,66 @@
+"""Runs on the control node: checks the whole inventory without connecting to any host."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import interfaces, inventory, snapshot
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import render
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """See plugins/modules/preflight_inventory.py for the documentation."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Check; the result fails when there is any problem and lists all of them."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec(
+            argument_spec={
+                "groups": {"type": "dict", "required": True},
+                "conflicts": {"type": "list", "elements": "dict", "default": []},
+                "scope": {"type": "str", "choices": ["deploy", "inventory"], "default": "deploy"},
+                "roles_path": {"type": "path", "default": str(ROLES)},
+            }
+        )
+        try:
+            roles_path = Path(arguments["roles_path"])
+            policy = Policy.parse(
+                arguments["groups"],
+                arguments["conflicts"],
+                interfaces.load_roles(roles_path),
+                cloud_secrets.load_declarations(roles_path),
+                arguments["scope"] == "deploy",
+            )
+        except (interfaces.InterfaceError, cloud_secrets.DeclarationError, ValueError) as error:
+            return result | {"failed": True, "msg": str(error)}
+        hostvars = (task_vars or {})["hostvars"]
+        view = snapshot.take(
+            hostvars._inventory,
+            hostvars._variable_manager,
+            self._loader,
+            interfaces.all_defaults(policy.roles),
+            interfaces.all_internals(policy.roles),
+        )
+        problems = inventory.examine(view, policy)
+        result |= {"changed": False, "problems": [one.as_dict() for one in problems]}
+        if problems:
+            count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+            result |= {
+                "failed": True,
+                "msg": f"Preflight found {count} in the inventory. No host was touched.\n\n"
+                + render(problems, hosts=len(view.hosts)),
+            }
+        else:
+            result["msg"] = f"The inventory of {len(view.hosts)} hosts has no problem."
+        return result

@@ -1,0 +1,64 @@
+"""A problem that preflight found, and the report of all of them."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+INVENTORY = "inventory"
+"""Stands in the place of the host where the inventory as a whole is meant."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to mend before a deployment.
+
+    `wrong` is a sentence without its subject's name (the variable says it), `mend` an instruction; `where` is the file
+    and line of the value when known. None of them ever holds a secret's value.
+    """
+
+    host: str
+    variable: str
+    wrong: str
+    mend: str
+    where: str = ""
+
+    def as_dict(self) -> dict[str, str]:
+        """The problem for results in JSON."""
+        return asdict(self)
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """Sort key that puts compute10 behind compute9."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]
+
+
+def collect(problems: Iterable[Problem]) -> list[Problem]:
+    """Without repetition, those of the inventory first, then by host in natural order."""
+    return sorted(
+        set(problems), key=lambda one: (one.host != INVENTORY, natural(one.host), one.variable, one.wrong, one.mend)
+    )
+
+
+def render(problems: Iterable[Problem], width: int = 120, hosts: int = 0) -> str:
+    """The report: one entry for every problem, those that several hosts share written once.
+
+    :param width: columns of the terminal.
+    :param hosts: how many hosts the inventory has; a problem of all of them is written as "all hosts".
+    """
+    shared: dict[tuple[str, str, str, str], list[str]] = {}
+    for one in collect(problems):
+        shared.setdefault((one.variable, one.wrong, one.mend, one.where), []).append(one.host)
+    lines: list[str] = []
+    previous = ""
+    for (variable, wrong, mend, where), names in shared.items():
+        heading = f"all {hosts} hosts" if len(names) == hosts > 1 else ", ".join(names)
+        if heading != previous:
+            lines += textwrap.wrap(heading, width)
+            previous = heading
+        place = f" ({where})" if where else ""
+        lines += textwrap.wrap(f"{variable}: {wrong}{place}", width, initial_indent="  ", subsequent_indent="      ")
+        lines += textwrap.wrap(mend, width, initial_indent="      -> ", subsequent_indent="         ")
+    return "\n".join(lines)

@@ -1,0 +1,206 @@
+"""The inventory as the checks see it: every host with its groups and its variables worked out, without a connection.
+
+This is the one place that touches Ansible's own objects, so that every check is a function over plain data.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ansible.inventory.manager import InventoryManager
+    from ansible.parsing.dataloader import DataLoader
+    from ansible.vars.manager import VariableManager
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One variable on one host.
+
+    `value` is None and `error` a text when its template fails. `deferred` marks values that facts of the host decide,
+    which nobody knows before a connection. `own` marks what the inventory sets, in contrast to a role's default.
+    `encrypted` tells whether the value lies in a vault, None where its origin is not known.
+    """
+
+    value: Any
+    raw: Any = None
+    where: str = ""
+    own: bool = True
+    error: str | None = None
+    deferred: bool = False
+    encrypted: bool | None = None
+
+
+@dataclass
+class Host:
+    """A host of the inventory with the groups it is in, directly or through child groups."""
+
+    name: str
+    groups: frozenset[str]
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+
+    def get(self, name: str) -> Any:
+        """The worked-out value of the variable; None when it has none, or none that can be known yet."""
+        setting = self.settings.get(name)
+        return None if setting is None else setting.value
+
+    def where(self, name: str) -> str:
+        """File and line of the variable, for a report."""
+        setting = self.settings.get(name)
+        return "" if setting is None else setting.where
+
+
+@dataclass
+class Snapshot:
+    """The whole inventory. `groups` maps each group to its hosts, empty groups included."""
+
+    hosts: dict[str, Host]
+    groups: dict[str, list[str]]
+
+    def own(self) -> Iterator[tuple[Host, str, Setting]]:
+        """Every variable that the inventory sets, host by host."""
+        for host in self.hosts.values():
+            for name, setting in host.settings.items():
+                if setting.own:
+                    yield host, name, setting
+
+
+class _Settings(Mapping[str, Setting]):
+    """Works a variable out when it is asked for: most of a host's variables are never looked at."""
+
+    def __init__(self, host: str, own: Mapping[str, Any], defaults: Mapping[str, Any], templar: Any) -> None:
+        self._host = host
+        self._own = own
+        self._defaults = defaults
+        self._templar = templar
+        self._cache: dict[str, Setting] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._own
+        yield from (name for name in self._defaults if name not in self._own)
+
+    def __len__(self) -> int:
+        return len(self._own.keys() | self._defaults.keys())
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self._defaults
+
+    def __getitem__(self, name: str) -> Setting:
+        if name not in self._cache:
+            self._cache[name] = self._work_out(name)
+        return self._cache[name]
+
+    def _work_out(self, name: str) -> Setting:
+        from ansible.errors import AnsibleError
+
+        own = name in self._own
+        raw = self._own[name] if own else self._defaults[name]
+        path, where = (
+            _origin(raw) or (_origin(next(key for key in self._own if key == name)) if own else None) or (None, "")
+        )
+        encrypted = None if path is None else _is_vault(path)
+        try:
+            value = self._templar.template(raw)
+        except AnsibleError as error:
+            deferred = self._needs_facts(raw, set())
+            text = None if deferred else " ".join(str(error).split())
+            return Setting(None, raw, where, own, text, deferred, encrypted)
+        return Setting(_plain(value), raw, where, own, None, False, True if _is_encrypted_value(raw) else encrypted)
+
+    def _needs_facts(self, raw: Any, seen: set[str]) -> bool:
+        """Whether the template reads facts, itself or through another variable."""
+        for name in _IDENTIFIER.findall(str(raw)) if "{{" in str(raw) or "{%" in str(raw) else ():
+            if name in ("ansible_facts", "ansible_local"):
+                return True
+            if name not in seen and (name in self._own or name in self._defaults):
+                seen.add(name)
+                if self._needs_facts(self._own.get(name, self._defaults.get(name)), seen):
+                    return True
+        return False
+
+
+def take(
+    inventory: InventoryManager,
+    variables: VariableManager,
+    loader: DataLoader,
+    defaults: Mapping[str, Any],
+    internals: Mapping[str, Any],
+) -> Snapshot:
+    """The inventory as it is now, `--limit` or not.
+
+    :param defaults: raw defaults of all roles, below what the inventory sets.
+    :param internals: raw variables of all roles, which win over the inventory; templates may read them.
+    """
+    from ansible.template import Templar, trust_as_template
+    from ansible.vars.hostvars import HostVars
+
+    trusted = {name: _trust(value, trust_as_template) for name, value in defaults.items()}
+    inner = {name: _trust(value, trust_as_template) for name, value in internals.items()}
+    hostvars = HostVars(inventory, variables, loader)
+    hosts: dict[str, Host] = {}
+    for name in sorted(inventory.hosts):
+        host = inventory.hosts[name]
+        raw = variables.get_vars(host=host, include_hostvars=False)
+        magic = set(variables._get_magic_variables(play=None, host=host, task=None, include_hostvars=False))
+        magic |= {"ansible_facts", "ansible_local", "inventory_file", "inventory_dir"} | set(variables._options_vars)
+        own = {key: value for key, value in raw.items() if key not in magic}
+        templar = Templar(loader=loader, variables={**trusted, **raw, **inner, "hostvars": hostvars})
+        groups = frozenset(group.name for group in host.get_groups()) - {"all"}
+        hosts[str(name)] = Host(str(name), groups, _Settings(name, own, trusted, templar))
+    groups_of = {str(name): sorted(map(str, members)) for name, members in inventory.get_groups_dict().items()}
+    return Snapshot(hosts, groups_of)
+
+
+def _trust(value: Any, trust: Any) -> Any:
+    if isinstance(value, str):
+        return trust(value)
+    if isinstance(value, list):
+        return [_trust(one, trust) for one in value]
+    if isinstance(value, dict):
+        return {key: _trust(one, trust) for key, one in value.items()}
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """The value without the tags that Ansible hangs on it."""
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value
+
+
+def _origin(value: Any) -> tuple[str, str] | None:
+    """Path and `file:line` of a value, where Ansible remembers them.
+
+    It keeps origins for its own messages and promises nothing to others, so their absence is no error.
+    """
+    try:
+        from ansible._internal._datatag._tags import Origin
+    except ImportError:
+        return None
+    tag = Origin.get_tag(value)
+    if tag is None or not tag.path:
+        return None
+    shown = os.path.relpath(tag.path)
+    return tag.path, f"{tag.path if shown.startswith('..') else shown}{f':{tag.line_num}' if tag.line_num else ''}"
+
+
+def _is_encrypted_value(raw: Any) -> bool:
+    return type(raw).__name__ == "EncryptedString"
+
+
+def _is_vault(path: str) -> bool:
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(14) == b"$ANSIBLE_VAULT"
+    except OSError:
+        return False

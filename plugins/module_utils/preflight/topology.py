@@ -1,0 +1,116 @@
+"""Checks of groups, host names and who shares a machine with whom."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Snapshot
+
+_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")  # RFC 1123, small letters only
+_BUILT_IN = ("all", "ungrouped")
+_RESERVED_HOSTS = ("localhost", "broadcasthost", "ip6-localhost", "ip6-loopback")
+
+
+def nearest(name: str, known: list[str], cutoff: float = 0.8) -> str | None:
+    """The name among `known` that `name` was probably meant to be."""
+    found = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
+    return found[0] if found else None
+
+
+def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
+    """Every problem of the inventory's shape."""
+    yield from _groups(inventory, policy)
+    yield from _placement(inventory, policy)
+    yield from _names(inventory)
+
+
+def _groups(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
+    for name, group in policy.groups.items():
+        members = inventory.groups.get(name)
+        if group.minimum and members is None:
+            meant = nearest(name, [one for one in inventory.groups if one not in policy.groups], 0.7)
+            hint = f" The group {meant!r} may have been meant for it: rename it." if meant else ""
+            yield Problem(INVENTORY, name, "this group is missing", f"Add it with at least {group.minimum} host.{hint}")
+        elif len(members or []) < group.minimum:
+            yield Problem(INVENTORY, name, "this group has no host", f"Put at least {group.minimum} host into it.")
+        elif group.odd and members and len(members) % 2 == 0:
+            yield Problem(
+                INVENTORY,
+                name,
+                f"this group has {len(members)} hosts, an even number",
+                "Use one, three or five: with an even number the loss of half of them stops the database and the "
+                "message queue, so the last host adds no safety.",
+            )
+    for name in inventory.groups:
+        if name in policy.groups or name in _BUILT_IN:
+            continue
+        meant = nearest(name, [one for one in policy.groups if one not in inventory.groups])
+        if meant and not policy.groups[meant].minimum:  # a missing required group has been reported above
+            yield Problem(
+                INVENTORY, name, "no role is mapped to this group", f"Rename it to {meant!r}, if it was meant."
+            )
+
+
+def _placement(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
+    for host in inventory.hosts.values():
+        for conflict in policy.conflicts:
+            if host.groups.issuperset(conflict.groups):
+                first, second = conflict.groups
+                yield Problem(
+                    host.name,
+                    "groups",
+                    f"this host is in {first!r} and in {second!r}; {conflict.reason}",
+                    "Take it out of one of the two groups and give the other a host of its own.",
+                )
+        if not host.groups & policy.groups.keys():
+            yield Problem(
+                host.name,
+                "groups",
+                "this host is in no group that carries a role"
+                + (f", only in {', '.join(sorted(host.groups))}" if host.groups - {"ungrouped"} else ""),
+                f"Put it into one of {', '.join(policy.groups)}, or take it out of the inventory.",
+            )
+
+
+def _names(inventory: Snapshot) -> Iterator[Problem]:
+    by_short_name: dict[str, list[str]] = defaultdict(list)
+    for name in inventory.hosts:
+        by_short_name[name.split(".")[0].lower()].append(name)
+        labels = name.split(".")
+        if len(name) > 253 or not all(_LABEL.match(label) for label in labels) or labels[0].isdigit():
+            yield Problem(
+                name,
+                "inventory_hostname",
+                "this is not a valid host name",
+                "Use small letters, digits and hyphens, not digits alone, at most 63 characters between dots; "
+                "put the address into ansible_host.",
+            )
+        elif name in _RESERVED_HOSTS:
+            yield Problem(
+                name,
+                "inventory_hostname",
+                "this name means every machine itself",
+                "Give the machine a name of its own and put its address into ansible_host.",
+            )
+        if name in inventory.groups:
+            yield Problem(
+                name,
+                "inventory_hostname",
+                "a group has the same name, so patterns cannot tell the two apart",
+                f"Rename the host, for example to {name}1.",
+            )
+    for short, names in by_short_name.items():
+        if len(names) > 1:
+            for name in names:
+                others = ", ".join(other for other in names if other != name)
+                yield Problem(
+                    name,
+                    "inventory_hostname",
+                    f"the short name {short!r} is also that of {others}",
+                    "Give every host a short name of its own: agents and queues register under it.",
+                )

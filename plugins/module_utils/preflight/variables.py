@@ -1,0 +1,296 @@
+"""Checks of every single variable: its name, its type, its range, its shape."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import topology
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.addresses import parse
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import all_internals, all_options
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Setting, Snapshot
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import plan
+
+_OPEN_ENDED = ("_config_overrides", "_config_files")  # longer names are merged into these
+Fault = tuple[str, str]
+"""What is wrong and how to mend it."""
+
+_INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}\Z")  # IFNAMSIZ is 16 with the final zero
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_EXAMPLE = "nova_config_overrides: {nova.conf: {DEFAULT: {debug: true}}}"
+
+
+def _number(low: int, high: int, meaning: str) -> Callable[[Any], Fault | None]:
+    def test(value: Any) -> Fault | None:
+        try:
+            number = int(value)
+        except (TypeError, ValueError):
+            return f"{value!r} is not a whole number", f"Give {meaning}, {low} to {high}."
+        if isinstance(value, bool) or not low <= number <= high:
+            return f"{value!r} is out of range", f"Give {meaning}, {low} to {high}."
+        return None
+
+    return test
+
+
+def _interface(value: Any) -> Fault | None:
+    if isinstance(value, str) and (_INTERFACE.match(value) or not value):
+        return None
+    return (
+        f"{value!r} is not a name of a network interface",
+        "Give the name that `ip link` shows, at most 15 characters.",
+    )
+
+
+def _address(value: Any) -> Fault | None:
+    if value == "" or parse(value) is not None:
+        return None
+    return f"{value!r} is not an IP address", "Give an address as digits."
+
+
+def _overrides(value: Any) -> Fault | None:
+    if not isinstance(value, Mapping):
+        return f"is {_kind(value)}, not a mapping", f"Nest file, section, option, as in {_EXAMPLE}."
+    for file, sections in value.items():
+        if not isinstance(sections, Mapping):
+            return (
+                f"{file!r} holds {_kind(sections)} where sections belong",
+                f"Nest file, section, option, as in {_EXAMPLE}.",
+            )
+        for section, options in sections.items():
+            if not isinstance(options, Mapping):
+                return (
+                    f"{file!r} has {section!r} with {_kind(options)} where options belong",
+                    f"Nest file, section, option, as in {_EXAMPLE}; options of no section go under DEFAULT.",
+                )
+            for option, setting in options.items():
+                if isinstance(setting, Mapping):
+                    return (
+                        f"{file!r}, section {section!r}, option {option!r} is a mapping",
+                        "Give a text, a number, true or false, or a list of these.",
+                    )
+    return None
+
+
+# An option whose name ends so means this, whichever role it belongs to.
+_BY_SUFFIX: tuple[tuple[str, Callable[[Any], Fault | None]], ...] = (
+    ("_port", _number(1, 65535, "a port number")),
+    ("_workers", _number(1, 256, "a number of processes")),
+    ("_processes", _number(1, 256, "a number of processes")),
+    ("_threads", _number(1, 1024, "a number of threads")),
+    # 1280 is the least that IPv6 needs (RFC 8200); Geneve takes up to 58 bytes of an outer packet.
+    ("_underlay_mtu", _number(1338, 65535, "the size of a packet between hosts in bytes")),
+    ("_mtu", _number(1280, 65535, "the size of a packet in bytes")),
+    ("_percent", _number(0, 100, "a percentage")),
+    ("_mb", _number(0, 2**31, "a size in megabytes")),
+    ("_seconds", _number(0, 2**31, "a time in seconds")),
+    ("_interface", _interface),
+    ("_bind_address", _address),
+    ("_config_overrides", _overrides),
+)
+_CONNECTION = (("ansible_port", _number(1, 65535, "a port number")),)
+
+
+def _kind(value: Any) -> str:
+    names = {
+        dict: "a mapping",
+        list: "a list",
+        str: "a text",
+        bool: "true or false",
+        int: "a number",
+        type(None): "nothing",
+    }
+    return names.get(type(value), f"a {type(value).__name__}")
+
+
+def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
+    """Every problem of single variables."""
+    options = all_options(policy.roles)
+    internals = all_internals(policy.roles)
+    yield from _unknown(inventory, options, frozenset(internals))
+    yield from _override_files(inventory, policy)
+    seen: dict[tuple[str, str], list[Fault]] = {}
+    for host in inventory.hosts.values():
+        longer = [name for name in host.settings if name not in options and _continues(name, options)]
+        for name in [*options, *(name for name, _test in _CONNECTION), *longer]:
+            setting = host.settings.get(name)
+            if setting is None or setting.deferred or name == cloud_secrets.VARIABLE:  # has checks of its own
+                continue
+            if setting.error:
+                if setting.own:
+                    mend = "Correct the template, or define what it reads."
+                    wrong = f"its value cannot be worked out: {setting.error}"
+                    yield Problem(host.name, name, wrong, mend, setting.where)
+                continue
+            key = (name, repr(setting.value))
+            if key not in seen:
+                seen[key] = list(_faults(name, options.get(name, {}), setting))
+            for wrong, mend in seen[key]:
+                yield Problem(host.name, name, wrong, mend, setting.where)
+
+
+def _faults(name: str, option: Mapping[str, Any], setting: Setting) -> Iterator[Fault]:
+    """What the role's own specification, and then the meaning of the name, has against the value."""
+    if setting.value is None:
+        return
+    broken = False
+    for fault in _specification_faults(name, option, setting):
+        broken = True
+        yield fault
+    if not broken and not option.get("no_log"):
+        for suffix, test in (*_CONNECTION, *_BY_SUFFIX):
+            if name.endswith(suffix) or suffix in _OPEN_ENDED and suffix in name:
+                found = test(setting.value)
+                if found:
+                    yield found
+                break
+
+
+def _specification_faults(name: str, option: Mapping[str, Any], setting: Setting) -> Iterator[Fault]:
+    from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+    if not option:
+        return
+    spec = {key: value for key, value in option.items() if key in ("type", "elements", "choices", "options", "no_log")}
+    shown = "its value" if option.get("no_log") else repr(setting.value)
+    wanted = _wanted(option)
+    result = ArgumentSpecValidator({name: spec}).validate({name: setting.value})
+    for message in result.error_messages:
+        nested = "found in" in message or "->" in message or option.get("options")
+        if option.get("no_log"):
+            yield f"{shown} is not {wanted}", f"Give {wanted}."
+        elif nested:
+            yield _sentence(message), f"Give {wanted} as the role's argument specification describes it."
+        else:
+            yield f"{shown} is not {wanted}", f"Give {wanted}."
+
+
+def _wanted(option: Mapping[str, Any]) -> str:
+    if option.get("choices"):
+        return f"one of {', '.join(map(str, option['choices']))}"
+    words = {
+        "int": "a whole number",
+        "float": "a number",
+        "bool": "true or false",
+        "dict": "a mapping",
+        "list": "a list",
+        "str": "a text",
+        "path": "a path",
+    }
+    kind = words.get(str(option.get("type", "str")), f"a value of the type {option.get('type')}")
+    elements = option.get("elements")
+    return f"{kind} of {elements} elements" if elements and option.get("type") == "list" else kind
+
+
+def _sentence(message: str) -> str:
+    return " ".join(message.split()).replace("<class '", "").replace("'>", "").rstrip(".")
+
+
+def _unknown(
+    inventory: Snapshot, options: Mapping[str, Mapping[str, Any]], internals: frozenset[str]
+) -> Iterator[Problem]:
+    """Variables that no role reads but whose name is nearly one that a role reads."""
+    connection = _connection_names()
+    known = sorted(options)
+    used = _words_in_templates(inventory)
+    verdicts: dict[str, Fault | None] = {}
+    for host, name, setting in inventory.own():
+        if name in options or name in connection or name.startswith("__") or _continues(name, options):
+            continue
+        if name not in verdicts:
+            verdicts[name] = (
+                (
+                    "a role works this variable out itself, setting it changes nothing",
+                    "Remove it; set what it is made of.",
+                )
+                if name in internals
+                else _unknown_fault(name, known, connection, used)
+            )
+        fault = verdicts[name]
+        if fault:
+            yield Problem(host.name, name, *fault, setting.where)
+
+
+def _continues(name: str, options: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether the name goes on from an open-ended option, as `nova_config_overrides_gpu` does."""
+    return any(name.startswith(f"{one}_") for one in options if one.endswith(_OPEN_ENDED))
+
+
+def _override_files(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
+    """Overrides of files that the role does not write."""
+    for role in policy.roles.values():
+        specifications = role.internals.get(f"__{role.name}_specifications")
+        if not isinstance(specifications, Mapping):
+            continue
+        paths = sorted({str(path) for one in specifications.values() for path in one.get("files", {})})
+        for host, name, setting in inventory.own():
+            if name.startswith(f"{role.name}_config_overrides") and isinstance(setting.value, Mapping):
+                for file in setting.value:
+                    try:
+                        plan.resolve_file(name, str(file), paths)
+                    except plan.PlanError as error:
+                        wrong = str(error).removeprefix(f"{name}: ")
+                        mend = f"Name one of {', '.join(paths) or 'no file at all'}; add others with {role.name}_config_files."
+                        yield Problem(host.name, name, wrong, mend, setting.where)
+
+
+def _unknown_fault(name: str, known: list[str], connection: frozenset[str], used: frozenset[str]) -> Fault | None:
+    if name in _reserved_names():
+        return "Ansible itself uses this name", "Choose another name."
+    if name.startswith("ansible_"):
+        meant = topology.nearest(name, sorted(connection), 0.85)
+        return ("Ansible knows no such variable", f"Did you mean {meant}?") if meant else None
+    if name in used:  # a helper that other variables are built from
+        return None
+    # Names of one role share a long beginning, so what remains behind it must be alike as well.
+    meant = topology.nearest(name, known, 0.88)
+    if meant:
+        return "no role knows this variable", f"Did you mean {meant}?"
+    if name.startswith("stackwright_"):
+        return (
+            "no role knows this variable",
+            "Names that begin with stackwright_ are the product's own: choose another.",
+        )
+    return None
+
+
+def _reserved_names() -> frozenset[str]:
+    from ansible.vars.reserved import get_reserved_names
+
+    return frozenset(get_reserved_names(include_private=False))
+
+
+def _connection_names() -> frozenset[str]:
+    """The variables that Ansible and its usual connection, become and shell plugins read."""
+    from ansible import constants
+
+    names = set(constants.COMMON_CONNECTION_VARS)
+    for kind in ("connection", "become", "shell"):
+        for definitions in _plugin_definitions(kind):
+            for definition in definitions.values():
+                names |= {str(one["name"]) for one in definition.get("vars") or []}
+    names |= {"ansible_connection", "ansible_python_interpreter", "ansible_become", "ansible_become_method"}
+    names |= {"ansible_become_flags", "ansible_shell_type", "ansible_shell_executable", "ansible_async_dir"}
+    return frozenset(names)
+
+
+def _plugin_definitions(kind: str) -> Iterator[Mapping[str, Any]]:
+    from ansible import constants
+    from ansible.plugins import loader
+
+    plugins = {"connection": ("ssh", "local"), "become": ("sudo", "su"), "shell": ("sh",)}[kind]
+    for name in plugins:
+        getattr(loader, f"{kind}_loader").get(name, class_only=True)  # loading it registers its options
+        yield constants.config.get_configuration_definitions(kind, name)
+
+
+def _words_in_templates(inventory: Snapshot) -> frozenset[str]:
+    words: set[str] = set()
+    for text in {str(setting.raw) for _host, _name, setting in inventory.own()}:
+        if "{{" in text or "{%" in text:
+            words |= set(_WORD.findall(text))
+    return frozenset(words)

@@ -1,0 +1,84 @@
+"""Inventories for the tests of preflight: the good one, changed as a case says, on disk and as the checks see it."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible.vars.manager import VariableManager
+from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import interfaces, inventory, snapshot
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+ROLES = CHECKOUT / "roles"
+INVENTORIES = CHECKOUT / "tests" / "inventories"
+KEY = b"the key of the tests, which opens nothing else"
+
+_ROLES = interfaces.load_roles(ROLES)
+_DECLARED = cloud_secrets.load_declarations(ROLES)
+# Values are made once: what a case changes is then the only difference between two inventories.
+_VALUES = {name: cloud_secrets.generate(one) for name, one in _DECLARED.items()}
+
+
+def cases() -> dict[str, dict[str, Any]]:
+    """The bad inventories by name."""
+    loaded: dict[str, dict[str, Any]] = yaml.safe_load((INVENTORIES / "bad.yml").read_text(encoding="utf-8"))
+    return loaded
+
+
+def merged(base: Any, change: Any) -> Any:
+    """`base` with `change` laid over it; a null removes the key, a change that is no mapping replaces."""
+    if not isinstance(base, dict) or not isinstance(change, dict):
+        return copy.deepcopy(change)
+    result = dict(base)
+    for key, value in change.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), value)
+    return result
+
+
+def write(case: dict[str, Any], directory: Path) -> Path:
+    """The case's inventory as a directory that ansible-playbook takes with -i."""
+    good = yaml.safe_load((INVENTORIES / "good.yml").read_text(encoding="utf-8"))
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "hosts.yml").write_text(yaml.safe_dump(merged(good, case.get("inventory", {}))), encoding="utf-8")
+    values = merged(_VALUES, case.get("secrets", {})) if case.get("secrets", {}) != "none" else None
+    if values is not None:
+        path = directory / "group_vars" / "all" / "secrets.yml"
+        path.parent.mkdir(parents=True)
+        content = yaml.safe_dump({"stackwright_secrets": values}).encode()
+        path.write_bytes(content if case.get("plain") else VaultLib().encrypt(content, secret=VaultSecret(KEY)))
+    return directory
+
+
+def policy(deploying: bool = True) -> Policy:
+    """The product's own policy, as the role's defaults state it."""
+    defaults = _ROLES["preflight"].defaults
+    return Policy.parse(
+        defaults["preflight_groups"], defaults["preflight_conflicts"], _ROLES, _DECLARED, deploying
+    )
+
+
+def view(source: Path) -> snapshot.Snapshot:
+    """The inventory at `source` as the checks see it."""
+    loader = DataLoader()
+    loader.set_vault_secrets([("default", VaultSecret(KEY))])
+    manager = InventoryManager(loader=loader, sources=[str(source)])
+    variables = VariableManager(loader=loader, inventory=manager)
+    return snapshot.take(
+        manager, variables, loader, interfaces.all_defaults(_ROLES), interfaces.all_internals(_ROLES)
+    )
+
+
+def examine(source: Path, deploying: bool = True) -> list[Problem]:
+    """What the static part of preflight says about the inventory at `source`."""
+    return inventory.examine(view(source), policy(deploying))

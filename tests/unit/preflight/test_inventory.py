@@ -1,0 +1,35 @@
+"""Every bad inventory is refused with exactly its problems; good ones are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cloudcase
+import pytest
+
+CASES = cloudcase.cases()
+
+
+def test_good_inventory_has_no_problem(tmp_path: Path) -> None:
+    assert cloudcase.examine(cloudcase.write({}, tmp_path)) == []
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_bad_inventory_is_refused_with_exactly_its_problems(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    source = cloudcase.write(case, tmp_path)
+    hosts = list(cloudcase.view(source).hosts)
+    expected: list[list[Any]] = []
+    for host, *rest in case["expect"]:
+        expected += [[one, *rest] for one in (hosts if host == "*" else [host])]
+    found = cloudcase.examine(source)
+    assert sorted((one.host, one.variable) for one in found) == sorted((host, variable) for host, variable, *_ in expected)
+    for host, variable, wrong, mend in expected:
+        assert any(
+            (one.host, one.variable) == (host, variable) and wrong in one.wrong and mend in one.mend for one in found
+        ), f"nothing about {host} {variable} says {wrong!r} and {mend!r}: {found}"
+
+
+def test_there_are_enough_bad_inventories() -> None:
+    assert len(CASES) >= 35
