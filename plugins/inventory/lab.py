@@ -55,7 +55,6 @@ groups:
   compute: {count: 1, count_from: STACKWRIGHT_COMPUTES}
 """
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -63,17 +62,13 @@ from typing import Any
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.lab.definition import Lab, find_state_root, resolve
+from ansible_collections.stackwright.cloud.plugins.module_utils.lab.definition import (
+    Lab,
+    control_path_directory,
+    find_state_root,
+    resolve,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.errors import LabError
-
-
-def control_path_directory(state_directory: str) -> str:
-    """Return where SSH keeps the lab's shared connections.
-
-    A socket's path may have 108 characters at most, so this is not the state directory; and it is the lab's own, so
-    that connections to machines that are gone can be closed instead of timing out.
-    """
-    return f"/run/stackwright-{hashlib.sha256(state_directory.encode()).hexdigest()[:8]}"
 
 
 def common_variables(lab: Lab) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
 import json
 import re
@@ -206,3 +207,12 @@ def find_state_root(source: Path) -> Path:
         if (directory / "galaxy.yml").is_file() or (directory / "ansible.cfg").is_file():
             return directory / ".stackwright" / "lab"
     return Path.cwd() / ".stackwright" / "lab"
+
+
+def control_path_directory(state_directory: str) -> str:
+    """Return where SSH keeps the lab's shared connections.
+
+    A socket's path may have 108 characters at most, so this is not the state directory; and it is the lab's own, so
+    that connections to machines that are gone can be closed instead of timing out.
+    """
+    return f"/run/stackwright-{hashlib.sha256(state_directory.encode()).hexdigest()[:8]}"
