@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import interfaces, inventory, snapshot
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import (
+    expectations,
+    interfaces,
+    inventory,
+    plays,
+    snapshot,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import render
 
-ROLES = Path(__file__).resolve().parents[2] / "roles"
+COLLECTION = Path(__file__).resolve().parents[2]
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -30,7 +37,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "groups": {"type": "dict", "required": True},
                 "conflicts": {"type": "list", "elements": "dict", "default": []},
                 "scope": {"type": "str", "choices": ["deploy", "inventory"], "default": "deploy"},
-                "roles_path": {"type": "path", "default": str(ROLES)},
+                "roles_path": {"type": "path", "default": str(COLLECTION / "roles")},
+                "playbook": {"type": "path", "default": str(COLLECTION / "playbooks" / "site.yml")},
             }
         )
         try:
@@ -51,16 +59,18 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             self._loader,
             interfaces.all_defaults(policy.roles),
             interfaces.all_internals(policy.roles),
+            plays.load(Path(arguments["playbook"])),
         )
         problems = inventory.examine(view, policy)
-        result |= {"changed": False, "problems": [one.as_dict() for one in problems]}
+        result |= {"changed": False, "findings": [one.as_dict() for one in problems]}
         if problems:
             count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
             result |= {
                 "failed": True,
                 "msg": f"Preflight found {count} in the inventory. No host was touched.\n\n"
-                + render(problems, hosts=len(view.hosts)),
+                + render(problems, width=shutil.get_terminal_size((120, 24)).columns, hosts=len(view.hosts)),
             }
         else:
+            result["expectations"] = expectations.of(view, policy.roles)
             result["msg"] = f"The inventory of {len(view.hosts)} hosts has no problem."
         return result

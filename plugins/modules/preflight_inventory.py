@@ -36,6 +36,11 @@ options:
   roles_path:
     description: Directory of the roles; the collection's own by default.
     type: path
+  playbook:
+    description:
+      - The playbook that says which roles a host gets, directly or through imports; the collection's C(site.yml) by
+        default.
+    type: path
 attributes:
   check_mode:
     description: Changes nothing in any mode.
@@ -57,7 +62,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-problems:
+findings:
   description: Everything that has to be mended, in the order of the report.
   type: list
   elements: dict
@@ -78,4 +83,8 @@ problems:
     where:
       description: File and line, where known.
       type: str
+expectations:
+  description: What each host must offer, by its name, for M(stackwright.cloud.preflight_host).
+  type: dict
+  returned: success
 """

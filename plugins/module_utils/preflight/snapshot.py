@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.plays import Play
 
 if TYPE_CHECKING:
     from ansible.inventory.manager import InventoryManager
@@ -39,16 +43,22 @@ class Setting:
 
 @dataclass
 class Host:
-    """A host of the inventory with the groups it is in, directly or through child groups."""
+    """A host of the inventory with the groups it is in, directly or through child groups, and the roles it gets."""
 
     name: str
     groups: frozenset[str]
     settings: Mapping[str, Setting] = field(default_factory=dict)
+    roles: frozenset[str] = frozenset()
+    template: Callable[[Any], Any] = field(default=lambda value: value, repr=False)
 
     def get(self, name: str) -> Any:
         """The worked-out value of the variable; None when it has none, or none that can be known yet."""
         setting = self.settings.get(name)
         return None if setting is None else setting.value
+
+    def work_out(self, raw: Any) -> Any:
+        """Data of a role with its templates worked out for this host; None when they cannot be yet."""
+        return self.template(raw)
 
     def where(self, name: str) -> str:
         """File and line of the variable, for a report."""
@@ -131,11 +141,13 @@ def take(
     loader: DataLoader,
     defaults: Mapping[str, Any],
     internals: Mapping[str, Any],
+    plays: Sequence[Play] = (),
 ) -> Snapshot:
     """The inventory as it is now, `--limit` or not.
 
     :param defaults: raw defaults of all roles, below what the inventory sets.
     :param internals: raw variables of all roles, which win over the inventory; templates may read them.
+    :param plays: which roles go to which hosts.
     """
     from ansible.template import Templar, trust_as_template
     from ansible.vars.hostvars import HostVars
@@ -143,6 +155,10 @@ def take(
     trusted = {name: _trust(value, trust_as_template) for name, value in defaults.items()}
     inner = {name: _trust(value, trust_as_template) for name, value in internals.items()}
     hostvars = HostVars(inventory, variables, loader)
+    roles: dict[str, set[str]] = defaultdict(set)
+    for play in plays:
+        for member in inventory.get_hosts(play.pattern, ignore_limits=True):
+            roles[member.name] |= set(play.roles)
     hosts: dict[str, Host] = {}
     for name in sorted(inventory.hosts):
         host = inventory.hosts[name]
@@ -152,9 +168,20 @@ def take(
         own = {key: value for key, value in raw.items() if key not in magic}
         templar = Templar(loader=loader, variables={**trusted, **raw, **inner, "hostvars": hostvars})
         groups = frozenset(group.name for group in host.get_groups()) - {"all"}
-        hosts[str(name)] = Host(str(name), groups, _Settings(name, own, trusted, templar))
+        settings = _Settings(name, own, trusted, templar)
+        hosts[str(name)] = Host(str(name), groups, settings, frozenset(roles[name]), partial(_work_out, templar))
     groups_of = {str(name): sorted(map(str, members)) for name, members in inventory.get_groups_dict().items()}
     return Snapshot(hosts, groups_of)
+
+
+def _work_out(templar: Any, raw: Any) -> Any:
+    from ansible.errors import AnsibleError
+    from ansible.template import trust_as_template
+
+    try:
+        return _plain(templar.template(_trust(raw, trust_as_template)))
+    except AnsibleError:
+        return None
 
 
 def _trust(value: Any, trust: Any) -> Any:

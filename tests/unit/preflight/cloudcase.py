@@ -63,9 +63,7 @@ def write(case: dict[str, Any], directory: Path) -> Path:
 def policy(deploying: bool = True) -> Policy:
     """The product's own policy, as the role's defaults state it."""
     defaults = _ROLES["preflight"].defaults
-    return Policy.parse(
-        defaults["preflight_groups"], defaults["preflight_conflicts"], _ROLES, _DECLARED, deploying
-    )
+    return Policy.parse(defaults["preflight_groups"], defaults["preflight_conflicts"], _ROLES, _DECLARED, deploying)
 
 
 def view(source: Path) -> snapshot.Snapshot:
@@ -74,9 +72,7 @@ def view(source: Path) -> snapshot.Snapshot:
     loader.set_vault_secrets([("default", VaultSecret(KEY))])
     manager = InventoryManager(loader=loader, sources=[str(source)])
     variables = VariableManager(loader=loader, inventory=manager)
-    return snapshot.take(
-        manager, variables, loader, interfaces.all_defaults(_ROLES), interfaces.all_internals(_ROLES)
-    )
+    return snapshot.take(manager, variables, loader, interfaces.all_defaults(_ROLES), interfaces.all_internals(_ROLES))
 
 
 def examine(source: Path, deploying: bool = True) -> list[Problem]:

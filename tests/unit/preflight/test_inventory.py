@@ -24,7 +24,9 @@ def test_bad_inventory_is_refused_with_exactly_its_problems(name: str, tmp_path:
     for host, *rest in case["expect"]:
         expected += [[one, *rest] for one in (hosts if host == "*" else [host])]
     found = cloudcase.examine(source)
-    assert sorted((one.host, one.variable) for one in found) == sorted((host, variable) for host, variable, *_ in expected)
+    assert sorted((one.host, one.variable) for one in found) == sorted(
+        (host, variable) for host, variable, *_ in expected
+    )
     for host, variable, wrong, mend in expected:
         assert any(
             (one.host, one.variable) == (host, variable) and wrong in one.wrong and mend in one.mend for one in found

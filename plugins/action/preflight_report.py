@@ -1,0 +1,38 @@
+"""Runs on the control node: one report of what the probes found on all hosts."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import judge
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem, collect, render
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """See plugins/modules/preflight_report.py for the documentation."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Fail with all problems, if there are any."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        _, arguments = self.validate_argument_spec(argument_spec={"results": {"type": "dict", "required": True}})
+        results = arguments["results"]
+        problems = collect(
+            [Problem(**one) for found in results.values() for one in found["findings"]]
+            + judge.across({host: found["seen"] for host, found in results.items() if found["seen"]})
+        )
+        notes = {host: found["notes"] for host, found in sorted(results.items()) if found["notes"]}
+        result |= {"changed": False, "findings": [one.as_dict() for one in problems], "notes": notes}
+        if problems:
+            count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+            table = render(problems, width=shutil.get_terminal_size((120, 24)).columns, hosts=len(results))
+            return result | {"failed": True, "msg": f"Preflight found {count}. Nothing was changed.\n\n{table}"}
+        lines = [f"  {host}: {note}" for host, texts in notes.items() for note in texts]
+        result["msg"] = "\n".join([f"All {len(results)} hosts are fit.", *lines])
+        return result

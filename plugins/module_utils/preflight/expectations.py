@@ -1,0 +1,91 @@
+"""What each host must offer, worked out from the inventory, for the probe to look at and the judge to compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.addresses import (
+    INTERNAL,
+    MANAGEMENT,
+    TUNNEL,
+    parse,
+)
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import Role
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.plan import split_term
+
+_INTERFACES = ("ovn_tunnel_interface", "ovn_external_interface")
+_REACHED = (INTERNAL, "stackwright_database_address", "stackwright_messaging_address")
+
+
+def of(inventory: Snapshot, roles: Mapping[str, Role]) -> dict[str, dict[str, Any]]:
+    """The expectations of every host by its name, as plain data."""
+    return {host.name: _of_host(host, inventory, roles) for host in inventory.hosts.values()}
+
+
+def _of_host(host: Host, inventory: Snapshot, roles: Mapping[str, Role]) -> dict[str, Any]:
+    components = list(_components(host, roles))
+    carries_ovn = "ovn" in host.roles
+    addresses = [MANAGEMENT, *([TUNNEL] if carries_ovn else [])] if host.roles else []
+    peers = host.get("preflight_peers") or []
+    return {
+        "services": bool(components),
+        "listeners": [one for component in components for one in _listeners(host, component)],
+        "units": sorted({str(unit["name"]) for one in components for unit in _list(host.work_out(one.get("units")))}),
+        "addresses": [[name, host.get(name)] for name in addresses if parse(host.get(name))],
+        "interfaces": [[name, host.get(name)] for name in _INTERFACES if carries_ovn and host.get(name)],
+        "names": [
+            [name, host.get(name)] for name in _REACHED if host.roles and host.get(name) and not parse(host.get(name))
+        ],
+        "peers": [_peer(inventory.hosts[name]) for name in peers if name in inventory.hosts and name != host.name],
+        "sources": [str(line) for line in _list(host.get("base_apt_sources"))],
+        "hypervisor": "compute" in host.roles,
+        "distribution": host.get("preflight_distribution"),
+        "versions": [str(one) for one in _list(host.get("preflight_distribution_versions"))],
+        "memory_mb": host.get("preflight_memory_minimum_mb"),
+        "disk_mb": host.get("preflight_disk_minimum_mb"),
+        "disk_reserve_mb": host.get("preflight_disk_reserve_mb"),
+        "clock_skew_seconds": host.get("preflight_clock_skew_seconds"),
+        "check_mirror": host.get("preflight_check_mirror"),
+        "timeout_seconds": host.get("preflight_timeout_seconds"),
+    }
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _peer(peer: Host) -> dict[str, Any]:
+    address = peer.get(MANAGEMENT) or peer.get("ansible_host") or peer.name
+    return {"host": peer.name, "address": str(address), "port": int(peer.get("ansible_port") or 22)}
+
+
+def _components(host: Host, roles: Mapping[str, Role]) -> Iterator[Mapping[str, Any]]:
+    """The specifications of all services that the host's node roles carry."""
+    for role in sorted(host.roles):
+        for term in _list(host.get(f"{role}_services")):
+            name, component = split_term(str(term))
+            specifications = roles[name].internals.get(f"__{name}_specifications", {}) if name in roles else {}
+            if component in specifications:
+                yield specifications[component]
+
+
+def _listeners(host: Host, component: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Where the component will listen, as its health checks tell: `{service, address, port, unit}`."""
+    for check in _list(component.get("health")):
+        worked_out = host.work_out(check)
+        if not isinstance(worked_out, Mapping) or not worked_out.get("unit"):
+            continue
+        address, port = worked_out.get("host"), worked_out.get("port")
+        if worked_out.get("url"):
+            url = urlsplit(str(worked_out["url"]))
+            address, port = url.hostname, url.port or {"http": 80, "https": 443}.get(url.scheme)
+        if port:
+            yield {
+                "service": str(worked_out.get("name")),
+                "address": str(address),
+                "port": int(port),
+                "unit": str(worked_out["unit"]),
+            }

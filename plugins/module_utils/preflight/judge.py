@@ -1,0 +1,211 @@
+"""Compares what a host is with what it must be."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
+
+OLDEST_PYTHON = (3, 11)
+
+
+def wanted(expected: Mapping[str, Any]) -> dict[str, Any]:
+    """What the probe has to look for on a host with these expectations."""
+    return {
+        "ports": sorted({one["port"] for one in expected["listeners"]}),
+        "units": expected["units"],
+        "names": [name for _variable, name in expected["names"]],
+        "peers": expected["peers"],
+        "mirror": bool(expected["check_mirror"] and expected["services"]),
+        "sources": expected["sources"],
+        "timeout": expected["timeout_seconds"],
+    }
+
+
+def judge(
+    host: str, expected: Mapping[str, Any], seen: Mapping[str, Any], asked: float, answered: float
+) -> list[Problem]:
+    """The problems of one host.
+
+    :param expected: the host's entry of `expectations.of`.
+    :param seen: what `probe.observe` returned.
+    :param asked: control node's time in seconds before the probe, `answered` after it.
+    """
+    return [
+        Problem(host, variable, wrong, mend)
+        for part in (_system, _room, _network, _ports, _sources)
+        for variable, wrong, mend in part(expected, seen)
+    ] + [Problem(host, *fault) for fault in _clock(expected, seen, asked, answered)]
+
+
+Fault = tuple[str, str, str]
+
+
+def _system(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Fault]:
+    system = seen["os"]
+    if system["ID"] != expected["distribution"] or system["VERSION_ID"] not in expected["versions"]:
+        supported = f"{expected['distribution']} {' or '.join(expected['versions'])}"
+        yield (
+            "preflight_distribution",
+            f"this host runs {system['PRETTY_NAME'] or 'an unknown system'}",
+            f"Install {supported}.",
+        )
+    if seen["init"] != "systemd":
+        yield "init", f"process 1 is {seen['init'] or 'unknown'}, not systemd", "Boot the machine with systemd."
+    if seen["user"] != 0:
+        yield "ansible_become", "sudo does not lead to root", "Let ansible_become_user be root and sudo permit it."
+    if tuple(int(part) for part in seen["python"].split(".")) < OLDEST_PYTHON:
+        yield (
+            "ansible_python_interpreter",
+            f"this is Python {seen['python']}",
+            f"Name Python {'.'.join(map(str, OLDEST_PYTHON))} or newer.",
+        )
+
+
+def _room(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Fault]:
+    if seen["memory_mb"] < int(expected["memory_mb"]):
+        yield (
+            "preflight_memory_minimum_mb",
+            f"this host has {seen['memory_mb']} MB of memory, {expected['memory_mb']} MB are wanted",
+            "Give it more memory, or lower the variable if you know that less will do.",
+        )
+    # A host that already carries the cloud needs no room for its packages any more.
+    variable = "preflight_disk_reserve_mb" if seen["installed_units"] else "preflight_disk_minimum_mb"
+    least = int(expected["disk_reserve_mb" if seen["installed_units"] else "disk_mb"])
+    if seen["disk_free_mb"] < least:
+        yield (
+            variable,
+            f"/var has {seen['disk_free_mb']} MB free, {least} MB are wanted",
+            "Make room, or lower the variable if you know that less will do.",
+        )
+
+
+def _clock(expected: Mapping[str, Any], seen: Mapping[str, Any], asked: float, answered: float) -> Iterator[Fault]:
+    """The host read its clock at some moment between `asked` and `answered`; only what lies outside is skew."""
+    skew = max(asked - seen["time"], seen["time"] - answered, 0.0)
+    if skew > float(expected["clock_skew_seconds"]):
+        direction = "behind" if seen["time"] < asked else "ahead of"
+        yield (
+            "preflight_clock_skew_seconds",
+            f"this host's clock is {_duration(skew)} {direction} the control node's",
+            "Set both clocks by a time server: tokens and cluster membership depend on them.",
+        )
+
+
+def _duration(seconds: float) -> str:
+    for size, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {name}"
+    return f"{seconds:.0f} seconds"
+
+
+def _network(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Fault]:
+    present = {ipaddress.ip_address(address) for address in seen["addresses"]}
+    for variable, address in expected["addresses"]:
+        if ipaddress.ip_address(address) not in present:
+            usable = [str(one) for one in sorted(present, key=str) if not one.is_loopback and not one.is_link_local]
+            yield (
+                variable,
+                f"this host does not have the address {address}, only {', '.join(usable) or 'none'}",
+                "Correct the variable, or give the host that address.",
+            )
+    for variable, interface in expected["interfaces"]:
+        if interface not in seen["interfaces"]:
+            others = ", ".join(one for one in seen["interfaces"] if one != "lo")
+            yield (
+                variable,
+                f"this host has no interface {interface!r}, only {others or 'none'}",
+                "Correct the variable.",
+            )
+    if not seen["names"].get(seen["hostname"], True):
+        yield (
+            "inventory_hostname",
+            f"the host's own name {seen['hostname']!r} does not resolve on it",
+            f"Add a line to its /etc/hosts: 127.0.1.1 {seen['hostname']}",
+        )
+    for variable, name in expected["names"]:
+        if not seen["names"].get(name, True):
+            yield variable, f"{name!r} does not resolve on this host", "Add the name to DNS, or give an address."
+    for peer, reason in zip(expected["peers"], seen["peers"], strict=True):
+        if reason:
+            yield (
+                "preflight_peers",
+                f"{peer['host']} cannot be reached from here: {peer['address']} port {peer['port']}: {reason}",
+                "Correct the address, the route or the firewall between the two.",
+            )
+
+
+def _ports(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Fault]:
+    """A port may be held by the service that is to have it, and by nobody else."""
+    units = set(expected["units"])
+    for wanted_one in expected["listeners"]:
+        for holder in seen["listeners"]:
+            if holder["port"] != wanted_one["port"] or not _overlap(holder["address"], wanted_one["address"]):
+                continue
+            # init scripts and sockets carry names like the unit's; any unit of the host's own services is welcome
+            if holder["unit"] == wanted_one["unit"] or holder["unit"] in units:
+                continue
+            who = holder["process"] or "another process"
+            unit = f" (unit {holder['unit']})" if holder["unit"] else ""
+            yield (
+                "port",
+                f"{wanted_one['service']} needs port {wanted_one['port']}, which {who}{unit} holds on {holder['address']}",
+                f"Stop it for good{', with systemctl disable --now ' + holder['unit'] if holder['unit'] else ''}, or move it.",
+            )
+            break
+
+
+def _overlap(held: str, needed: str) -> bool:
+    """Whether a listener on `held` hinders one on `needed`; either may stand for every address."""
+    every = ("0.0.0.0", "::")
+    return held in every or needed in every or held == needed
+
+
+def _sources(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Fault]:
+    # Where the packages are installed already, a mirror that is down for an hour must not stop a change.
+    if seen["installed_units"] and set(expected["units"]) <= set(seen["installed_units"]):
+        return
+    unanswered: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for url, reason in seen["mirrors"].items():
+        if reason:
+            server = re.sub(r"(\w+://[^/]+).*", r"\1", url)
+            unanswered[server, reason].append(url)
+    for (server, reason), urls in unanswered.items():
+        where = urls[0] if reason.startswith("HTTP") else server
+        yield (
+            "base_apt_sources",
+            f"the package source {where} does not answer this host: {reason}",
+            "Correct the host's package sources or the way to them (name server, route, proxy).",
+        )
+
+
+def across(seen: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
+    """Problems that only show when hosts are compared: names that several machines give themselves."""
+    holders: dict[str, list[str]] = defaultdict(list)
+    for host, observation in seen.items():
+        holders[str(observation["hostname"]).split(".")[0].lower()].append(host)
+    return [
+        Problem(
+            host,
+            "hostname",
+            f"this machine calls itself {name!r}, as does {', '.join(one for one in hosts if one != host)}",
+            f"Give it its own name: hostnamectl hostname {host}",
+        )
+        for name, hosts in holders.items()
+        if len(hosts) > 1
+        for host in hosts
+    ]
+
+
+def notes(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
+    """What an operator may want to know of this host although it stops nothing."""
+    found: list[str] = []
+    if expected["hypervisor"] and not seen["kvm"]:
+        found.append("no KVM here: guests run emulated, slowly")
+    if expected["hypervisor"] and not seen["modules"]["openvswitch"]:
+        found.append("the kernel has no Open vSwitch: guests' packets go through the userspace datapath")
+    return found

@@ -1,0 +1,37 @@
+"""Which roles the playbooks give to which hosts, read from the playbooks' own text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+@dataclass(frozen=True)
+class Play:
+    """A host pattern and the short names of the roles that a play names for it."""
+
+    pattern: str
+    roles: tuple[str, ...]
+
+
+def load(playbook: Path) -> list[Play]:
+    """The plays of the playbook and of those that it imports. An absent file has none."""
+    if not playbook.is_file():
+        return []
+    plays: list[Play] = []
+    for entry in yaml.safe_load(playbook.read_text(encoding="utf-8")) or []:
+        imported = entry.get("ansible.builtin.import_playbook") or entry.get("import_playbook")
+        if imported:
+            plays += load(playbook.parent / imported)
+        elif isinstance(entry.get("hosts"), str) and "{{" not in entry["hosts"]:
+            plays.append(Play(entry["hosts"], tuple(_role_name(role) for role in entry.get("roles") or [])))
+    return plays
+
+
+def _role_name(role: str | Mapping[str, Any]) -> str:
+    name = role if isinstance(role, str) else str(role.get("role") or role.get("name"))
+    return name.rsplit(".", 1)[-1]

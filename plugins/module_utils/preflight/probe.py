@@ -1,0 +1,253 @@
+"""Looks at the host it runs on and reports what is there. Reads only; the judgement is made elsewhere.
+
+Runs on the target, where only the distribution's Python exists; kept to what Python 3.8 understands, so that a host
+that is too old can still say so.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import glob
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+LISTEN = "0A"  # state of a listening socket in /proc/net/tcp
+
+
+def observe(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Everything that the judge needs to know of this host.
+
+    :param wanted: `ports` (numbers), `units` (names), `names` (to resolve), `peers` (mappings with address and port),
+        `mirror` (whether to ask the package sources), `sources` (their lines, instead of the host's own),
+        `timeout` (seconds of one attempt).
+    """
+    timeout = float(wanted.get("timeout") or 5)
+    mirrors = _mirrors(wanted.get("sources") or []) if wanted.get("mirror") else []
+    with concurrent.futures.ThreadPoolExecutor(max_workers=16) as pool:
+        peers = [
+            pool.submit(_connect, str(one["address"]), int(one["port"]), timeout) for one in wanted.get("peers", [])
+        ]
+        servers = [pool.submit(_ask, url, timeout) for url in mirrors]
+        names = {name: pool.submit(_resolve, name) for name in [socket.gethostname(), *wanted.get("names", [])]}
+        result = {
+            "user": os.geteuid(),
+            "hostname": socket.gethostname(),
+            "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
+            "init": _read("/proc/1/comm").strip(),
+            "os": _os_release(),
+            "memory_mb": _memory_mb(),
+            "disk_free_mb": _disk_free_mb("/var"),
+            "interfaces": sorted(os.listdir("/sys/class/net")) if os.path.isdir("/sys/class/net") else [],
+            "addresses": _addresses(),
+            "listeners": _listeners(set(wanted.get("ports", []))),
+            "installed_units": [unit for unit in wanted.get("units", []) if _has_unit(unit)],
+            "kvm": os.path.exists("/dev/kvm"),
+            "modules": {name: _has_module(name) for name in ("openvswitch", "geneve")},
+            "peers": [one.result() for one in peers],
+            "mirrors": dict(zip(mirrors, [one.result() for one in servers])),
+            "names": {name: one.result() for name, one in names.items()},
+        }
+    result["time"] = time.time()
+    return result
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read()
+    except OSError:
+        return ""
+
+
+def _os_release() -> dict[str, str]:
+    fields = {}
+    for line in _read("/etc/os-release").splitlines():
+        key, _, value = line.partition("=")
+        fields[key.strip()] = value.strip().strip("'\"")
+    return {key: fields.get(key, "") for key in ("ID", "VERSION_ID", "PRETTY_NAME")}
+
+
+def _memory_mb() -> int:
+    """Memory of the machine, or what a control group leaves of it."""
+    found = re.search(r"^MemTotal:\s+(\d+) kB", _read("/proc/meminfo"), re.MULTILINE)
+    sizes = [int(found.group(1)) * 1024] if found else []
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        text = _read(path).strip()
+        if text.isdigit():
+            sizes.append(int(text))
+    return min(sizes) // 2**20 if sizes else 0
+
+
+def _disk_free_mb(path: str) -> int:
+    try:
+        state = os.statvfs(path)
+    except OSError:
+        return 0
+    return state.f_bavail * state.f_frsize // 2**20
+
+
+def _addresses() -> list[str]:
+    """Every address of every interface."""
+    found = set()
+    command = shutil.which("ip") or "/usr/sbin/ip"
+    try:
+        output = subprocess.run([command, "-o", "address", "show"], stdout=subprocess.PIPE, check=True).stdout.decode()
+        found = set(re.findall(r"\binet6? ([0-9a-fA-F.:]+)", output))
+    except (OSError, subprocess.CalledProcessError):
+        # Without iproute2: the kernel's own table of local IPv4 addresses.
+        for address in re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", _read("/proc/net/fib_trie")):
+            found.add(address)
+    return sorted(found)
+
+
+def _decode(hexadecimal: str) -> str:
+    """An address of /proc/net/tcp: 32-bit words in the machine's order."""
+    words = [bytes.fromhex(hexadecimal[i : i + 8]) for i in range(0, len(hexadecimal), 8)]
+    raw = b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)
+    if len(raw) == 16 and raw.startswith(b"\0" * 10 + b"\xff\xff"):
+        raw = raw[12:]
+    return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
+
+
+def _listeners(ports: Any) -> list[dict[str, Any]]:
+    """Who listens on these ports: address, port, process, unit. Naming the process takes root."""
+    sockets: dict[str, tuple[str, int]] = {}
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in _read(table).splitlines()[1:]:
+            fields = line.split()
+            address, _, port = fields[1].partition(":")
+            if fields[3] == LISTEN and int(port, 16) in ports:
+                sockets[fields[9]] = (_decode(address), int(port, 16))
+    holders = _holders(set(sockets)) if sockets else {}
+    found = []
+    for inode, (address, port) in sorted(sockets.items(), key=lambda item: item[1][::-1]):
+        process = holders.get(inode)
+        entry: dict[str, Any] = {"address": address, "port": port, "process": "", "unit": ""}
+        if process:
+            entry["process"] = _read(f"/proc/{process}/comm").strip()
+            entry["unit"] = _unit(_read(f"/proc/{process}/cgroup"))
+        found.append(entry)
+    return found
+
+
+def _holders(inodes: Any) -> dict[str, str]:
+    """Socket inode to the id of a process that holds it."""
+    holders: dict[str, str] = {}
+    for path in glob.glob("/proc/[0-9]*/fd/*"):
+        try:
+            target = os.readlink(path)
+        except OSError:
+            continue
+        if target.startswith("socket:[") and target[8:-1] in inodes:
+            holders.setdefault(target[8:-1], path.split("/")[2])
+    return holders
+
+
+def _unit(cgroups: str) -> str:
+    """The systemd unit in the text of /proc/PID/cgroup, without its suffix; empty when there is none."""
+    for line in cgroups.splitlines():
+        for part in reversed(line.split(":", 2)[-1].split("/")):
+            if part.endswith((".service", ".socket")) and not part.startswith("user@"):
+                return part.rsplit(".", 1)[0]
+    return ""
+
+
+def _has_unit(unit: str) -> bool:
+    directories = (
+        "/etc/systemd/system",
+        "/run/systemd/generator.late",
+        "/usr/lib/systemd/system",
+        "/lib/systemd/system",
+    )
+    return any(os.path.exists(f"{one}/{unit}.service") for one in directories)
+
+
+def _has_module(name: str) -> bool:
+    release = os.uname().release
+    if os.path.isdir("/sys/module/" + name):
+        return True
+    pattern = re.compile(rf"/{name}\.ko")
+    return any(pattern.search(_read(f"/lib/modules/{release}/{table}")) for table in ("modules.dep", "modules.builtin"))
+
+
+def _resolve(name: str) -> bool:
+    try:
+        return bool(socket.getaddrinfo(name, None))
+    except (OSError, UnicodeError):
+        return False
+
+
+def _connect(address: str, port: int, timeout: float) -> str:
+    """Empty when the connection comes about, otherwise why it does not."""
+    try:
+        socket.create_connection((address, port), timeout).close()
+    except OSError as error:
+        return _reason(error, timeout)
+    return ""
+
+
+def _reason(error: Any, timeout: float) -> str:
+    if isinstance(error, socket.timeout):
+        return f"no answer within {timeout:g} seconds"
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def _mirrors(lines: list[str]) -> list[str]:
+    """One release file of every package source: of the given lines, or of what APT is set up with."""
+    urls = set()
+    if lines:
+        for line in lines:
+            match = re.match(r"deb(?:-src)?\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)", line)
+            if match:
+                urls.add(_release(match.group(1), match.group(2)))
+    else:
+        output = _output(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)"])
+        for line in output.splitlines():
+            uri, _, release = line.partition(" ")
+            if release:
+                urls.add(_release(uri, release))
+    return sorted(url for url in urls if url.startswith(("http://", "https://")))
+
+
+def _release(uri: str, suite: str) -> str:
+    if suite.endswith("/"):  # a flat repository
+        return f"{uri.rstrip('/')}/{suite.lstrip('./')}InRelease"
+    return f"{uri.rstrip('/')}/dists/{suite}/InRelease"
+
+
+def _output(command: list[str]) -> str:
+    try:
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout.decode()
+    except OSError:
+        return ""
+
+
+def _proxy(scheme: str) -> str | None:
+    found = re.search(r'"([^"]*)"', _output(["apt-config", "dump", f"Acquire::{scheme}::Proxy"]))
+    return found.group(1) if found and found.group(1) not in ("", "DIRECT") else None
+
+
+def _ask(url: str, timeout: float) -> str:
+    """Empty when the server has the file, otherwise what it, or the way to it, answers."""
+    scheme = url.split(":", 1)[0]
+    proxy = _proxy(scheme)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({scheme: proxy} if proxy else {}))
+    try:
+        opener.open(urllib.request.Request(url, method="HEAD"), timeout=timeout).close()
+    except urllib.error.HTTPError as error:
+        if error.code in (401, 403, 405):  # there, but not for a bare HEAD request
+            return ""
+        return f"HTTP status {error.code}"
+    except urllib.error.URLError as error:
+        return _reason(error.reason, timeout)
+    except (OSError, ValueError) as error:
+        return _reason(error, timeout)
+    return ""
