@@ -1,0 +1,589 @@
+"""The host as the controls see it: files behind an overlay of planned changes, packages, units, and what the kernel says.
+
+Controls plan their remedies into the overlay; nothing reaches the disk before :meth:`Host.commit` has journaled it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import fnmatch
+import glob
+import hashlib
+import os
+import re
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import journal as journals
+
+CONTAINER_MARKS = ("/run/systemd/container", "/run/.containerenv", "/.dockerenv")
+ACTIVATIONS = (
+    "systemd", "tmpfiles", "sysctl", "audit", "dconf", "units", "rsyslog", "chrony", "sssd", "grub", "initramfs", "sshd",
+    "ufw", "aide",
+)  # fmt: skip
+
+
+class HostError(Exception):
+    """Something on the host is not of the kind that a control can work with; the text names file and reason."""
+
+
+@dataclass
+class Pending:
+    """A planned state of one path. `content` None keeps what is there; `removed` deletes the path."""
+
+    content: bytes | None = None
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    removed: bool = False
+    group: str = "files"
+
+
+@dataclass
+class UnitState:
+    """What systemd knows of a unit: enabled is one of enabled, disabled, masked, static, missing."""
+
+    enabled: str
+    active: bool
+
+
+@dataclass
+class Meta:
+    """Kind (file, directory, link, other), mode, owner and group of a path."""
+
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    size: int = 0
+
+
+def show(text: str) -> str:
+    """A path or value for people: control characters and undecodable bytes escaped."""
+    return "".join(
+        one
+        if one.isprintable()
+        else f"\\x{ord(one) & 0xFF:02x}"
+        if ord(one) < 256 or ord(one) >= 0xDC80
+        else repr(one)[1:-1]
+        for one in text
+    )
+
+
+@dataclass
+class Host:
+    """Cached access to one host below `root` (``/`` but for tests)."""
+
+    root: str = "/"
+    run: Callable[[list[str]], tuple[int, str]] = journals.run_tool
+    overlay: dict[str, Pending] = field(default_factory=dict)
+    units_wanted: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sysctls_wanted: dict[str, tuple[str, str]] = field(default_factory=dict)
+    packages_wanted: dict[str, str] = field(default_factory=dict)
+    activations: dict[str, str] = field(default_factory=dict)
+    commands: list[dict[str, Any]] = field(default_factory=list)
+    group: str = "files"
+    mutations: int = 0
+    read_paths: set[str] = field(default_factory=set)
+    globbed: dict[str, list[str]] = field(default_factory=dict)
+    _cache: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.root = self.root.rstrip("/")
+
+    # ---------------------------------------------------------------- what is there
+
+    def cached(self, name: str, make: Callable[[], Any]) -> Any:
+        """The value of `make`, computed once until :meth:`forget`."""
+        if name not in self._cache:
+            self._cache[name] = make()
+        return self._cache[name]
+
+    def forget(self) -> None:
+        """Drop all caches: the host has changed."""
+        self._cache.clear()
+
+    @property
+    def container(self) -> bool:
+        """Whether this is a container, which shares its kernel with others."""
+
+        def detect() -> bool:
+            if any(os.path.exists(self.root + mark) for mark in CONTAINER_MARKS):
+                return True
+            with contextlib.suppress(OSError):
+                environment = Path(self.root + "/proc/1/environ").read_bytes()
+                if b"container=" in environment:
+                    return True
+            with contextlib.suppress(OSError):
+                # The first PID namespace has a fixed inode number in every Linux kernel.
+                return os.readlink(self.root + "/proc/self/ns/pid") != "pid:[4026531836]"
+            return False
+
+        return bool(self.cached("container", detect))
+
+    def stat(self, path: str) -> Meta | None:
+        """Kind, mode and owner of `path` as planned; None where there is nothing."""
+        pending = self.overlay.get(path)
+        if pending is not None and pending.removed:
+            return None
+        try:
+            found = os.lstat(self.root + path)
+        except (FileNotFoundError, NotADirectoryError):
+            if pending is None or pending.content is None:
+                return None
+            return Meta("file", pending.mode or 0o644, pending.uid or 0, pending.gid or 0, len(pending.content))
+        kind = (
+            "file" if stat.S_ISREG(found.st_mode) else "directory" if stat.S_ISDIR(found.st_mode)
+            else "link" if stat.S_ISLNK(found.st_mode) else "other"
+        )  # fmt: skip
+        meta = Meta(kind, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, found.st_size)
+        if pending is not None:
+            meta.kind = "file" if pending.content is not None else meta.kind
+            meta.mode = meta.mode if pending.mode is None else pending.mode
+            meta.uid = meta.uid if pending.uid is None else pending.uid
+            meta.gid = meta.gid if pending.gid is None else pending.gid
+        return meta
+
+    def exists(self, path: str) -> bool:
+        """Whether something that can be followed is at `path`."""
+        if path in self.overlay:
+            return not self.overlay[path].removed
+        return os.path.exists(self.root + path)
+
+    def content(self, path: str) -> bytes | None:
+        """The planned content of the file at `path`; None where there is no file.
+
+        :raises HostError: when `path` is a directory or a device, or cannot be read.
+        """
+        self.read_paths.add(path)
+        pending = self.overlay.get(path)
+        if pending is not None:
+            if pending.removed:
+                return None
+            if pending.content is not None:
+                return pending.content
+        return self.cached(f"content:{path}", lambda: self._read(path))  # type: ignore[no-any-return]
+
+    def _read(self, path: str) -> bytes | None:
+        real = self.root + path
+        try:
+            found = os.stat(real)
+            if not stat.S_ISREG(found.st_mode):
+                kind = "a directory" if stat.S_ISDIR(found.st_mode) else "not a regular file"
+                raise HostError(
+                    f"{show(path)} is {kind}; a configuration file belongs there. Move it away and run again."
+                )
+            if found.st_size > 32 << 20:
+                raise HostError(f"{show(path)} has {found.st_size >> 20} MB, which no configuration file has.")
+            return Path(real).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise HostError(f"{show(path)} cannot be read: {error.strerror}") from error
+
+    def text(self, path: str) -> str | None:
+        """The planned text of `path`; bytes that are not UTF-8 survive a round trip."""
+        content = self.content(path)
+        return None if content is None else content.decode("utf-8", "surrogateescape")
+
+    def glob(self, pattern: str) -> list[str]:
+        """Paths that match, planned ones included, sorted by name."""
+        found = self.cached(
+            f"glob:{pattern}", lambda: [one[len(self.root) :] for one in glob.glob(self.root + pattern)]
+        )
+        names = {one for one in found if not (one in self.overlay and self.overlay[one].removed)}
+        depth = pattern.count("/")
+        names |= {
+            path
+            for path, pending in self.overlay.items()
+            if not pending.removed and pending.content is not None and path.count("/") == depth
+            and fnmatch.fnmatchcase(path, pattern)
+        }  # fmt: skip
+        self.globbed[pattern] = sorted(names)
+        return sorted(names)
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """Installed packages and their versions, from dpkg's database."""
+
+        def parse() -> dict[str, str]:
+            try:
+                text = Path(self.root + "/var/lib/dpkg/status").read_text("utf-8", "replace")
+            except OSError as error:
+                raise HostError(f"dpkg's database cannot be read: {error.strerror}") from error
+            found: dict[str, str] = {}
+            for block in text.split("\n\n"):
+                if "\nStatus: " not in block or " installed\n" not in block:
+                    continue
+                name = re.match(r"Package: (\S+)", block.lstrip("\n"))
+                status = re.search(r"^Status: (.*)$", block, re.MULTILINE)
+                version = re.search(r"^Version: (.*)$", block, re.MULTILINE)
+                if name and status and status[1].endswith(" installed"):
+                    found[name[1]] = version[1] if version else ""
+            return found
+
+        return self.cached("packages", parse)  # type: ignore[no-any-return]
+
+    def users(self) -> list[list[str]]:
+        """The lines of /etc/passwd as lists of seven fields."""
+        return [one.split(":") for one in (self.text("/etc/passwd") or "").splitlines() if one.count(":") == 6]
+
+    def uid(self, name: str) -> int | None:
+        """The number of an account; None where it does not exist."""
+        return next((int(one[2]) for one in self.users() if one[0] == name), None)
+
+    def gid(self, name: str) -> int | None:
+        """The number of a group; None where it does not exist."""
+        lines = (one.split(":") for one in (self.text("/etc/group") or "").splitlines())
+        return next((int(one[2]) for one in lines if len(one) > 2 and one[0] == name), None)
+
+    def owner(self, number: int) -> str:
+        """The name of an account number, or the number."""
+        return next((one[0] for one in self.users() if one[2] == str(number)), str(number))
+
+    def group_name(self, number: int) -> str:
+        """The name of a group number, or the number."""
+        lines = (one.split(":") for one in (self.text("/etc/group") or "").splitlines())
+        return next((one[0] for one in lines if len(one) > 2 and one[2] == str(number)), str(number))
+
+    @property
+    def systemd(self) -> bool:
+        """Whether systemd runs this host."""
+        return os.path.isdir(self.root + "/run/systemd/system")
+
+    def unit(self, name: str) -> UnitState:
+        """State of a unit; all units that were asked for come from one call of systemctl."""
+        known: dict[str, UnitState] = self.cached("units", dict)
+        if name not in known:
+            wanted = sorted({name, *self._cache.get("unit names", [])})
+            known.update(self._units(wanted))
+        return known[name]
+
+    def expect_units(self, names: list[str]) -> None:
+        """Name the units that controls will ask for, so that one call answers for all."""
+        self._cache["unit names"] = names
+
+    def _units(self, names: list[str]) -> dict[str, UnitState]:
+        found = {name: UnitState("missing", False) for name in names}
+        if not self.systemd or self.root:
+            for name in names:
+                if any(
+                    os.path.exists(f"{self.root}{d}/{name}") for d in ("/etc/systemd/system", "/usr/lib/systemd/system")
+                ):
+                    wants = glob.glob(f"{self.root}/etc/systemd/system/*.wants/{name}")
+                    mask = f"{self.root}/etc/systemd/system/{name}"
+                    masked = os.path.islink(mask) and os.readlink(mask) == "/dev/null"
+                    found[name] = UnitState("masked" if masked else "enabled" if wants else "disabled", False)
+            return found
+        _, output = self.run(["systemctl", "show", "--property=Id,Names,LoadState,UnitFileState,ActiveState", *names])
+        for name, block in zip(names, output.strip("\n").split("\n\n"), strict=False):
+            values = dict(line.split("=", 1) for line in block.split("\n") if "=" in line)
+            state = values.get("UnitFileState", "")
+            load = values.get("LoadState", "")
+            enabled = "masked" if load == "masked" else "missing" if load == "not-found" else state or "static"
+            found[name] = UnitState(enabled, values.get("ActiveState") in ("active", "reloading", "activating"))
+        return found
+
+    def sysctl(self, key: str) -> str | None:
+        """The running value of a kernel setting; None where this kernel does not show it."""
+        with contextlib.suppress(OSError):
+            return Path("/proc/sys/" + key.replace(".", "/")).read_text("ascii").strip() if not self.root else None
+        return None
+
+    # ---------------------------------------------------------------- what is planned
+
+    def write(self, path: str, text: str, mode: int | None = None) -> None:
+        """Plan the content of a file; an existing file keeps mode and owner, a new one is root's with 0644."""
+        content = text.encode("utf-8", "surrogateescape")
+        meta = self.stat(path)
+        if meta is not None and meta.kind == "directory":
+            raise HostError(
+                f"{show(path)} is a directory; a configuration file belongs there. Move it away and run again."
+            )
+        if self.content(path) == content and (meta is None or meta.kind != "link"):
+            return
+        pending = self.overlay.setdefault(path, Pending())
+        pending.content, pending.removed, pending.group = content, False, self._group(path)
+        if meta is None or meta.kind != "file":
+            pending.mode, pending.uid, pending.gid = mode if mode is not None else 0o644, 0, 0
+        elif mode is not None:
+            pending.mode = mode
+        self.mutations += 1
+
+    def _group(self, path: str) -> str:
+        known = self.overlay.get(path)
+        if known is not None and known.group != "files":
+            return known.group
+        return self.group
+
+    def remove(self, path: str) -> None:
+        """Plan the removal of a file."""
+        if self.stat(path) is not None:
+            self.overlay[path] = Pending(removed=True, group=self.group)
+            self.mutations += 1
+
+    def set_meta(self, path: str, mode: int | None = None, uid: int | None = None, gid: int | None = None) -> None:
+        """Plan mode, owner or group of what is at `path`."""
+        pending = self.overlay.setdefault(path, Pending())
+        pending.group = self._group(path)
+        if mode is not None:
+            pending.mode = mode
+        if uid is not None:
+            pending.uid = uid
+        if gid is not None:
+            pending.gid = gid
+        self.mutations += 1
+
+    def want_unit(self, name: str, **state: Any) -> None:
+        """Plan a unit's state: enabled (bool), active (bool), masked (bool)."""
+        self.units_wanted.setdefault(name, {}).update(state, group=self.group)
+        self.mutations += 1
+
+    def want_sysctl(self, key: str, value: str) -> None:
+        """Plan a running value. Only ``net.*`` has a value per container; anything else is not touched in one."""
+        if self.root or (self.container and not key.startswith("net.")):
+            return
+        self.sysctls_wanted[key] = (value, self.group)
+        self.mutations += 1
+
+    def want_package(self, name: str, state: str) -> None:
+        """Plan a package to be `present` or `absent`."""
+        self.packages_wanted[name] = state
+        self.mutations += 1
+
+    def want_command(self, argv: list[str], guards: list[str], undo: list[str] | None = None) -> None:
+        """Plan a command that changes the files matching `guards`, which are journaled first."""
+        if not any(one["argv"] == argv for one in self.commands):
+            self.commands.append({"argv": argv, "guards": guards, "undo": undo, "group": self.group})
+            self.mutations += 1
+
+    def activate(self, what: str) -> None:
+        """Ask for a service or subsystem to take its new files into use after the commit."""
+        self.activations.setdefault(what, self.group)
+
+    # ---------------------------------------------------------------- the commit
+
+    def diff(self) -> list[dict[str, str]]:
+        """What the plan changes, for people: one part per file, then one for all that is not a file."""
+        parts: list[dict[str, str]] = []
+        for path, pending in sorted(self.overlay.items()):
+            before = self._before_text(path)
+            after = before if pending.content is None else pending.content.decode("utf-8", "replace")
+            after = "" if pending.removed else after
+            name = show(path)
+            if path in ("/etc/shadow", "/etc/gshadow", "/etc/security/opasswd"):
+                before, after = "(secret)\n", "(secret, changed)\n"
+            meta = self._meta_lines(path, pending)
+            if before != after or meta:
+                parts.append(
+                    {
+                        "before_header": name,
+                        "after_header": name,
+                        "before": meta[0] + before if meta else before,
+                        "after": meta[1] + after if meta else after,
+                    }
+                )
+        rest = [f"package {name}: {state}\n" for name, state in sorted(self.packages_wanted.items())]
+        rest += [f"sysctl {key} = {value}\n" for key, (value, _) in sorted(self.sysctls_wanted.items())]
+        for unit, state in sorted(self.units_wanted.items()):
+            rest.append(
+                f"unit {unit}: " + ", ".join(f"{k}={v}" for k, v in sorted(state.items()) if k != "group") + "\n"
+            )
+        rest += [f"command {' '.join(one['argv'])}\n" for one in self.commands]
+        if rest:
+            parts.append({"before_header": "host", "after_header": "host", "before": "", "after": "".join(rest)})
+        return parts
+
+    def _before_text(self, path: str) -> str:
+        with contextlib.suppress(OSError):
+            found = os.lstat(self.root + path)
+            if stat.S_ISREG(found.st_mode) and found.st_size < 1 << 20 and self.overlay[path].content is not None:
+                return Path(self.root + path).read_bytes().decode("utf-8", "replace")
+        return ""
+
+    def _meta_lines(self, path: str, pending: Pending) -> tuple[str, str] | None:
+        with contextlib.suppress(OSError):
+            found = os.lstat(self.root + path)
+            old = (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
+            new = tuple(
+                was if wanted is None else wanted
+                for was, wanted in zip(old, (pending.mode, pending.uid, pending.gid), strict=True)
+            )
+            if old != new:
+                return (
+                    f"mode {old[0]:04o} owner {old[1]} group {old[2]}\n",
+                    f"mode {new[0]:04o} owner {new[1]} group {new[2]}\n",
+                )
+        return None
+
+    def summary(self) -> list[str]:
+        """The unified difference of the plan as lines, for logs and tests."""
+        lines: list[str] = []
+        for part in self.diff():
+            lines += difflib.unified_diff(
+                part["before"].splitlines(),
+                part["after"].splitlines(),
+                part["before_header"],
+                part["after_header"],
+                lineterm="",
+            )
+        return lines
+
+    def groups(self) -> set[str]:
+        """The groups that the plan touches."""
+        return (
+            {one.group for one in self.overlay.values()}
+            | {one["group"] for one in self.units_wanted.values()}
+            | {group for _, group in self.sysctls_wanted.values()}
+            | {one["group"] for one in self.commands}
+        )
+
+    def commit(self, journal: journals.Journal) -> list[str]:
+        """Journal the planned files, sysctls and units, then make them so.
+
+        :returns: what could not be done, a sentence each. What was done is in the journal in any case.
+        """
+        problems: list[str] = []
+        entries: list[dict[str, Any]] = []
+        for path, pending in sorted(self.overlay.items()):
+            entries += self._parents(path, pending, journal)
+            before = journal.before(path, content=pending.content is not None or pending.removed)
+            entries.append({"kind": "file", "group": pending.group, "path": path, "before": before})
+        for key, (_, group) in self.sysctls_wanted.items():
+            entries.append({"kind": "sysctl", "group": group, "key": key, "value": self.sysctl(key) or ""})
+        for unit, state in self.units_wanted.items():
+            for path in self._enablement(unit):
+                entries.append({"kind": "file", "group": state["group"], "path": path, "before": journal.before(path)})
+            was = self.unit(unit)
+            if was.enabled != "missing" or state.get("masked"):
+                entries.append({"kind": "unit", "group": state["group"], "unit": unit, "active": was.active})
+        journal.add(entries)
+        for path, pending in sorted(self.overlay.items()):
+            try:
+                self._apply(path, pending)
+            except OSError as error:
+                problems.append(f"{show(path)} could not be written: {error.strerror}")
+                if error.errno in (28, 30, 122):  # full, read-only, over quota: every further write would fail as well
+                    break
+        for key, (value, _) in self.sysctls_wanted.items():
+            try:
+                Path("/proc/sys/" + key.replace(".", "/")).write_text(value, "ascii")
+            except OSError as error:
+                problems.append(f"sysctl {key} could not be set to {value}: {error.strerror}")
+        self.overlay.clear()
+        self.sysctls_wanted.clear()
+        units, self.units_wanted = self.units_wanted, {}
+        if not problems:
+            problems += self._apply_units(units)
+        self.forget()
+        return problems
+
+    def _parents(self, path: str, pending: Pending, journal: journals.Journal) -> list[dict[str, Any]]:
+        missing: list[str] = []
+        parent = os.path.dirname(path)
+        while pending.content is not None and not os.path.isdir(self.root + parent):
+            missing.append(parent)
+            parent = os.path.dirname(parent)
+        return [
+            {"kind": "file", "group": pending.group, "path": one, "before": journal.before(one)}
+            for one in missing[::-1]
+        ]
+
+    def _enablement(self, unit: str) -> list[str]:
+        places = [f"/etc/systemd/system/{unit}", *self._links(unit)]
+        for directory in ("/etc/systemd/system", "/usr/lib/systemd/system"):
+            with contextlib.suppress(OSError):
+                text = Path(f"{self.root}{directory}/{unit}").read_text("utf-8", "replace")
+                for target in re.findall(r"^(WantedBy|RequiredBy)=(.*)$", text, re.MULTILINE):
+                    suffix = "wants" if target[0] == "WantedBy" else "requires"
+                    places += [f"/etc/systemd/system/{one}.{suffix}/{unit}" for one in target[1].split()]
+                for names in re.findall(r"^Alias=(.*)$", text, re.MULTILINE):
+                    places += [f"/etc/systemd/system/{one}" for one in names.split()]
+        places += [os.path.dirname(one) for one in places if one.endswith(unit) and ".wants/" in one]
+        return sorted(set(places), key=lambda one: one.count("/"))
+
+    def _links(self, unit: str) -> list[str]:
+        return [one[len(self.root) :] for one in glob.glob(f"{self.root}/etc/systemd/system/*.*s/{unit}")]
+
+    def _apply(self, path: str, pending: Pending) -> None:
+        real = self.root + path
+        if pending.removed:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(real)
+            return
+        if pending.content is not None:
+            os.makedirs(os.path.dirname(real), mode=0o755, exist_ok=True)
+            mode, uid, gid = pending.mode, pending.uid, pending.gid
+            if None in (mode, uid, gid):
+                found = os.stat(real)
+                mode = stat.S_IMODE(found.st_mode) if mode is None else mode
+                uid = found.st_uid if uid is None else uid
+                gid = found.st_gid if gid is None else gid
+            keep = journals.attributes(real) if os.path.lexists(real) and not os.path.islink(real) else {}
+            journals.write_atomically(real, pending.content, mode or 0, uid or 0, gid or 0)
+            for name, value in keep.items():
+                with contextlib.suppress(OSError):
+                    os.setxattr(real, name, bytes.fromhex(value), follow_symlinks=False)
+            return
+        try:
+            number = os.open(real, os.O_PATH | os.O_NOFOLLOW)
+        except FileNotFoundError:  # a log that was rotated away since the walk
+            return
+        try:
+            found = os.fstat(number)
+            if stat.S_ISLNK(found.st_mode):
+                return
+            handle = f"/proc/self/fd/{number}"
+            mode = stat.S_IMODE(found.st_mode) if pending.mode is None else pending.mode
+            if pending.uid is not None or pending.gid is not None:
+                os.chown(handle, -1 if pending.uid is None else pending.uid, -1 if pending.gid is None else pending.gid)
+                os.chmod(handle, mode)
+            elif pending.mode is not None:
+                os.chmod(handle, mode)
+        finally:
+            os.close(number)
+
+    def _apply_units(self, units: dict[str, dict[str, Any]]) -> list[str]:
+        problems: list[str] = []
+        if self.root or not self.systemd or not units:
+            return problems
+        self.run(["systemctl", "daemon-reload"])
+        for unit, state in units.items():
+            commands: list[list[str]] = []
+            if state.get("masked"):
+                commands.append(["systemctl", "mask", "--now", unit])
+            elif state.get("masked") is False:
+                commands.append(["systemctl", "unmask", unit])
+            if "enabled" in state:
+                commands.append(["systemctl", "enable" if state["enabled"] else "disable", unit])
+            if "active" in state:
+                commands.append(["systemctl", "start" if state["active"] else "stop", unit])
+            for argv in commands:
+                code, output = self.run(argv)
+                if code:
+                    problems.append(f"{' '.join(argv)} failed ({code}): {output.strip()[-200:]}")
+        return problems
+
+    def fingerprint(self, path: str) -> str:
+        """What a path is now, as text that changes when content, mode or owner do."""
+        real = self.root + path
+        try:
+            found = os.lstat(real)
+        except OSError:
+            return "absent"
+        base = f"{stat.S_IMODE(found.st_mode):04o} {found.st_uid}:{found.st_gid}"
+        if stat.S_ISLNK(found.st_mode):
+            return f"link to {os.readlink(real)}"
+        if not stat.S_ISREG(found.st_mode):
+            return f"directory {base}" if stat.S_ISDIR(found.st_mode) else f"other {base}"
+        digest = "large"
+        if found.st_size <= 4 << 20:
+            try:
+                digest = hashlib.sha256(Path(real).read_bytes()).hexdigest()
+            except OSError as error:
+                digest = f"unreadable ({error.strerror})"
+        return f"file {base} {digest}"
