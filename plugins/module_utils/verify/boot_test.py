@@ -1,0 +1,755 @@
+"""Boot test: proves a cloud by using it as a customer would, and leaves nothing behind.
+
+Everything made carries the run's fixed names, and where the API has a field for it a mark, so that what an interrupted run
+left is found by the next. Nothing else is ever deleted.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import ipaddress
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import API_ERRORS, Steps, first_line
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.guest_shell import (
+    Answer,
+    Boot,
+    Shell,
+    console_report,
+    parse_boot,
+    ping,
+)
+
+MARK = "made and removed by the Stackwright boot test"
+USER_DATA = "#!/bin/sh\necho stackwright-user-data > /run/stackwright-user-data\n"
+BULK = 1 << 20
+MEMORY_MIB = 192
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to build.
+
+    ``hosts`` are compute hosts that get one guest each; empty lets the scheduler place a single guest. ``timeout`` is in
+    seconds and applies to each thing that is waited for. ``external_*`` describe the provider network that is made when
+    the cloud has no external network yet.
+    """
+
+    image: str
+    prefix: str = "stackwright-verify"
+    hosts: tuple[str, ...] = ()
+    tenant_cidr: str = "192.168.213.0/24"
+    name_servers: tuple[str, ...] = ("192.0.2.53",)
+    external_name: str = ""
+    external_physical_network: str = "external"
+    external_type: str = "flat"
+    external_segment: int | None = None
+    external_cidr: str = ""
+    external_gateway: str = ""
+    external_pool_start: str = ""
+    external_pool_end: str = ""
+    timeout: float = 180
+    keep_failed: bool = False
+
+
+class BootTestError(Exception):
+    """A step failed: what was being done, what went wrong; ``evidence`` holds lines that help to find out why."""
+
+    def __init__(self, message: str, evidence: list[str] | None = None) -> None:
+        super().__init__(message)
+        self.evidence = evidence or []
+
+
+class InterruptedRunError(BaseException):
+    """The run was told to stop by a signal. No error of an API: no handler for those may swallow it."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Something that this test made, and how to delete it."""
+
+    kind: str
+    label: str
+    delete: Callable[[], object]
+
+
+@dataclass
+class Guest:
+    """One server under test."""
+
+    name: str
+    host: str
+    id: str = ""
+    address: str = ""
+    boot: Boot | None = None
+
+
+@dataclass
+class Made:
+    """Identities of what this run made or found."""
+
+    image: str = ""
+    flavor: str = ""
+    external: str = ""
+    external_label: str = ""
+    network: str = ""
+    mtu: int = 0
+    subnet: str = ""
+    router: str = ""
+    group: str = ""
+    floating_address: str = ""
+    guests: list[Guest] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def signals_as_errors() -> Iterator[None]:
+    """Turn SIGINT, SIGTERM and SIGHUP into :class:`InterruptedRunError`, so that what was made is removed."""
+
+    def stop(number: int, frame: object) -> None:
+        for name in previous:
+            signal.signal(name, signal.SIG_IGN)
+        raise InterruptedRunError(f"interrupted by {signal.Signals(number).name}")
+
+    previous = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for name in previous:
+        signal.signal(name, stop)
+    try:
+        yield
+    finally:
+        for name, handler in previous.items():
+            signal.signal(name, handler)
+
+
+class BootTest:
+    """The steps of the test over an openstacksdk connection ``cloud`` and a :class:`Shell`."""
+
+    def __init__(
+        self,
+        cloud: Any,
+        settings: Settings,
+        shell: Shell,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        pinger: Callable[[str], Answer] = ping,
+    ) -> None:
+        self.cloud, self.settings, self.shell = cloud, settings, shell
+        self.now, self.sleep, self.pinger = now, sleep, pinger
+        self.steps = Steps(now)
+        self.made = Made()
+        names = settings.hosts or ("",)
+        self.made.guests = [
+            Guest(f"{settings.prefix}-{number}" if len(names) > 1 else settings.prefix, host)
+            for number, host in enumerate(names, 1)
+        ]
+
+    # ------------------------------------------------------------------ helpers
+
+    def wait(self, doing: str, probe: Callable[[], tuple[Any, str]], timeout: float | None = None) -> Any:
+        """Repeat ``probe`` until it returns something true; raise with its last cause when time is up.
+
+        ``probe`` returns the value looked for (or something false) and the reason why it is not there yet.
+        """
+        limit = self.settings.timeout if timeout is None else timeout
+        start = self.now()
+        while True:
+            value, cause = probe()
+            if value:
+                return value
+            if self.now() - start >= limit:
+                raise BootTestError(f"{doing}: {cause} after {limit:.0f} s")
+            self.sleep(1)
+
+    @property
+    def first(self) -> Guest:
+        """The guest with the floating address."""
+        return self.made.guests[0]
+
+    # ------------------------------------------------------------------ steps
+
+    def run(self) -> None:
+        """Do all steps; whatever happens, remove what was made unless ``keep_failed`` says otherwise."""
+        several = len(self.made.guests) > 1
+        plan: list[tuple[str, Callable[[], str | None]]] = [
+            ("remains of earlier runs are removed", self.remove_all),
+            ("image is stored", self.make_image),
+            ("flavor is made", self.make_flavor),
+            ("external network is there", self.make_external),
+            ("network, subnet and router are made", self.make_network),
+            ("security group lets ICMP and SSH in", self.make_group),
+            ("key pair is made", self.make_key),
+            ("servers boot" if several else "server boots", self.boot_guests),
+            ("console log tells that the guest is ready", self.read_consoles),
+            ("floating address answers to ping", self.reach_by_ping),
+            ("SSH logs in through the floating address", self.reach_by_ssh),
+            ("metadata, name server, MTU and user data are right in the guest", self.look_inside),
+        ]
+        if several:
+            plan.append(("guests on different hosts reach each other", self.reach_each_other))
+        plan.append(("rebuilt server has its address and a new disk", self.rebuild))
+        failed = False
+        try:
+            with signals_as_errors():
+                for name, action in plan:
+                    self.step(name, action)
+        except BaseException:
+            failed = True
+            raise
+        finally:
+            if not (failed and self.settings.keep_failed):
+                try:
+                    self.steps.run("everything made is removed", self.remove_all)
+                except BootTestError:
+                    if not failed:
+                        raise
+
+    def step(self, name: str, action: Callable[[], str | None]) -> None:
+        """Do one step; turn any error of an API into a :class:`BootTestError` with evidence."""
+        try:
+            self.steps.run(name, action)
+        except BootTestError as error:
+            error.evidence += self.evidence()
+            raise
+        except API_ERRORS as error:
+            raise BootTestError(f"the API refused: {first_line(error)}", self.evidence()) from None
+
+    def make_image(self) -> str:
+        """Upload the guest image and wait until it is active."""
+        image = self.cloud.image.create_image(
+            name=self.settings.prefix,
+            filename=self.settings.image,
+            disk_format="qcow2",
+            container_format="bare",
+            visibility="private",
+            allow_duplicates=True,
+            min_ram=MEMORY_MIB,
+            min_disk=1,
+            stackwright=MARK,
+            hw_rng_model="virtio",
+        )
+        self.made.image = image.id
+
+        def active() -> tuple[Any, str]:
+            found = self.cloud.image.get_image(image.id)
+            if found.status in ("killed", "deleted"):
+                raise BootTestError(f"the image service gave the image the status {found.status}")
+            return found.status == "active" and found, f"the image is still {found.status}"
+
+        found = self.wait("the image must become active", active)
+        return f"{(found.size or 0) / 1e6:.0f} MB"
+
+    def make_flavor(self) -> None:
+        """Make a private flavor that suffices for the guest."""
+        flavor = self.cloud.compute.create_flavor(
+            name=self.settings.prefix, ram=MEMORY_MIB, vcpus=1, disk=1, is_public=False, description=MARK
+        )
+        self.made.flavor = flavor.id
+
+    def make_external(self) -> str:
+        """Take the named or first external network with a subnet, or make one from the settings."""
+        wanted = self.settings
+        networks = [network for network in self.cloud.network.networks(is_router_external=True) if network.subnet_ids]
+        if wanted.external_name:
+            networks = [network for network in networks if network.name == wanted.external_name]
+        if networks:
+            self.made.external, self.made.external_label = networks[0].id, f"{networks[0].name}, found"
+            return self.made.external_label
+        if not wanted.external_cidr:
+            raise BootTestError(
+                f"the cloud has no external network{' called ' + wanted.external_name if wanted.external_name else ''} with "
+                "a subnet, and nothing says how to make one: make it, or set verify_external_cidr, verify_external_gateway "
+                "and the pool of floating addresses"
+            )
+        network = self.cloud.network.create_network(
+            name=wanted.prefix + "-external",
+            description=MARK,
+            is_router_external=True,
+            provider_network_type=wanted.external_type,
+            provider_physical_network=wanted.external_physical_network or None,
+            **({"provider_segmentation_id": wanted.external_segment} if wanted.external_segment else {}),
+        )
+        self.made.external, self.made.external_label = network.id, f"made on {wanted.external_physical_network}"
+        pool = {}
+        if wanted.external_pool_start:
+            pool["allocation_pools"] = [{"start": wanted.external_pool_start, "end": wanted.external_pool_end}]
+        self.cloud.network.create_subnet(
+            name=wanted.prefix + "-external",
+            description=MARK,
+            network_id=network.id,
+            ip_version=4,
+            cidr=wanted.external_cidr,
+            gateway_ip=wanted.external_gateway or None,
+            is_dhcp_enabled=False,
+            **pool,
+        )
+        return self.made.external_label
+
+    def make_network(self) -> str:
+        """Make the tenant network with a subnet, and a router to the external network."""
+        name = self.settings.prefix
+        network = self.cloud.network.create_network(name=name, description=MARK)
+        self.made.network, self.made.mtu = network.id, int(network.mtu or 0)
+        subnet = self.cloud.network.create_subnet(
+            name=name,
+            description=MARK,
+            network_id=network.id,
+            ip_version=4,
+            cidr=self.settings.tenant_cidr,
+            dns_nameservers=list(self.settings.name_servers),
+        )
+        self.made.subnet = subnet.id
+        router = self.cloud.network.create_router(
+            name=name, description=MARK, external_gateway_info={"network_id": self.made.external}
+        )
+        self.made.router = router.id
+        self.cloud.network.add_interface_to_router(router.id, subnet_id=subnet.id)
+        return f"{self.settings.tenant_cidr}, MTU {self.made.mtu}"
+
+    def make_group(self) -> None:
+        """Make a security group that lets ICMP and SSH in."""
+        group = self.cloud.network.create_security_group(name=self.settings.prefix, description=MARK)
+        self.made.group = group.id
+        for rule in ({"protocol": "icmp"}, {"protocol": "tcp", "port_range_min": 22, "port_range_max": 22}):
+            self.cloud.network.create_security_group_rule(
+                security_group_id=group.id, direction="ingress", ether_type="IPv4", **rule
+            )
+
+    def make_key(self) -> None:
+        """Generate a key pair here and register its public half."""
+        try:
+            public = self.shell.make_key(self.settings.prefix)
+        except OSError as error:
+            raise BootTestError(str(error)) from None
+        self.cloud.compute.create_keypair(name=self.settings.prefix, public_key=public)
+
+    def boot_guests(self) -> str:
+        """Create all servers, then wait until each is active and has an address."""
+        for guest in self.made.guests:
+            server = self.cloud.compute.create_server(
+                name=guest.name,
+                image_id=self.made.image,
+                flavor_id=self.made.flavor,
+                networks=[{"uuid": self.made.network}],
+                security_groups=[{"name": self.made.group}],
+                key_name=self.settings.prefix,
+                user_data=base64.b64encode(USER_DATA.encode()).decode(),
+                metadata={"stackwright": MARK},
+                **({"host": guest.host} if guest.host else {}),
+            )
+            guest.id = server.id
+        return ", ".join(self.wait_active(guest) for guest in self.made.guests)
+
+    def wait_active(self, guest: Guest) -> str:
+        """Wait until the server is active with an address, on the host asked for; return "address on host"."""
+
+        def active() -> tuple[Any, str]:
+            server = self.cloud.compute.get_server(guest.id)
+            if server.status == "ERROR":
+                fault = (server.fault or {}).get("message", "nova gives no reason")
+                raise BootTestError(f"server {guest.name} is in status ERROR: {fault}")
+            addresses = fixed_addresses(server.addresses)
+            state = f"server {guest.name} is {server.status} (task {server.task_state})"
+            return server.status == "ACTIVE" and addresses and (server, addresses), state
+
+        server, addresses = self.wait("the server must become active", active)
+        if guest.address and guest.address not in addresses:
+            raise BootTestError(
+                f"server {guest.name} had the address {guest.address}, now it has {', '.join(addresses)}"
+            )
+        guest.address = addresses[0]
+        host = server.compute_host or server.hypervisor_hostname or ""
+        if guest.host and host and short(host) != short(guest.host):
+            raise BootTestError(f"server {guest.name} was to run on {guest.host}, but runs on {host}")
+        return f"{guest.address} on {host or 'an unnamed host'}"
+
+    def console(self, guest: Guest) -> str:
+        """The guest's console log."""
+        answer = self.cloud.compute.get_server_console_output(guest.id)
+        return str(answer.get("output") or "")
+
+    def read_consoles(self) -> str:
+        """Wait until every guest says on its console that it is ready; remember its host key."""
+        return ", ".join(f"{self.wait_ready(guest):.0f} s after power on" for guest in self.made.guests)
+
+    def wait_ready(self, guest: Guest, old_key: str = "") -> float:
+        """Wait for the guest's report with another host key than ``old_key``; return the seconds its boot took."""
+
+        def ready() -> tuple[Any, str]:
+            console = self.console(guest)
+            boot = parse_boot(console)
+            said = console_report(console, 1)
+            last = f'its console says "{said[0]}"' if said else "its console is empty"
+            return boot is not None and boot.host_key != old_key and boot, f"{guest.name} is not ready, {last}"
+
+        boot: Boot = self.wait("the guest must report on its console", ready)
+        guest.boot = boot
+        self.shell.trust(guest.address, boot.host_key)
+        if boot.uuid != guest.id:
+            raise BootTestError(
+                f"guest {guest.name} got metadata of instance {boot.uuid or '(none)'} instead of {guest.id}: "
+                "see the metadata agent on its host and nova-api-metadata"
+            )
+        return boot.seconds
+
+    def reach_by_ping(self) -> str:
+        """Give the first guest a floating address and ping it from this machine."""
+        port = next(iter(self.cloud.network.ports(device_id=self.first.id)), None)
+        if port is None:
+            raise BootTestError(f"server {self.first.name} has no port")
+        floating = self.cloud.network.create_ip(
+            floating_network_id=self.made.external, port_id=port.id, description=MARK
+        )
+        address = self.made.floating_address = str(floating.floating_ip_address)
+        self.shell.trust(address, self.first.boot.host_key if self.first.boot else "")
+
+        def answers() -> tuple[Any, str]:
+            answer = self.pinger(address)
+            if answer.status == 127:
+                raise BootTestError(f"{answer.errors} (package iputils-ping)")
+            return answer.status == 0, f"no answer to ping from {address}"
+
+        self.wait(f"the floating address {address} must answer", answers)
+        return address
+
+    def ssh(self, guest: Guest, remote: str, timeout: float = 30) -> Answer:
+        """Run a command in a guest: the first through the floating address, others through the first."""
+        if guest is self.first:
+            return self.shell.run(self.made.floating_address, remote, timeout=timeout)
+        return self.shell.run(guest.address, remote, jump=self.made.floating_address, timeout=timeout)
+
+    def inside(self, guest: Guest, remote: str, doing: str, timeout: float = 30) -> str:
+        """Output of a command in a guest; raises when it fails."""
+        answer = self.ssh(guest, remote, timeout)
+        if answer.status:
+            said = " ".join((answer.errors or answer.output).split())[-300:]
+            raise BootTestError(f"{doing} in {guest.name} failed with status {answer.status}: {said}")
+        return answer.output.strip()
+
+    def wait_ssh(self, guest: Guest) -> None:
+        """Wait until a login to the guest succeeds and the guest tells its name."""
+
+        def logs_in() -> tuple[Any, str]:
+            answer = self.ssh(guest, "hostname")
+            said = " ".join(answer.errors.split())[-300:]
+            return (
+                answer.status == 0 and answer.output.strip(),
+                f"no login to {guest.name}: {said or 'no reason given'}",
+            )
+
+        name = self.wait("SSH must log in", logs_in)
+        if name != guest.name:
+            raise BootTestError(f"the login reached a machine called {name} instead of {guest.name}")
+
+    def reach_by_ssh(self) -> str:
+        """Log in, and fetch a mebibyte, which shows faults of MTU and checksums that a short login hides."""
+        self.wait_ssh(self.first)
+        start = self.now()
+        self.fetch(self.first)
+        return f"1 MiB in {self.now() - start:.1f} s"
+
+    def fetch(self, guest: Guest) -> None:
+        """Fetch a mebibyte from the guest and count it."""
+        output = self.inside(guest, f"head -c {BULK} /dev/zero | tr '\\0' x", "sending 1 MiB", timeout=90)
+        if len(output) != BULK:
+            raise BootTestError(f"of 1 MiB sent by {guest.name} {len(output)} bytes arrived")
+
+    def look_inside(self) -> str:
+        """Compare what metadata service and DHCP gave the guest with what was asked for."""
+        text = self.inside(
+            self.first,
+            "timeout 20 wget -q -O - http://169.254.169.254/openstack/latest/meta_data.json",
+            "reading http://169.254.169.254/openstack/latest/meta_data.json",
+        )
+        try:
+            uuid = json.loads(text).get("uuid")
+        except ValueError:
+            raise BootTestError(f"the metadata service answered {text[:200]!r} instead of JSON") from None
+        if uuid != self.first.id:
+            raise BootTestError(f"the metadata service gave the uuid {uuid} instead of {self.first.id}")
+        found = self.inside(
+            self.first,
+            "cat /sys/class/net/eth0/mtu; cat /run/stackwright-user-data; cat /etc/resolv.conf",
+            "reading its configuration",
+        ).splitlines()
+        mtu, user_data, resolver = found[0], (found[1:2] or [""])[0], found[2:]
+        if self.made.mtu and mtu != str(self.made.mtu):
+            raise BootTestError(f"the guest's MTU is {mtu}, the network's {self.made.mtu}: DHCP did not hand it out")
+        if user_data != "stackwright-user-data":
+            raise BootTestError("the user data did not run in the guest")
+        servers = [line.split()[1] for line in resolver if line.startswith("nameserver ") and len(line.split()) > 1]
+        missing = [server for server in self.settings.name_servers if server not in servers]
+        if missing:
+            raise BootTestError(
+                f"the guest lacks the name servers {', '.join(missing)}; it has {', '.join(servers) or 'none'}"
+            )
+        return f"uuid {uuid}, MTU {mtu}"
+
+    def reach_each_other(self) -> str:
+        """Ping every other guest from the first with small and with MTU sized packets, then log in and fetch data."""
+        if self.made.mtu < 68:
+            raise BootTestError(f"the tenant network's MTU is {self.made.mtu}, so that no full packet can be sent")
+        for guest in self.made.guests[1:]:
+            for size in (56, self.made.mtu - 28):
+                doing = f"a ping of {size + 28} bytes to {guest.name} ({guest.address}, host {guest.host})"
+                remote = f"ping -c 3 -s {size} -W 3 {guest.address}"
+
+                def answers(remote: str = remote, doing: str = doing) -> tuple[Any, str]:
+                    answer = self.ssh(self.first, remote)
+                    return answer.status == 0, f"{doing} from {self.first.name} (host {self.first.host}) has no answer"
+
+                self.wait("guests must reach each other through the tunnel", answers, min(60, self.settings.timeout))
+            self.wait_ssh(guest)
+            self.fetch(guest)
+        return f"ping of 84 and {self.made.mtu} bytes, SSH, 1 MiB"
+
+    def rebuild(self) -> str:
+        """Rebuild the first server from the image: the address stays, what was written to the disk is gone."""
+        guest = self.first
+        place = "$(( $(cat /sys/block/vda/size) - 8 ))"
+        mark = "stackwright-was-here"
+        self.inside(
+            guest,
+            f"echo {mark} | dd of=/dev/vda bs=512 seek={place} conv=notrunc,fsync 2>/dev/null",
+            "writing to the disk",
+        )
+        read = f"dd if=/dev/vda bs=512 skip={place} count=1 2>/dev/null | tr -d '\\0'"
+        if self.inside(guest, read, "reading the disk") != mark:
+            raise BootTestError("what was written to the guest's disk cannot be read back")
+        old_key = guest.boot.host_key if guest.boot else ""
+        self.cloud.compute.rebuild_server(guest.id, image=self.made.image)
+        self.wait(
+            "the rebuild must begin",
+            lambda: (self.rebuilding(guest, old_key), f"server {guest.name} did not leave the status ACTIVE"),
+        )
+        self.wait_active(guest)
+        self.wait_ready(guest, old_key)
+        self.shell.trust(self.made.floating_address, guest.boot.host_key if guest.boot else "")
+        self.wait_ssh(guest)
+        if mark in self.inside(guest, read, "reading the disk"):
+            raise BootTestError("after the rebuild the disk still holds what was written before: it was not made anew")
+        return f"kept {guest.address}"
+
+    def rebuilding(self, guest: Guest, old_key: str) -> bool:
+        """Whether the rebuild is seen: the server left ACTIVE, or has already booted with another host key."""
+        server = self.cloud.compute.get_server(guest.id)
+        if server.status != "ACTIVE":
+            return True
+        boot = parse_boot(self.console(guest))
+        return boot is not None and boot.host_key != old_key
+
+    # ------------------------------------------------------------------ removal
+
+    def remove_all(self) -> str:
+        """Remove everything that bears this test's names and mark, in the order that dependencies ask for.
+
+        Goes on after an error and reports all of them; raises :class:`BootTestError` when something is left.
+        """
+        removed: list[str] = []
+        problems: list[str] = []
+        for find in (
+            self.own_servers,
+            self.own_addresses,
+            self.own_routers,
+            self.own_networks,
+            self.own_groups,
+            self.own_keys,
+            self.own_flavors,
+            self.own_images,
+        ):
+            try:
+                found = find()
+            except API_ERRORS as error:
+                problems.append(f"{find.__name__.replace('own_', '')} cannot be listed: {first_line(error)}")
+                continue
+            for item in found:
+                try:
+                    item.delete()
+                    removed.append(item.kind)
+                except API_ERRORS as error:
+                    problems.append(f"{item.kind} {item.label}: {first_line(error)}")
+            if find == self.own_servers and found:
+                try:
+                    self.wait("the servers must disappear", self.servers_gone)
+                except BootTestError as error:
+                    problems.append(str(error))
+        if problems:
+            raise BootTestError(
+                f"cannot remove everything called {self.settings.prefix}: {'; '.join(problems)}. The next run tries again."
+            )
+        counts = {kind: removed.count(kind) for kind in dict.fromkeys(removed)}
+        return ", ".join(f"{number} {kind}s" if number > 1 else kind for kind, number in counts.items())
+
+    def own_servers(self) -> list[Removal]:
+        """Servers that this test made, now or earlier."""
+        prefix, compute = self.settings.prefix, self.cloud.compute
+        return [
+            Removal("server", f"{server.name} ({server.status})", partial(compute.delete_server, server.id))
+            for server in compute.servers()
+            if (server.name == prefix or server.name.startswith(prefix + "-"))
+            and dict(server.metadata or {}).get("stackwright") == MARK
+        ]
+
+    def servers_gone(self) -> tuple[bool, str]:
+        """Whether no listing shows a server of this test any more; one just deleted may appear once more."""
+        left = self.own_servers()
+        return not left, "still there: " + ", ".join(server.label for server in left)
+
+    def own_addresses(self) -> list[Removal]:
+        """Floating addresses that this test made."""
+        network = self.cloud.network
+        return [
+            Removal("floating address", str(ip.floating_ip_address), partial(network.delete_ip, ip.id))
+            for ip in network.ips()
+            if ip.description == MARK
+        ]
+
+    def own_routers(self) -> list[Removal]:
+        """Routers that this test made."""
+        return [
+            Removal("router", router.name, partial(self.remove_router, router.id))
+            for router in self.cloud.network.routers(name=self.settings.prefix)
+            if router.description == MARK
+        ]
+
+    def remove_router(self, router: str) -> None:
+        """Detach a router from its subnets and delete it."""
+        network = self.cloud.network
+        for port in list(network.ports(device_id=router)):
+            if port.device_owner != "network:router_gateway":
+                network.remove_interface_from_router(router, port_id=port.id)
+        network.delete_router(router)
+
+    def own_networks(self) -> list[Removal]:
+        """Networks that this test made; their subnets go with them."""
+        network = self.cloud.network
+        return [
+            Removal("network", name, partial(network.delete_network, found.id))
+            for name in (self.settings.prefix, self.settings.prefix + "-external")
+            for found in network.networks(name=name)
+            if found.description == MARK
+        ]
+
+    def own_groups(self) -> list[Removal]:
+        """Security groups that this test made."""
+        network = self.cloud.network
+        return [
+            Removal("security group", group.name, partial(network.delete_security_group, group.id))
+            for group in network.security_groups(name=self.settings.prefix)
+            if group.description == MARK
+        ]
+
+    def own_keys(self) -> list[Removal]:
+        """Key pairs with this test's name; there is no field for a mark."""
+        compute = self.cloud.compute
+        return [
+            Removal("key pair", key.name, partial(compute.delete_keypair, key.name))
+            for key in compute.keypairs()
+            if key.name == self.settings.prefix
+        ]
+
+    def own_flavors(self) -> list[Removal]:
+        """Flavors that this test made."""
+        compute = self.cloud.compute
+        return [
+            Removal("flavor", flavor.name, partial(compute.delete_flavor, flavor.id))
+            for flavor in compute.flavors(is_public=False)
+            if flavor.name == self.settings.prefix and flavor.description == MARK
+        ]
+
+    def own_images(self) -> list[Removal]:
+        """Images that this test uploaded."""
+        image = self.cloud.image
+        return [
+            Removal("image", found.name, partial(image.delete_image, found.id))
+            for found in image.images(name=self.settings.prefix)
+            if dict(found.properties or {}).get("stackwright") == MARK
+        ]
+
+    # ------------------------------------------------------------------ evidence
+
+    def evidence(self) -> list[str]:
+        """What helps to understand a failure: servers, ports, floating address, agents that are down, console."""
+        lines: list[str] = []
+        for gather in (self.server_evidence, self.network_evidence, self.agent_evidence, self.console_evidence):
+            try:
+                lines += gather()
+            except API_ERRORS as error:
+                lines.append(f"({gather.__name__.replace('_', ' ')} not available: {first_line(error)})")
+        return lines
+
+    def server_evidence(self) -> list[str]:
+        """State, host and fault of each server."""
+        lines = []
+        for guest in self.made.guests:
+            if guest.id:
+                server = self.cloud.compute.get_server(guest.id)
+                fault = (server.fault or {}).get("message", "")
+                lines.append(
+                    f"server {guest.name}: {server.status}, task {server.task_state}, host {server.compute_host}"
+                    + (f", fault: {fault}" if fault else "")
+                )
+        return lines
+
+    def network_evidence(self) -> list[str]:
+        """State of the ports of servers and router, and of the floating address."""
+        lines = []
+        for owner in [guest.id for guest in self.made.guests if guest.id] + (
+            [self.made.router] if self.made.router else []
+        ):
+            for port in self.cloud.network.ports(device_id=owner):
+                address = ", ".join(entry["ip_address"] for entry in port.fixed_ips or [])
+                binding = f"bound as {port.binding_vif_type} on {port.binding_host_id or 'no host'}"
+                lines.append(f"port {address} ({port.device_owner}): {port.status}, {binding}")
+        for ip in self.cloud.network.ips() if self.made.floating_address else []:
+            if ip.floating_ip_address == self.made.floating_address:
+                lines.append(f"floating address {ip.floating_ip_address}: {ip.status}, for {ip.fixed_ip_address}")
+        return lines
+
+    def agent_evidence(self) -> list[str]:
+        """Agents and services that their API calls down."""
+        agents = [f"{agent.binary} on {agent.host}" for agent in self.cloud.network.agents() if not agent.is_alive]
+        services = [f"{one.binary} on {one.host}" for one in self.cloud.compute.services() if one.state != "up"]
+        return [f"down: {name}" for name in agents + services]
+
+    def console_evidence(self) -> list[str]:
+        """End of each guest's console log."""
+        lines = []
+        for guest in self.made.guests:
+            if guest.id:
+                tail = console_report(self.console(guest))
+                lines.append(f"console of {guest.name}:" if tail else f"console of {guest.name} is empty")
+                lines += [f"  {line}" for line in tail]
+        return lines
+
+
+def short(host: str) -> str:
+    """A host's name without its domain."""
+    return host.split(".")[0]
+
+
+def fixed_addresses(addresses: dict[str, Any] | None) -> list[str]:
+    """Fixed IPv4 addresses of a server's ``addresses``."""
+    return [
+        entry["addr"]
+        for entries in (addresses or {}).values()
+        for entry in entries
+        if entry.get("OS-EXT-IPS:type") == "fixed" and ipaddress.ip_address(entry["addr"]).version == 4
+    ]
+
+
+def failure_message(error: BaseException, steps: Steps, where: str) -> str:
+    """Text for the operator: the step, the cause, the evidence."""
+    failed = [entry["name"] for entry in steps.done if not entry["ok"]]
+    lines = [
+        f"the boot test against {where} failed at the step '{failed[0] if failed else 'start'}': {first_line(error)}"
+    ]
+    lines += [f"  {line}" for line in getattr(error, "evidence", [])]
+    if len(failed) > 1:
+        lines.append(f"  afterwards also failed: {', '.join(failed[1:])}; the next run removes what is left")
+    return "\n".join(lines)

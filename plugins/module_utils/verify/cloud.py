@@ -1,0 +1,96 @@
+"""Connection to a cloud's APIs with credentials that stay in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+# openstacksdk and keystoneauth have a root of exceptions each; those of requests are OSErrors
+API_ERRORS: tuple[type[Exception], ...] = (OSError,)
+try:
+    import openstack
+    from keystoneauth1.exceptions import ClientException
+    from openstack.exceptions import SDKException
+
+    API_ERRORS += (ClientException, SDKException)
+except ImportError:
+    openstack = None
+
+ARGUMENTS: dict[str, Any] = {
+    "auth": {"type": "dict", "required": True, "no_log": True},
+    "region_name": {"type": "str"},
+    "interface": {"type": "str", "default": "public", "choices": ["public", "internal", "admin"]},
+    "ca_cert": {"type": "path"},
+}
+
+
+class CloudError(Exception):
+    """An API cannot be used; the text says what was being done, where, what went wrong and what to do."""
+
+
+def first_line(error: BaseException) -> str:
+    """First non-empty line of an error's text, or its type."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def connect(arguments: dict[str, Any]) -> Any:
+    """Connect with the arguments of :data:`ARGUMENTS` and fetch a token; no file or environment variable is read.
+
+    Raises :class:`CloudError` when openstacksdk is missing, the identity service does not answer or refuses.
+    """
+    auth = arguments["auth"]
+    where = auth.get("auth_url", "(no auth_url)")
+    if openstack is None:
+        raise CloudError(
+            "openstacksdk is not installed for this Python; use the project's virtual environment, or set verify_from to a "
+            "host with the package python3-openstacksdk"
+        )
+    try:
+        cloud = openstack.connect(
+            auth=auth,
+            region_name=arguments.get("region_name"),
+            interface=arguments.get("interface"),
+            cacert=arguments.get("ca_cert"),
+            load_yaml_config=False,
+            load_envvars=False,
+            app_name="stackwright",
+        )
+        cloud.authorize()
+    except API_ERRORS as error:
+        raise CloudError(
+            f"cannot get a token for user {auth.get('username')} from {where}: {first_line(error)}. "
+            "Check that keystone answers there and that the password in the inventory is the one in the cloud."
+        ) from None
+    return cloud
+
+
+class Steps:
+    """Times named steps and keeps what each found, for the result and the summary."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self.done: list[dict[str, Any]] = []
+
+    def run(self, name: str, action: Callable[[], str | None]) -> None:
+        """Do one step; its return value is the detail shown. An exception is recorded and passed on."""
+        start = self._now()
+        entry: dict[str, Any] = {"name": name, "ok": False, "seconds": 0.0, "detail": ""}
+        self.done.append(entry)
+        try:
+            entry["detail"] = action() or ""
+            entry["ok"] = True
+        except BaseException as error:
+            entry["detail"] = first_line(error)
+            raise
+        finally:
+            entry["seconds"] = round(self._now() - start, 1)
+
+    def lines(self) -> list[str]:
+        """One line per step: time, name, detail."""
+        return [
+            f"{entry['seconds']:6.1f} s  {'' if entry['ok'] else 'FAILED: '}{entry['name']}"
+            + (f": {entry['detail']}" if entry["detail"] else "")
+            for entry in self.done
+        ]

@@ -1,0 +1,230 @@
+#!/usr/bin/python
+# Copyright: The Stackwright developers
+# Apache License 2.0 (see LICENSE)
+"""Ansible module: prove a cloud by booting and using a server."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: boot_test
+short_description: Prove a cloud by booting, reaching, rebuilding and deleting a server
+version_added: 0.1.0
+description:
+  - Uses the cloud as a customer would, from image to floating address, and removes everything again, also after a failure or
+    an interruption. What an interrupted run could not remove is removed by the next.
+  - The steps are image, flavor, external network, tenant network with router, security group, key pair, server, console
+    log, ping and SSH through a floating address, metadata, user data, name server and MTU inside the guest, guest to guest
+    across hosts (with two hosts or more), rebuild, removal.
+  - A failure names the step and its cause, with the state of server and ports, agents that are down, and the end of the console log.
+  - Needs C(ssh), C(ssh-keygen) and C(ping), and a route to the floating addresses, on the machine that runs it.
+author:
+  - The Stackwright developers
+requirements:
+  - openstacksdk
+options:
+  auth:
+    description: Credentials of an administrator, as openstacksdk's C(auth) takes them. Nothing is written to disk.
+    type: dict
+    required: true
+  region_name:
+    description: Region to test.
+    type: str
+  interface:
+    description: Which endpoints to use.
+    type: str
+    choices: [public, internal, admin]
+    default: public
+  ca_cert:
+    description: File with the certificate authorities of the endpoints.
+    type: path
+  image:
+    description: The test guest's qcow2 file, as M(stackwright.cloud.guest_image) builds it.
+    type: path
+    required: true
+  prefix:
+    description: Name of everything that is made. Two runs at the same time need different ones.
+    type: str
+    default: stackwright-verify
+  hosts:
+    description: Compute hosts that get one guest each. Nova chooses one when empty.
+    type: list
+    elements: str
+    default: []
+  tenant_cidr:
+    description: Address range of the tenant network.
+    type: str
+    default: 192.168.213.0/24
+  name_servers:
+    description: Name servers that DHCP has to hand out. They are not asked.
+    type: list
+    elements: str
+    default: [192.0.2.53]
+  external_name:
+    description: External network to use. Empty for the first that has a subnet; when there is none, one is made.
+    type: str
+    default: ""
+  external_physical_network:
+    description: Physical network of the external network to make.
+    type: str
+    default: external
+  external_type:
+    description: Kind of the external network to make.
+    type: str
+    choices: [flat, vlan]
+    default: flat
+  external_segment:
+    description: VLAN of the external network to make.
+    type: int
+  external_cidr:
+    description: Address range of the external network to make.
+    type: str
+    default: ""
+  external_gateway:
+    description: Gateway of the external network to make.
+    type: str
+    default: ""
+  external_pool_start:
+    description: First floating address.
+    type: str
+    default: ""
+  external_pool_end:
+    description: Last floating address.
+    type: str
+    default: ""
+  timeout:
+    description: Seconds for each thing that is waited for.
+    type: float
+    default: 180
+  keep_failed:
+    description: Leave everything in place after a failure, for a look. The next run removes it.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Nothing is done, since the test consists of doing.
+    support: partial
+  diff_mode:
+    description: What is made is removed again.
+    support: none
+  idempotent:
+    description: The cloud is afterwards as it was before.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Prove the cloud
+  stackwright.cloud.boot_test:
+    auth:
+      auth_url: http://203.0.113.10:5000/v3
+      username: admin
+      password: "{{ stackwright_secrets.keystone_admin }}"
+      project_name: admin
+      user_domain_name: Default
+      project_domain_name: Default
+    image: .stackwright/guest/stackwright-guest-0123456789ab.qcow2
+    external_cidr: 198.51.100.0/24
+    external_gateway: 198.51.100.1
+    external_pool_start: 198.51.100.100
+    external_pool_end: 198.51.100.199
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+steps:
+  description: Every step that was begun.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: What the step makes true.
+      type: str
+    ok:
+      description: Whether it did.
+      type: bool
+    seconds:
+      description: How long it took.
+      type: float
+    detail:
+      description: What was found, or the cause of the failure.
+      type: str
+seconds:
+  description: How long all took.
+  returned: always
+  type: float
+summary:
+  description: The steps, for people.
+  returned: always
+  type: list
+  elements: str
+"""
+
+import os
+import tempfile
+import time
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_test import (
+    BootTest,
+    BootTestError,
+    InterruptedRunError,
+    Settings,
+    failure_message,
+)
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import ARGUMENTS, CloudError, connect
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.guest_shell import Shell
+
+OPTIONS: dict[str, Any] = {
+    "image": {"type": "path", "required": True},
+    "prefix": {"type": "str", "default": "stackwright-verify"},
+    "hosts": {"type": "list", "elements": "str", "default": []},
+    "tenant_cidr": {"type": "str", "default": "192.168.213.0/24"},
+    "name_servers": {"type": "list", "elements": "str", "default": ["192.0.2.53"]},
+    "external_name": {"type": "str", "default": ""},
+    "external_physical_network": {"type": "str", "default": "external"},
+    "external_type": {"type": "str", "choices": ["flat", "vlan"], "default": "flat"},
+    "external_segment": {"type": "int"},
+    "external_cidr": {"type": "str", "default": ""},
+    "external_gateway": {"type": "str", "default": ""},
+    "external_pool_start": {"type": "str", "default": ""},
+    "external_pool_end": {"type": "str", "default": ""},
+    "timeout": {"type": "float", "default": 180},
+    "keep_failed": {"type": "bool", "default": False},
+}
+
+
+def main() -> None:
+    """Entry point."""
+    module = AnsibleModule(argument_spec={**ARGUMENTS, **OPTIONS}, supports_check_mode=True)
+    values = {name: module.params[name] for name in OPTIONS}
+    values["hosts"], values["name_servers"] = tuple(values["hosts"]), tuple(values["name_servers"])
+    if not os.access(values["image"], os.R_OK):
+        module.fail_json(msg=f"the test guest's image {values['image']} cannot be read")
+    if module.check_mode:
+        module.exit_json(changed=False, skipped=True, steps=[], seconds=0, summary=["boot test not done in check mode"])
+    start = time.monotonic()
+    try:
+        cloud = connect(module.params)
+    except CloudError as error:
+        module.fail_json(msg=str(error), steps=[], seconds=round(time.monotonic() - start, 1), summary=[])
+    with tempfile.TemporaryDirectory(prefix="stackwright-verify-") as directory:
+        test = BootTest(cloud, Settings(**values), Shell(directory))
+        failure = ""
+        try:
+            test.run()
+        except (BootTestError, InterruptedRunError) as error:
+            failure = failure_message(error, test.steps, str(module.params["auth"].get("auth_url")))
+    result = {
+        "changed": False,
+        "steps": test.steps.done,
+        "seconds": round(time.monotonic() - start, 1),
+        "summary": test.steps.lines(),
+    }
+    if failure:
+        module.fail_json(msg=failure, **result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
