@@ -1,0 +1,162 @@
+"""Runs on the control node: collects the findings of all hosts and writes every report in one call."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports import fleet, text, writer
+
+COLLECTION = Path(__file__).resolve().parents[2]
+NO_FINDINGS = "no findings came back from it; see the messages of its hardening task above"
+
+
+def version() -> str:
+    """The version of the collection, from its build's manifest or from the checkout's galaxy.yml."""
+    manifest, galaxy = COLLECTION / "MANIFEST.json", COLLECTION / "galaxy.yml"
+    if manifest.exists():
+        return str(json.loads(manifest.read_text(encoding="utf-8"))["collection_info"]["version"])
+    return str(yaml.safe_load(galaxy.read_text(encoding="utf-8"))["version"]) if galaxy.exists() else "0"
+
+
+def inventory_name(sources: Iterable[str]) -> str:
+    """The name of the inventory in use: its directory's, or its file's without the ending; several are joined."""
+    names = []
+    for source in sources:
+        path = Path(source)
+        if "," in source or not path.name:
+            names.append("hosts")
+        elif path.is_dir() or path.parent.name in ("", "inventories", ".."):
+            names.append(path.resolve().name if path.is_dir() else path.stem)
+        else:
+            names.append(path.resolve().parent.name)
+    return text.file_name("+".join(dict.fromkeys(names)) or "hosts")
+
+
+def read_source(directory: Path, hosts: Iterable[str] | None) -> tuple[dict[str, Any], dict[str, str]]:
+    """The documents in a directory, and the hosts without one.
+
+    :raises fleet.ReportError: when the directory cannot be read.
+    """
+    if not directory.is_dir():
+        raise fleet.ReportError(f"The findings cannot be read: {directory} is not a directory.")
+    documents: dict[str, Any] = {}
+    missing: dict[str, str] = {}
+    paths = {one.stem: one for one in directory.glob("*.json")}
+    for host in paths if hosts is None else hosts:
+        path = paths.get(text.file_name(host))
+        if path is None:
+            missing[host] = f"there is no {text.file_name(host)}.json in {directory}"
+            continue
+        try:
+            documents[host] = json.loads(path.read_text(encoding="utf-8", errors="replace"))
+        except (OSError, ValueError) as error:
+            missing[host] = f"{path} cannot be read: {error}"
+    return documents, missing
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """See plugins/modules/stig_report.py for the documentation."""
+
+    BYPASS_HOST_LOOP = True
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Write the reports, print the summary, then judge."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        _, arguments = self.validate_argument_spec(
+            argument_spec={
+                "hosts": {"type": "list", "elements": "str"},
+                "variable": {"type": "str", "default": "hardening_findings"},
+                "failure_variable": {"type": "str", "default": "hardening_failure"},
+                "source": {"type": "path"},
+                "directory": {"type": "path"},
+                "formats": {
+                    "type": "list",
+                    "elements": "str",
+                    "choices": list(writer.FORMATS),
+                    "default": list(writer.FORMATS),
+                },
+                "fail_on": {"type": "str", "choices": list(fleet.THRESHOLDS), "default": "none"},
+                "keep": {"type": "int", "default": 10},
+                "reference": {"type": "path"},
+            }
+        )
+        if arguments["keep"] < 1:
+            return result | {
+                "failed": True,
+                "msg": "keep must be at least 1: the next audit is compared with this one.",
+            }
+        sources = [str(one) for one in variables.get("ansible_inventory_sources", [])]
+        directory = arguments["directory"] or Path(".stackwright/audit") / inventory_name(sources)
+        request = writer.Request(
+            directory=Path(directory),
+            formats=tuple(arguments["formats"]),
+            fail_on=arguments["fail_on"],
+            keep=arguments["keep"],
+            version=version(),
+            reference=Path(arguments["reference"]) if arguments["reference"] else None,
+            write=not self._task.check_mode,
+        )
+        try:
+            if arguments["source"]:
+                documents, missing = read_source(Path(arguments["source"]), arguments["hosts"])
+            else:
+                documents, missing = self._collect(
+                    arguments["hosts"] or list(variables.get("ansible_play_hosts_all", [])),
+                    variables["hostvars"],
+                    arguments["variable"],
+                    arguments["failure_variable"],
+                )
+            outcome = writer.run(documents, missing, request)
+        except fleet.ReportError as error:
+            return result | {"failed": True, "msg": str(error)}
+        for line in outcome.summary:
+            Display().display(line)
+        where = outcome.paths.get("html", str(outcome.reports))
+        if request.write:
+            Display().display(f"Reports: {where}")
+        result |= {
+            "changed": False,
+            "reports": str(outcome.reports),
+            "paths": outcome.paths,
+            "summary": outcome.summary,
+            "totals": outcome.totals,
+            "failure": outcome.failure,
+        }
+        if outcome.warnings:
+            result["warnings"] = outcome.warnings
+        if outcome.failure:
+            result |= {"failed": True, "msg": f"The audit fails: {outcome.failure}. See {where}."}
+        return result
+
+    @staticmethod
+    def _collect(hosts: list[str], hostvars: Any, variable: str, failure: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """The documents of the hosts from their variables, as they came back, without templating what a host said."""
+        documents: dict[str, Any] = {}
+        missing: dict[str, str] = {}
+        for host in hosts:
+            try:
+                own = hostvars.raw_get(host)
+            except AnsibleError:
+                own = {}
+            found = own.get(variable) if isinstance(own, dict) else None
+            if isinstance(found, dict) and isinstance(found.get("findings"), dict):
+                # The registered result of the engine holds the document under this name.
+                found = found["findings"]
+            if isinstance(found, dict):
+                documents[host] = found
+            else:
+                reason = own.get(failure) if isinstance(own, dict) else None
+                missing[host] = str(reason) if reason else NO_FINDINGS
+        return documents, missing
