@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ def _put(path: Path, pieces: Iterable[str]) -> None:
 
 
 def _write_fleet(audit: fleet.Fleet, request: Request, into: Path) -> None:
-    makers = {
+    makers: dict[str, Callable[[], Iterable[str]]] = {
         "html": lambda: [html.render(audit)],
         "json": lambda: as_json.render(audit),
         "junit": lambda: junit.render(audit),
@@ -81,7 +81,7 @@ def _write_fleet(audit: fleet.Fleet, request: Request, into: Path) -> None:
 
 
 def _write_host(document: model.Document, request: Request, reference: checklist.Reference, into: Path) -> None:
-    makers = {
+    makers: dict[str, Callable[[], Iterable[str]]] = {
         "findings": lambda: [json.dumps(document.as_dict(), indent=1), "\n"],
         "xccdf": lambda: [xccdf.render(document, request.version)],
         "arf": lambda: [xccdf.render_arf(document, request.version)],
