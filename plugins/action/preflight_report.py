@@ -24,7 +24,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         _, arguments = self.validate_argument_spec(argument_spec={"results": {"type": "dict", "required": True}})
         results = arguments["results"]
         problems = collect(
-            [Problem(**one) for found in results.values() for one in found["findings"]]
+            judge.without_echoes(Problem(**one) for found in results.values() for one in found["findings"])
             + judge.across({host: found["seen"] for host, found in results.items() if found["seen"]})
         )
         notes = {host: found["notes"] for host, found in sorted(results.items()) if found["notes"]}

@@ -153,6 +153,7 @@ def _numeric(text: str) -> bool:
 def _entry_points(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
     """The addresses under which the cloud itself answers."""
     controllers = [inventory.hosts[name] for name in inventory.groups.get("controller", [])]
+    agreed = len({str(host.get(INTERNAL)) for host in inventory.hosts.values()}) == 1
     for name in (INTERNAL, PUBLIC):
         for host in inventory.hosts.values():
             value = host.get(name)
@@ -180,6 +181,8 @@ def _entry_points(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                 yield Problem(host.name, name, f"{address} {reason}", mend, host.where(name))
                 continue
             owners = [other for other in inventory.hosts.values() if parse(other.get(MANAGEMENT)) == address]
+            if not agreed:  # reported as such; whose address it is on which host leads nowhere
+                continue
             wrong_owner = [other for other in owners if len(controllers) != 1 or other not in controllers]
             if wrong_owner:
                 yield Problem(
@@ -351,7 +354,8 @@ def _interfaces(inventory: Snapshot) -> Iterator[Problem]:
 def _placeholders(inventory: Snapshot) -> Iterator[Problem]:
     for host in inventory.hosts.values():
         for name in ("ansible_host", MANAGEMENT, TUNNEL, INTERNAL, PUBLIC):
-            address = parse(host.get(name))
+            setting = host.settings.get(name)
+            address = parse(setting.value) if setting and setting.own and setting.value == setting.raw else None
             if address and any(address in network for network in _DOCUMENTATION):
                 yield Problem(
                     host.name,

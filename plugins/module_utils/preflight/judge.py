@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import reach
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
 
 OLDEST_PYTHON = (3, 11)
+PEERS = "preflight_peers"
 
 
 def wanted(expected: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,7 +135,7 @@ def _network(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[F
     for peer, reason in zip(expected["peers"], seen["peers"], strict=True):
         if reason:
             yield (
-                "preflight_peers",
+                PEERS,
                 f"{peer['host']} cannot be reached from here: {peer['address']} port {peer['port']}: {reason}",
                 "Correct the address, the route or the firewall between the two.",
             )
@@ -169,6 +171,12 @@ def _sources(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[F
     # Where the packages are installed already, a mirror that is down for an hour must not stop a change.
     if seen["installed_units"] and set(expected["units"]) <= set(seen["installed_units"]):
         return
+    if expected["check_mirror"] and expected["services"] and not seen["mirrors"]:
+        yield (
+            "base_apt_sources",
+            "this host has no package source, and not all packages of its services are installed",
+            "Set the variable to the lines of a mirror, or set the host's own package sources right.",
+        )
     unanswered: dict[tuple[str, str], list[str]] = defaultdict(list)
     for url, reason in seen["mirrors"].items():
         if reason:
@@ -181,6 +189,13 @@ def _sources(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[F
             f"the package source {where} does not answer this host: {reason}",
             "Correct the host's package sources or the way to them (name server, route, proxy).",
         )
+
+
+def without_echoes(problems: Iterable[Problem]) -> list[Problem]:
+    """The problems without those of others who cannot reach a host that the control node cannot reach either."""
+    kept = list(problems)
+    dead = {one.host for one in kept if one.variable in reach.UNREACHED}
+    return [one for one in kept if one.variable != PEERS or one.wrong.split(" ", 1)[0] not in dead]
 
 
 def across(seen: Mapping[str, Mapping[str, Any]]) -> list[Problem]:

@@ -202,19 +202,30 @@ def _reason(error: Any, timeout: float) -> str:
 
 def _mirrors(lines: list[str]) -> list[str]:
     """One release file of every package source: of the given lines, or of what APT is set up with."""
+    if not lines:
+        lines = _read("/etc/apt/sources.list").splitlines()
+        for path in sorted(glob.glob("/etc/apt/sources.list.d/*.list")):
+            lines += _read(path).splitlines()
     urls = set()
-    if lines:
-        for line in lines:
-            match = re.match(r"deb(?:-src)?\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)", line)
-            if match:
-                urls.add(_release(match.group(1), match.group(2)))
-    else:
-        output = _output(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)"])
-        for line in output.splitlines():
-            uri, _, release = line.partition(" ")
-            if release:
-                urls.add(_release(uri, release))
-    return sorted(url for url in urls if url.startswith(("http://", "https://")))
+    for line in lines:
+        match = re.match(r"\s*deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)", line)
+        if match:
+            urls.add(_release(match.group(1), match.group(2)))
+    for path in sorted(glob.glob("/etc/apt/sources.list.d/*.sources")):
+        for stanza in re.split(r"\n\s*\n", _read(path)):
+            urls |= _stanza(stanza)
+    return sorted(urls)
+
+
+def _stanza(text: str) -> set[str]:
+    """The release files of one stanza in deb822 format."""
+    unfolded = re.sub(r"\n[ \t]+", " ", re.sub(r"(?m)^#.*\n?", "", text))
+    fields = {
+        key.strip().lower(): value.split() for key, _, value in (line.partition(":") for line in unfolded.splitlines())
+    }
+    if "deb" not in fields.get("types", []) or fields.get("enabled", ["yes"])[0].lower() in ("no", "false", "0"):
+        return set()
+    return {_release(uri, suite) for uri in fields.get("uris", []) for suite in fields.get("suites", [])}
 
 
 def _release(uri: str, suite: str) -> str:
@@ -238,6 +249,8 @@ def _proxy(scheme: str) -> str | None:
 def _ask(url: str, timeout: float) -> str:
     """Empty when the server has the file, otherwise what it, or the way to it, answers."""
     scheme = url.split(":", 1)[0]
+    if scheme not in ("http", "https"):  # a directory or a disc, which APT itself will look at
+        return ""
     proxy = _proxy(scheme)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({scheme: proxy} if proxy else {}))
     try:

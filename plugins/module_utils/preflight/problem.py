@@ -51,9 +51,11 @@ def render(problems: Iterable[Problem], width: int = 120, hosts: int = 0) -> str
     shared: dict[tuple[str, str, str, str], list[str]] = {}
     for one in collect(problems):
         shared.setdefault((one.variable, one.wrong, one.mend, one.where), []).append(one.host)
+    # The inventory first, then what many hosts share, then host by host.
+    entries = sorted(shared.items(), key=lambda item: (item[1][0] != INVENTORY, -len(item[1]), list(map(natural, item[1]))))
     lines: list[str] = []
     previous = ""
-    for (variable, wrong, mend, where), names in shared.items():
+    for (variable, wrong, mend, where), names in entries:
         heading = f"all {hosts} hosts" if len(names) == hosts > 1 else ", ".join(names)
         if heading != previous:
             lines += textwrap.wrap(heading, width)

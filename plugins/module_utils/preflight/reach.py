@@ -6,6 +6,9 @@ import re
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
 
+UNREACHED = ("ansible_host",)
+"""Variables of the problems that say: this machine does not answer at all."""
+
 # Part of the message, variable, what is wrong, how to mend it. The first that fits counts. The words are those of OpenSSH
 # (ssh.c, sshconnect.c), sudo and Ansible.
 _SIGNS: tuple[tuple[str, str, str, str], ...] = (
