@@ -61,7 +61,6 @@ from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
-
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.definition import (
     Lab,
     control_path_directory,
@@ -94,7 +93,7 @@ def connection_variables(lab: Lab, user: str) -> dict[str, Any]:
     }
 
 
-class InventoryModule(BaseInventoryPlugin):
+class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
     """Adds a lab's hosts and groups to the inventory."""
 
     NAME = "stackwright.cloud.lab"

@@ -19,8 +19,7 @@ attributes:
   idempotent: {support: full, description: Compares the definition with what podman reports.}
 options:
   definition:
-    description: The lab, as the inventory plug-in R(stackwright.cloud.lab,ansible_collections.stackwright.cloud.lab_inventory)
-      puts it into C(lab_definition).
+    description: The lab, as the inventory plug-in puts it into C(lab_definition).
     type: dict
     required: true
   state:
@@ -113,9 +112,7 @@ def present(lab: Lab, module: AnsibleModule) -> dict[str, Any]:
 def absent(lab: Lab, module: AnsibleModule) -> dict[str, Any]:
     """Remove the lab and return the module's result."""
     podman = environment.podman_of(lab.state_directory)
-    environment.check_owner(
-        lab.name, lab.state_directory, podman.containers(lab.name), module.params["take_over"]
-    )
+    environment.check_owner(lab.name, lab.state_directory, podman.containers(lab.name), module.params["take_over"])
     found = environment.remaining(lab, podman, module.params["images"])
     names = [name for kind in found.values() for name in kind]
     if names and not module.check_mode:

@@ -9,11 +9,11 @@ module: lab_machine
 short_description: One machine of a lab
 version_added: 0.1.0
 description:
-  - Makes a container that boots systemd, has fixed addresses, host keys and a machine id of its own, and lets an ordinary
-    user with sudo in over SSH. Waits until that works.
+  - Makes a container that boots systemd, has fixed addresses, host keys and a machine id of its own, and lets an
+    ordinary user with sudo in over SSH. Waits until that works.
   - A container that was stopped is started, one that was left half made is made anew.
-  - A container whose definition (release, privileges, volumes, addresses) has changed is made anew only with O(recreate),
-    since what is on it is lost. A newer image alone never touches an existing machine.
+  - A container whose definition (release, privileges, volumes, addresses) has changed is made anew only with
+    O(recreate), since what is on it is lost. A newer image alone never touches an existing machine.
 author: The Stackwright developers (@stackwright)
 attributes:
   check_mode: {support: full, description: Reports whether the machine would be made or started.}

@@ -116,9 +116,7 @@ def host_sources(suite: str, root: Path = Path("/")) -> list[Source]:
         LabError: The host has no source of its distribution.
     """
     release = dict(
-        line.split("=", 1)
-        for line in (root / "etc/os-release").read_text(encoding="utf-8").splitlines()
-        if "=" in line
+        line.split("=", 1) for line in (root / "etc/os-release").read_text(encoding="utf-8").splitlines() if "=" in line
     )
     codename = release.get("VERSION_CODENAME", "").strip('"')
     entries: list[tuple[Source, str]] = []

@@ -170,7 +170,7 @@ def resolve(content: Mapping[str, Any], source: str, state_root: Path, environme
         raise _fail(source, f"name: {name!r} is not a lab's name", "Use at most 24 small letters, digits and dashes")
     groups = content.get("groups")
     if not isinstance(groups, dict) or not groups:
-        raise _fail(source, "groups: no group is named", "Name at least one group, for example `controller: {count: 1}`")
+        raise _fail(source, "groups: no group is named", "Name at least one group, for example controller")
     networks = _networks(name, content.get("network"), source)
     state_directory = str(state_root / name)
     remembered = read_sizes(state_directory)

@@ -54,9 +54,7 @@ def podman_of(state_directory: str) -> Podman:
     return Podman(Path(state_directory) / CONFIGURATION)
 
 
-def check_owner(
-    name: str, state_directory: str, containers: Mapping[str, Mapping[str, Any]], take_over: bool
-) -> None:
+def check_owner(name: str, state_directory: str, containers: Mapping[str, Mapping[str, Any]], take_over: bool) -> None:
     """Refuse to touch a lab of the same name that another checkout made and still has.
 
     Raises:

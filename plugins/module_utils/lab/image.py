@@ -67,8 +67,8 @@ set -eu
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 {POLICY}
 links() {{
-  find /etc/systemd/system /etc/rc?.d -type l \\( -path '*.wants/*' -o -path '*.requires/*' -o -path '/etc/rc?.d/S*' \\) |
-    LC_ALL=C sort
+  find /etc/systemd/system /etc/rc?.d -type l \\
+    \\( -path '*.wants/*' -o -path '*.requires/*' -o -path '/etc/rc?.d/S*' \\) | sort
 }}
 mkdir -p /var/lib/stackwright-lab
 links >/var/lib/stackwright-lab/before
@@ -138,7 +138,7 @@ def distribution_state(source: apt.Source, podman: Podman) -> str:
     address = f"{source.uri}/dists/{source.suite}/InRelease"
     with tempfile.TemporaryDirectory(prefix="stackwright-") as directory:
         # apt downloads as an account of its own.
-        os.chmod(directory, 0o777)
+        Path(directory).chmod(0o777)
         target = Path(directory) / "InRelease"
         try:
             run(
@@ -218,16 +218,21 @@ def proxy_environment(options: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
+def label_changes(labels: Mapping[str, str]) -> list[str]:
+    """Return podman's arguments that label an image."""
+    return [word for key, value in labels.items() for word in ("--change", f"LABEL {LABEL}.{key}={value}")]
+
+
 def import_tree(tree: Path, name: str, labels: Mapping[str, str], podman: Podman) -> None:
     """Make an image out of a directory; it appears under its name only when it is complete.
 
     Raises:
         LabError: tar or podman failed.
     """
-    changes = [word for key, value in labels.items() for word in ("--change", f"LABEL {key}={value}")]
+    changes = label_changes(labels)
     doing = f"Storing image {name}"
     with subprocess.Popen(
-        ["tar", "--create", "--xattrs", "--xattrs-include=*", "--one-file-system", "--exclude=./dev/*", "-C", str(tree), "."],
+        ["tar", "-c", "--xattrs", "--xattrs-include=*", "--one-file-system", "--exclude=./dev/*", "-C", str(tree), "."],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as tar:
@@ -274,7 +279,7 @@ def build_base(base: Base, options: Mapping[str, str], podman: Podman, log: Path
         write_base_files(tree, base, options)
         finish = ["chroot", str(tree), "/bin/sh", "-c", FINISH, "finish", base.user]
         run(isolated(finish), doing, environment=proxy_environment(options), log=log, remedy=remedy)
-        labels = {f"{LABEL}.suite": base.suite, f"{LABEL}.distribution": base.distribution, f"{LABEL}.purpose": f"base-{base.suite}"}
+        labels = {"suite": base.suite, "distribution": base.distribution, "purpose": f"base-{base.suite}"}
         import_tree(tree, base.name(), labels, podman)
         remove_tree(tree)
 
@@ -318,8 +323,7 @@ def build_preloaded(
             "--install-recommends" if recommends else "--no-install-recommends", *sorted(set(packages)),
             doing=doing, log=log, remedy="Check the package names and the mirror.",
         )  # fmt: skip
-        labels = {f"{LABEL}.purpose": purpose, f"{LABEL}.packages": str(len(set(packages)))}
-        changes = [word for key, value in labels.items() for word in ("--change", f"LABEL {key}={value}")]
+        changes = label_changes({"purpose": purpose, "packages": str(len(set(packages)))})
         podman("commit", "--quiet", "--pause=false", *changes, container, name, doing=f"Storing image {name}")
         podman("rm", "--force", container, doing=doing)
 

@@ -79,9 +79,7 @@ def volume_name(machine: Machine, path: str) -> str:
     return f"{machine.container}{path.replace('/', '-')}"
 
 
-def create_command(
-    lab: Lab, machine: Machine, options: Options, image: str, devices: Sequence[str] = ()
-) -> list[str]:
+def create_command(lab: Lab, machine: Machine, options: Options, image: str, devices: Sequence[str] = ()) -> list[str]:
     """Return podman's arguments that make a machine's container."""
     command = ["create", "--name", machine.container, "--hostname", machine.name, "--systemd", "always"]
     for role, network in lab.networks.items():
@@ -286,9 +284,8 @@ def close_connections(directory: Path) -> None:
     """End the shared SSH connections whose sockets lie in a directory; their machines are gone or restarting."""
     if directory.is_dir():
         for socket in directory.iterdir():
-            subprocess.run(
-                ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "lab"], capture_output=True, check=False, timeout=10
-            )
+            command = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "lab"]
+            subprocess.run(command, capture_output=True, check=False, timeout=10)
 
 
 def login_command(lab: Lab, machine: Machine, user: str, command: str) -> list[str]:
@@ -319,7 +316,7 @@ def wait_until_up(lab: Lab, machine: Machine, user: str, podman: Podman, patienc
     """
     deadline = time.monotonic() + patience
     doing = f"Waiting for machine {machine.name} at {machine.addresses['management']}"
-    remedy = f"Look at `podman exec {machine.container} journalctl -b`; `ansible-playbook playbooks/lab_clean.yml` removes it"
+    remedy = f"Look at `podman exec {machine.container} journalctl -b`"
     state = ""
     while state not in ("running", "degraded"):
         # Not `--wait`: systemd does not answer at all before its bus is there, and a job that hangs would hang this.
@@ -356,5 +353,3 @@ def _exec(podman: Podman, machine: Machine, *command: str) -> str:
         check=False,
     )
     return done.stdout.decode(errors="replace")
-
-

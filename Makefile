@@ -1,0 +1,50 @@
+# The project's verbs. README.md says what they do for you; `make help` lists them.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help setup lab cloud cloud-clean test lint unit inventories molecule lock
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Ansible wants a UTF-8 locale, which a minimal machine does not set.
+export LC_ALL := C.UTF-8
+# `make cloud COMPUTES=2` makes two compute nodes. The lab remembers it.
+export STACKWRIGHT_COMPUTES := $(COMPUTES)
+# `make molecule SCENARIO=keystone` runs one scenario.
+SCENARIO ?= $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
+
+help: ## List the targets.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
+
+setup: ## Install host packages and the locked virtual environment.
+	@tools/setup
+
+lab: setup ## Make the lab's machines (COMPUTES=n).
+	@ansible-playbook playbooks/lab.yml
+
+cloud: setup ## Make the lab's machines, deploy a cloud on them and prove it (COMPUTES=n).
+	@ansible-playbook playbooks/lab.yml
+	@ansible-playbook playbooks/site.yml
+	@ansible-playbook playbooks/verify.yml
+
+cloud-clean: setup ## Remove the lab. Stored images stay; IMAGES=true removes them too.
+	@ansible-playbook playbooks/lab_clean.yml $(if $(IMAGES),-e lab_clean_images=true)
+
+test: lint unit inventories molecule ## Run all tests.
+
+test-setup:
+	@tools/setup test
+.PHONY: test-setup
+
+lint: test-setup ## Check style and types.
+	@tools/lint
+
+unit: test-setup ## Run the unit tests.
+	@pytest tests/unit
+
+inventories: test-setup ## Load every example inventory and check every playbook's syntax with it.
+	@tools/check-inventories
+
+molecule: test-setup ## Run the Molecule scenarios (SCENARIO=name runs one).
+	@tools/molecule $(SCENARIO)
+
+lock: test-setup ## Write requirements*.txt anew.
+	@tools/lock
