@@ -23,7 +23,7 @@ argument_specs:
       time_mode:
         choices: [fast, slow]
         default: fast
-        description: [How, see O(time_servers).]
+        description: ["How, see O(time_servers)."]
       time_peers:
         type: list
         elements: dict
