@@ -7,7 +7,6 @@ from typing import Any
 
 from ansible.parsing.vault import VaultLib, match_encrypt_secret
 from ansible.plugins.action import ActionBase
-
 from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets, secrets_file
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
@@ -109,7 +108,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             ]
         if planned.unknown:
             result.setdefault("warnings", []).append(
-                f"No role declares {', '.join(planned.unknown)}. They stay; -e secrets_remove_unknown=true removes them."
+                f"No role declares {', '.join(planned.unknown)}. They stay; secrets_remove_unknown=true removes them."
             )
         if self._task.diff:
             result["diff"] = {

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
-
 from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
 
 HEADER = "# Written by playbooks/secrets.yml, which makes missing values and rotates named ones.\n"
@@ -137,7 +136,7 @@ def write(path: Path, content: bytes) -> None:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(draft, path)
+        draft.replace(path)
         directory = os.open(path.parent, os.O_RDONLY)
         try:
             os.fsync(directory)

@@ -9,8 +9,8 @@ version_added: 0.1.0
 description:
   - Connects to the host, becomes root, looks at it once and compares what is there with what the inventory expects -
     distribution, memory, disk, clock, names, addresses, interfaces, ports, package sources, and the way to other hosts.
-  - A host that cannot be reached, a refused login or a failing sudo is a problem among the others. The task itself does not fail,
-    M(stackwright.cloud.preflight_report) does, with the problems of all hosts at once.
+  - A host that cannot be reached, a refused login or a failing sudo is a problem among the others. The task itself does
+    not fail, M(stackwright.cloud.preflight_report) does, with the problems of all hosts at once.
 author:
   - The Stackwright developers
 options:

@@ -7,9 +7,9 @@ module: preflight_inventory
 short_description: Checks a whole inventory before anything connects to a host
 version_added: 0.1.0
 description:
-  - Examines every host of the inventory, whatever C(--limit) says - groups, host names, addresses, networks, names, types
-    and ranges of variables, and secrets - and fails with one report of all problems, each with host, variable, what
-    is wrong and how to mend it.
+  - Examines every host of the inventory, whatever C(--limit) says - groups, host names, addresses, networks, names,
+    types and ranges of variables, and secrets - and fails with one report of all problems, each with host, variable,
+    what is wrong and how to mend it.
   - Runs on the control node and opens no connection.
   - Which variables exist, and of which type, comes from the C(argument_specs) and defaults of all roles.
 author:
@@ -17,8 +17,8 @@ author:
 options:
   groups:
     description:
-      - The groups that carry roles. Each is a mapping with C(minimum), the least number of hosts, and C(odd), which asks
-        for an odd number of them.
+      - The groups that carry roles. Each is a mapping with C(minimum), the least number of hosts, and C(odd), which
+        asks for an odd number of them.
     type: dict
     required: true
   conflicts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import re
 from collections import defaultdict
@@ -292,10 +293,8 @@ def _network(host: Host, fields: Mapping[str, Any], names: Mapping[str, str], wh
     network = parse_network(fields["cidr"])
     if network is None:
         loose = None
-        try:
+        with contextlib.suppress(ValueError, TypeError):
             loose = ipaddress.ip_network(fields["cidr"], strict=False)
-        except (ValueError, TypeError):
-            pass
         mend = (
             f"Write {loose}."
             if loose and "/" in str(fields["cidr"])

@@ -12,7 +12,7 @@ import yaml
 
 @dataclass(frozen=True)
 class Role:
-    """A role's interface. `options` follow the argument_specs format; `defaults` and `internals` are raw, with templates.
+    """A role's interface. `options` follow the argument_specs format; the others are raw, with templates.
 
     `internals` are what the role keeps in vars/: an inventory that sets one of them changes nothing.
     """

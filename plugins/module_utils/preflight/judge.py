@@ -153,10 +153,12 @@ def _ports(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Fau
                 continue
             who = holder["process"] or "another process"
             unit = f" (unit {holder['unit']})" if holder["unit"] else ""
+            stop = f", with systemctl disable --now {holder['unit']}" if holder["unit"] else ""
             yield (
                 "port",
-                f"{wanted_one['service']} needs port {wanted_one['port']}, which {who}{unit} holds on {holder['address']}",
-                f"Stop it for good{', with systemctl disable --now ' + holder['unit'] if holder['unit'] else ''}, or move it.",
+                f"{wanted_one['service']} needs port {wanted_one['port']}, "
+                f"which {who}{unit} holds on {holder['address']}",
+                f"Stop it for good{stop}, or move it.",
             )
             break
 

@@ -7,7 +7,6 @@ that is too old can still say so.
 from __future__ import annotations
 
 import concurrent.futures
-import glob
 import os
 import re
 import shutil
@@ -17,6 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 LISTEN = "0A"  # state of a listening socket in /proc/net/tcp
@@ -35,7 +35,7 @@ def observe(wanted: dict[str, Any]) -> dict[str, Any]:
         peers = [
             pool.submit(_connect, str(one["address"]), int(one["port"]), timeout) for one in wanted.get("peers", [])
         ]
-        servers = [pool.submit(_ask, url, timeout) for url in mirrors]
+        servers = {url: pool.submit(_ask, url, timeout) for url in mirrors}
         names = {name: pool.submit(_resolve, name) for name in [socket.gethostname(), *wanted.get("names", [])]}
         result = {
             "user": os.geteuid(),
@@ -45,14 +45,14 @@ def observe(wanted: dict[str, Any]) -> dict[str, Any]:
             "os": _os_release(),
             "memory_mb": _memory_mb(),
             "disk_free_mb": _disk_free_mb("/var"),
-            "interfaces": sorted(os.listdir("/sys/class/net")) if os.path.isdir("/sys/class/net") else [],
+            "interfaces": sorted(path.name for path in _glob("/sys/class/net", "*")),
             "addresses": _addresses(),
             "listeners": _listeners(set(wanted.get("ports", []))),
             "installed_units": [unit for unit in wanted.get("units", []) if _has_unit(unit)],
-            "kvm": os.path.exists("/dev/kvm"),
+            "kvm": Path("/dev/kvm").exists(),
             "modules": {name: _has_module(name) for name in ("openvswitch", "geneve")},
             "peers": [one.result() for one in peers],
-            "mirrors": dict(zip(mirrors, [one.result() for one in servers])),
+            "mirrors": {url: one.result() for url, one in servers.items()},
             "names": {name: one.result() for name, one in names.items()},
         }
     result["time"] = time.time()
@@ -61,10 +61,17 @@ def observe(wanted: dict[str, Any]) -> dict[str, Any]:
 
 def _read(path: str) -> str:
     try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
+        return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def _glob(directory: str, pattern: str) -> list[Path]:
+    """The entries in order; none where the directory is absent or closed, or changes underneath."""
+    try:
+        return sorted(Path(directory).glob(pattern))
+    except OSError:
+        return []
 
 
 def _os_release() -> dict[str, str]:
@@ -141,13 +148,13 @@ def _listeners(ports: Any) -> list[dict[str, Any]]:
 def _holders(inodes: Any) -> dict[str, str]:
     """Socket inode to the id of a process that holds it."""
     holders: dict[str, str] = {}
-    for path in glob.glob("/proc/[0-9]*/fd/*"):
+    for path in _glob("/proc", "[0-9]*/fd/*"):
         try:
-            target = os.readlink(path)
+            target = os.readlink(str(path))
         except OSError:
             continue
         if target.startswith("socket:[") and target[8:-1] in inodes:
-            holders.setdefault(target[8:-1], path.split("/")[2])
+            holders.setdefault(target[8:-1], path.parts[2])
     return holders
 
 
@@ -167,12 +174,12 @@ def _has_unit(unit: str) -> bool:
         "/usr/lib/systemd/system",
         "/lib/systemd/system",
     )
-    return any(os.path.exists(f"{one}/{unit}.service") for one in directories)
+    return any(Path(one, unit + ".service").exists() for one in directories)
 
 
 def _has_module(name: str) -> bool:
     release = os.uname().release
-    if os.path.isdir("/sys/module/" + name):
+    if Path("/sys/module", name).is_dir():
         return True
     pattern = re.compile(rf"/{name}\.ko")
     return any(pattern.search(_read(f"/lib/modules/{release}/{table}")) for table in ("modules.dep", "modules.builtin"))
@@ -204,15 +211,15 @@ def _mirrors(lines: list[str]) -> list[str]:
     """One release file of every package source: of the given lines, or of what APT is set up with."""
     if not lines:
         lines = _read("/etc/apt/sources.list").splitlines()
-        for path in sorted(glob.glob("/etc/apt/sources.list.d/*.list")):
-            lines += _read(path).splitlines()
+        for path in _glob("/etc/apt/sources.list.d", "*.list"):
+            lines += _read(str(path)).splitlines()
     urls = set()
     for line in lines:
         match = re.match(r"\s*deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s+(\S+)", line)
         if match:
             urls.add(_release(match.group(1), match.group(2)))
-    for path in sorted(glob.glob("/etc/apt/sources.list.d/*.sources")):
-        for stanza in re.split(r"\n\s*\n", _read(path)):
+    for path in _glob("/etc/apt/sources.list.d", "*.sources"):
+        for stanza in re.split(r"\n\s*\n", _read(str(path))):
             urls |= _stanza(stanza)
     return sorted(urls)
 

@@ -52,7 +52,9 @@ def render(problems: Iterable[Problem], width: int = 120, hosts: int = 0) -> str
     for one in collect(problems):
         shared.setdefault((one.variable, one.wrong, one.mend, one.where), []).append(one.host)
     # The inventory first, then what many hosts share, then host by host.
-    entries = sorted(shared.items(), key=lambda item: (item[1][0] != INVENTORY, -len(item[1]), list(map(natural, item[1]))))
+    entries = sorted(
+        shared.items(), key=lambda item: (item[1][0] != INVENTORY, -len(item[1]), list(map(natural, item[1])))
+    )
     lines: list[str] = []
     previous = ""
     for (variable, wrong, mend, where), names in entries:

@@ -9,8 +9,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.proble
 UNREACHED = ("ansible_host",)
 """Variables of the problems that say: this machine does not answer at all."""
 
-# Part of the message, variable, what is wrong, how to mend it. The first that fits counts. The words are those of OpenSSH
-# (ssh.c, sshconnect.c), sudo and Ansible.
+# Part of the message, variable, what is wrong, how to mend it. The first that fits counts. The words are those of
+# OpenSSH (ssh.c, sshconnect.c), sudo and Ansible.
 _SIGNS: tuple[tuple[str, str, str, str], ...] = (
     (
         r"remote host identification has changed|host key verification failed|no .*host key is known",
@@ -44,14 +44,14 @@ _SIGNS: tuple[tuple[str, str, str, str], ...] = (
         "Start sshd on it, or correct ansible_host and ansible_port.",
     ),
     (
-        r"timed out|no route to host|network is unreachable|host is down|connection closed|connection reset|banner exchange",
+        r"timed out|no route to host|network is unreachable|host is down|connection (closed|reset)|banner exchange",
         "ansible_host",
         "the machine does not answer",
         "Switch it on, or correct ansible_host; look for a firewall on the way.",
     ),
     (
         r"is not in the sudoers|not allowed to (execute|run)|password is required|missing sudo password|"
-        r"incorrect sudo password|a terminal is required|sudo: .*not found|no tty present|timeout .*waiting for privilege",
+        r"incorrect sudo password|a terminal is required|sudo: .*not found|no tty present|waiting for privilege",
         "ansible_become",
         "sudo does not work for this user",
         "Let the user run everything by sudo without a password, or give ansible_become_password from the vault.",

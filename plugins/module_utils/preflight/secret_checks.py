@@ -75,6 +75,6 @@ def _plain_passwords(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                 host.name,
                 name,
                 "this secret lies in a plain file",
-                f"Encrypt the value: ansible-vault encrypt_string --name {name}; and change the secret, for it was readable.",
+                f"Encrypt it: ansible-vault encrypt_string --name {name}; and change the secret, for it was readable.",
                 setting.where,
             )

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.plays import Play
@@ -227,7 +228,7 @@ def _is_encrypted_value(raw: Any) -> bool:
 
 def _is_vault(path: str) -> bool:
     try:
-        with open(path, "rb") as stream:
+        with Path(path).open("rb") as stream:
             return stream.read(14) == b"$ANSIBLE_VAULT"
     except OSError:
         return False

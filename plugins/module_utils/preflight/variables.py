@@ -143,7 +143,7 @@ def _faults(name: str, option: Mapping[str, Any], setting: Setting) -> Iterator[
         yield fault
     if not broken and not option.get("no_log"):
         for suffix, test in (*_CONNECTION, *_BY_SUFFIX):
-            if name.endswith(suffix) or suffix in _OPEN_ENDED and suffix in name:
+            if name.endswith(suffix) or (suffix in _OPEN_ENDED and suffix in name):
                 found = test(setting.value)
                 if found:
                     yield found
@@ -234,7 +234,8 @@ def _override_files(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                         plan.resolve_file(name, str(file), paths)
                     except plan.PlanError as error:
                         wrong = str(error).removeprefix(f"{name}: ")
-                        mend = f"Name one of {', '.join(paths) or 'no file at all'}; add others with {role.name}_config_files."
+                        known = ", ".join(paths) or "no file at all"
+                        mend = f"Name one of {known}; add others with {role.name}_config_files."
                         yield Problem(host.name, name, wrong, mend, setting.where)
 
 

@@ -12,7 +12,13 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.vars.manager import VariableManager
 from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import interfaces, inventory, snapshot
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import (
+    expectations,
+    interfaces,
+    inventory,
+    plays,
+    snapshot,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
 
@@ -72,7 +78,19 @@ def view(source: Path) -> snapshot.Snapshot:
     loader.set_vault_secrets([("default", VaultSecret(KEY))])
     manager = InventoryManager(loader=loader, sources=[str(source)])
     variables = VariableManager(loader=loader, inventory=manager)
-    return snapshot.take(manager, variables, loader, interfaces.all_defaults(_ROLES), interfaces.all_internals(_ROLES))
+    return snapshot.take(
+        manager,
+        variables,
+        loader,
+        interfaces.all_defaults(_ROLES),
+        interfaces.all_internals(_ROLES),
+        plays.load(CHECKOUT / "playbooks" / "site.yml"),
+    )
+
+
+def expectations_of(source: Path) -> dict[str, dict[str, Any]]:
+    """What each host of the inventory at `source` must offer."""
+    return expectations.of(view(source), _ROLES)
 
 
 def examine(source: Path, deploying: bool = True) -> list[Problem]:

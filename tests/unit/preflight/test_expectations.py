@@ -1,0 +1,64 @@
+"""What each host must offer, from the good inventory and the product's own roles and playbooks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import cloudcase
+import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import plays
+
+
+@pytest.fixture
+def expected(tmp_path: Path) -> dict[str, dict[str, Any]]:
+    return cloudcase.expectations_of(cloudcase.write({}, tmp_path))
+
+
+def test_controller_listens_on_its_own_address(expected: dict[str, dict[str, Any]]) -> None:
+    listeners = {one["service"]: one for one in expected["controller2"]["listeners"]}
+    assert listeners["Keystone"] == {"service": "Keystone", "address": "10.9.0.12", "port": 5000, "unit": "keystone"}
+    assert listeners["MariaDB"]["port"] == 3306
+    assert listeners["Horizon"]["unit"] == "apache2"
+    assert {"keystone", "mariadb", "nova-api"} <= set(expected["controller2"]["units"])
+
+
+def test_changed_port_is_expected(tmp_path: Path) -> None:
+    case = {"inventory": {"all": {"vars": {"horizon_port": 8080}}}}
+    expected = cloudcase.expectations_of(cloudcase.write(case, tmp_path))
+    assert {one["port"] for one in expected["controller1"]["listeners"] if one["service"] == "Horizon"} == {8080}
+
+
+def test_compute_node_has_addresses_and_interfaces(expected: dict[str, dict[str, Any]]) -> None:
+    compute = expected["compute1"]
+    assert "Keystone" not in {one["service"] for one in compute["listeners"]}
+    assert compute["hypervisor"] is True
+    assert compute["addresses"] == [
+        ["stackwright_management_address", "10.9.0.21"],
+        ["ovn_tunnel_address", "10.9.1.21"],
+    ]
+    assert compute["interfaces"] == [["ovn_tunnel_interface", "eth1"]]
+
+
+def test_hosts_must_reach_the_controllers_but_not_themselves(expected: dict[str, dict[str, Any]]) -> None:
+    assert [one["host"] for one in expected["compute1"]["peers"]] == ["controller1", "controller2", "controller3"]
+    assert expected["controller1"]["peers"] == [
+        {"host": "controller2", "address": "10.9.0.12", "port": 22},
+        {"host": "controller3", "address": "10.9.0.13", "port": 22},
+    ]
+
+
+def test_imported_playbooks_and_all_forms_of_roles_are_read(tmp_path: Path) -> None:
+    (tmp_path / "site.yml").write_text(
+        "- ansible.builtin.import_playbook: one.yml\n"
+        "- hosts: compute\n  roles: [{role: stackwright.cloud.compute}, {name: ovn}]\n"
+        "- hosts: '{{ pattern }}'\n  roles: [never]\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "one.yml").write_text(
+        "- hosts: controller:compute\n  roles: [stackwright.cloud.base]\n", encoding="utf-8"
+    )
+    assert plays.load(tmp_path / "site.yml") == [
+        plays.Play("controller:compute", ("base",)),
+        plays.Play("compute", ("compute", "ovn")),
+    ]

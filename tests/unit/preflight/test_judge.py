@@ -1,0 +1,190 @@
+"""What the judge makes of a host. The fit host has no problem; each test changes one thing."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import judge
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
+
+EXPECTED: dict[str, Any] = {
+    "services": True,
+    "listeners": [
+        {"service": "MariaDB", "address": "10.0.0.11", "port": 3306, "unit": "mariadb"},
+        {"service": "Keystone", "address": "10.0.0.11", "port": 5000, "unit": "keystone"},
+    ],
+    "units": ["keystone", "mariadb"],
+    "addresses": [["stackwright_management_address", "10.0.0.11"]],
+    "interfaces": [["ovn_external_interface", "eth1"]],
+    "names": [["stackwright_internal_address", "api.example.org"]],
+    "peers": [{"host": "controller2", "address": "10.0.0.12", "port": 22}],
+    "sources": [],
+    "hypervisor": False,
+    "distribution": "debian",
+    "versions": ["13"],
+    "memory_mb": 8000,
+    "disk_mb": 20000,
+    "disk_reserve_mb": 2000,
+    "clock_skew_seconds": 5,
+    "check_mirror": True,
+    "timeout_seconds": 5,
+}
+SEEN: dict[str, Any] = {
+    "user": 0,
+    "hostname": "controller1",
+    "python": "3.13",
+    "init": "systemd",
+    "os": {"ID": "debian", "VERSION_ID": "13", "PRETTY_NAME": "Debian GNU/Linux 13 (trixie)"},
+    "memory_mb": 16000,
+    "disk_free_mb": 50000,
+    "interfaces": ["eth0", "eth1", "lo"],
+    "addresses": ["10.0.0.11", "127.0.0.1", "::1"],
+    "listeners": [],
+    "installed_units": [],
+    "kvm": True,
+    "modules": {"openvswitch": True, "geneve": True},
+    "peers": [""],
+    "mirrors": {"http://mirror/debian/dists/trixie/InRelease": ""},
+    "names": {"controller1": True, "api.example.org": True},
+    "time": 1000.5,
+}
+
+
+def problems(seen: dict[str, Any] | None = None, expected: dict[str, Any] | None = None) -> list[Problem]:
+    """The judgement of the fit host with changes; the probe was asked at 1000 and answered at 1002."""
+    return judge.judge("controller1", EXPECTED | (expected or {}), copy.deepcopy(SEEN) | (seen or {}), 1000.0, 1002.0)
+
+
+def only(seen: dict[str, Any] | None = None, expected: dict[str, Any] | None = None) -> Problem:
+    """The single problem that there must be."""
+    (problem,) = problems(seen, expected)
+    assert problem.host == "controller1"
+    return problem
+
+
+def test_fit_host_has_no_problem() -> None:
+    assert problems() == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "variable", "wrong"),
+    [
+        (
+            {"os": {"ID": "debian", "VERSION_ID": "12", "PRETTY_NAME": "Debian GNU/Linux 12 (bookworm)"}},
+            "preflight_distribution",
+            "this host runs Debian GNU/Linux 12 (bookworm)",
+        ),
+        (
+            {"os": {"ID": "ubuntu", "VERSION_ID": "24.04", "PRETTY_NAME": "Ubuntu 24.04 LTS"}},
+            "preflight_distribution",
+            "this host runs Ubuntu 24.04 LTS",
+        ),
+        ({"init": "sh"}, "init", "process 1 is sh, not systemd"),
+        ({"user": 1000}, "ansible_become", "sudo does not lead to root"),
+        ({"python": "3.9"}, "ansible_python_interpreter", "this is Python 3.9"),
+        ({"memory_mb": 7999}, "preflight_memory_minimum_mb", "7999 MB of memory, 8000 MB are wanted"),
+        ({"disk_free_mb": 19999}, "preflight_disk_minimum_mb", "/var has 19999 MB free, 20000 MB are wanted"),
+        ({"addresses": ["10.0.0.99", "127.0.0.1"]}, "stackwright_management_address", "10.0.0.11, only 10.0.0.99"),
+        ({"interfaces": ["eth0", "lo"]}, "ovn_external_interface", "no interface 'eth1', only eth0"),
+        (
+            {"names": {"controller1": False, "api.example.org": True}},
+            "inventory_hostname",
+            "own name 'controller1' does not resolve",
+        ),
+        (
+            {"names": {"controller1": True, "api.example.org": False}},
+            "stackwright_internal_address",
+            "'api.example.org' does not resolve",
+        ),
+        (
+            {"peers": ["no route to host"]},
+            "preflight_peers",
+            "controller2 cannot be reached from here: 10.0.0.12 port 22: no route",
+        ),
+        (
+            {"mirrors": {"http://mirror/debian/dists/trixie/InRelease": "connection refused"}},
+            "base_apt_sources",
+            "the package source http://mirror does not answer this host: connection refused",
+        ),
+        (
+            {"mirrors": {"http://mirror/debian/dists/trixie/InRelease": "HTTP status 404"}},
+            "base_apt_sources",
+            "http://mirror/debian/dists/trixie/InRelease does not answer this host: HTTP status 404",
+        ),
+        ({"mirrors": {}}, "base_apt_sources", "no package source"),
+        ({"time": 990.0}, "preflight_clock_skew_seconds", "10 seconds behind the control node's"),
+        ({"time": 1002.0 + 7200}, "preflight_clock_skew_seconds", "2 hours ahead of the control node's"),
+    ],
+)
+def test_unfit_host_has_the_problem(seen: dict[str, Any], variable: str, wrong: str) -> None:
+    problem = only(seen)
+    assert problem.variable == variable
+    assert wrong in problem.wrong
+    assert problem.mend
+
+
+def test_slow_connection_is_no_clock_skew() -> None:
+    seen = copy.deepcopy(SEEN) | {"time": 1030.0}
+    assert judge.judge("controller1", EXPECTED, seen, 1000.0, 1060.0) == []
+
+
+def listener(**changes: Any) -> dict[str, Any]:
+    return {"address": "10.0.0.11", "port": 3306, "process": "mysqld", "unit": "mysql"} | changes
+
+
+def test_port_of_a_foreign_process_is_taken() -> None:
+    problem = only({"listeners": [listener()]})
+    assert "MariaDB needs port 3306, which mysqld (unit mysql) holds on 10.0.0.11" in problem.wrong
+    assert "systemctl disable --now mysql" in problem.mend
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "::"])
+def test_port_on_every_address_is_taken_too(address: str) -> None:
+    assert "holds on" in only({"listeners": [listener(address=address)]}).wrong
+
+
+def test_port_on_another_address_is_free() -> None:
+    assert problems({"listeners": [listener(address="127.0.0.1")]}) == []
+
+
+def test_port_held_by_the_service_itself_is_fine() -> None:
+    assert problems({"listeners": [listener(process="mariadbd", unit="mariadb")], "installed_units": ["mariadb"]}) == []
+
+
+def test_deployed_host_needs_less_room() -> None:
+    assert problems({"disk_free_mb": 3000, "installed_units": ["mariadb"]}) == []
+    assert only({"disk_free_mb": 1000, "installed_units": ["mariadb"]}).variable == "preflight_disk_reserve_mb"
+
+
+def test_mirror_may_be_down_when_everything_is_installed() -> None:
+    down = {"mirrors": {"http://mirror/debian/dists/trixie/InRelease": "no answer within 5 seconds"}}
+    assert problems(down | {"installed_units": ["keystone", "mariadb"]}) == []
+    assert only(down | {"installed_units": ["mariadb"]}).variable == "base_apt_sources"
+
+
+def test_mirror_is_not_asked_when_switched_off() -> None:
+    assert judge.wanted(EXPECTED)["mirror"] is True
+    assert judge.wanted(EXPECTED | {"check_mirror": False})["mirror"] is False
+    assert problems({"mirrors": {}}, {"check_mirror": False}) == []
+
+
+def test_machines_that_share_a_name_are_found() -> None:
+    found = judge.across({"a": SEEN | {"hostname": "debian"}, "b": SEEN | {"hostname": "debian.local"}, "c": SEEN})
+    assert [(one.host, one.variable) for one in found] == [("a", "hostname"), ("b", "hostname")]
+    assert "as does b" in found[0].wrong
+
+
+def test_dead_host_is_reported_once() -> None:
+    dead = Problem("controller2", "ansible_host", "the machine does not answer", "Switch it on.")
+    echo = only({"peers": ["no route to host"]})
+    assert judge.without_echoes([echo, dead]) == [dead]
+    assert judge.without_echoes([echo]) == [echo]
+
+
+def test_notes_tell_of_slow_guests() -> None:
+    assert judge.notes(EXPECTED | {"hypervisor": True}, SEEN | {"kvm": False}) == [
+        "no KVM here: guests run emulated, slowly"
+    ]
+    assert judge.notes(EXPECTED, SEEN | {"kvm": False}) == []

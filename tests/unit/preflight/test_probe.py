@@ -1,0 +1,170 @@
+"""The probe reports what is really there. It runs on the machine of the tests, or reads files that a test provides."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import probe
+
+
+@pytest.fixture
+def server() -> Iterator[int]:
+    """The port of a web server that knows /debian/dists/trixie/InRelease and nothing else."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self) -> None:
+            known = {"/debian/dists/trixie/InRelease": 200, "/closed/dists/trixie/InRelease": 403}
+            self.send_response(known.get(self.path, 404))
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield httpd.server_address[1]
+        httpd.shutdown()
+
+
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Paths and contents that the probe finds in place of the machine's own files."""
+    contents: dict[str, str] = {}
+    monkeypatch.setattr(probe, "_read", lambda path: contents.get(path, ""))
+    return contents
+
+
+def test_observation_is_complete_and_travels_as_json() -> None:
+    seen = json.loads(json.dumps(probe.observe({})))
+    assert seen["hostname"] == socket.gethostname()
+    assert seen["user"] == os.geteuid()
+    assert abs(seen["time"] - time.time()) < 5
+    assert seen["memory_mb"] > 100
+    assert seen["disk_free_mb"] > 0
+    assert "lo" in seen["interfaces"]
+    assert "127.0.0.1" in seen["addresses"]
+    assert seen["os"]["ID"]
+    assert seen["init"]
+
+
+def test_listener_is_found_with_address_and_process() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        (found,) = probe.observe({"ports": [port]})["listeners"]
+    assert (found["address"], found["port"]) == ("127.0.0.1", port)
+    assert found["process"] == Path("/proc/self/comm").read_text(encoding="utf-8").strip()
+
+
+def test_ports_that_nobody_asked_for_are_not_reported() -> None:
+    with socket.create_server(("127.0.0.1", 0)):
+        assert probe.observe({"ports": [1]})["listeners"] == []
+
+
+@pytest.mark.parametrize(
+    ("encoded", "address"),
+    [
+        ("0100007F", "127.0.0.1"),
+        ("00000000", "0.0.0.0"),
+        ("00000000000000000000000000000000", "::"),
+        ("B80D0120000000000000000001000000", "2001:db8::1"),
+        ("0000000000000000FFFF00000B00000A", "10.0.0.11"),
+    ],
+)
+def test_addresses_of_the_socket_table_are_decoded(encoded: str, address: str) -> None:
+    assert probe._decode(encoded) == address
+
+
+@pytest.mark.parametrize(
+    ("cgroups", "unit"),
+    [
+        ("0::/system.slice/mariadb.service", "mariadb"),
+        (
+            "12:memory:/system.slice/rabbitmq-server.service\n1:name=systemd:/system.slice/rabbitmq-server.service",
+            "rabbitmq-server",
+        ),
+        ("0::/system.slice/system-getty.slice/getty@tty1.service", "getty@tty1"),
+        ("0::/user.slice/user-0.slice/user@0.service/app.slice/server.service", "server"),
+        ("0::/user.slice/user-0.slice/session-1.scope", ""),
+    ],
+)
+def test_unit_is_read_from_the_control_groups(cgroups: str, unit: str) -> None:
+    assert probe._unit(cgroups) == unit
+
+
+def test_memory_is_what_the_control_group_leaves(files: dict[str, str]) -> None:
+    files["/proc/meminfo"] = "MemTotal:       16384000 kB\nMemFree: 1 kB\n"
+    assert probe._memory_mb() == 16000
+    files["/sys/fs/cgroup/memory.max"] = "max\n"
+    assert probe._memory_mb() == 16000
+    files["/sys/fs/cgroup/memory.max"] = str(4 * 2**30)
+    assert probe._memory_mb() == 4096
+
+
+def test_peers_and_names_are_tried() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            refused = closed.getsockname()[1]
+            seen = probe.observe(
+                {
+                    "peers": [{"address": "127.0.0.1", "port": port}, {"address": "127.0.0.1", "port": refused}],
+                    "names": ["localhost", "no-such-host.invalid"],
+                }
+            )
+    assert seen["peers"] == ["", "connection refused"]
+    assert seen["names"]["localhost"] is True
+    assert seen["names"]["no-such-host.invalid"] is False
+
+
+def test_package_sources_are_asked_for_their_release_files(server: int) -> None:
+    base = f"http://127.0.0.1:{server}"
+    lines = [
+        f"deb {base}/debian trixie main",
+        f"deb [signed-by=/k] {base}/debian sid main",
+        f"deb {base}/closed trixie main",
+    ]
+    seen = probe.observe({"mirror": True, "sources": lines, "timeout": 5})["mirrors"]
+    mine = {url: reason for url, reason in seen.items() if url.startswith(base)}
+    assert mine == {
+        f"{base}/debian/dists/trixie/InRelease": "",
+        f"{base}/debian/dists/sid/InRelease": "HTTP status 404",
+        f"{base}/closed/dists/trixie/InRelease": "",
+    }
+
+
+def test_silent_package_source_is_given_up_in_time() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, never answers
+        begun = time.monotonic()
+        reason = probe._ask(f"http://127.0.0.1:{silent.getsockname()[1]}/dists/x/InRelease", 0.3)
+    assert reason == "no answer within 0.3 seconds"
+    assert time.monotonic() - begun < 3
+
+
+def test_sources_in_both_formats_are_read(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    files["/etc/apt/sources.list"] = (
+        "# deb http://no/ a main\ndeb http://one/debian trixie main\ndeb-src http://src/ x main\n"
+    )
+    files["/d/two.sources"] = (
+        "Types: deb deb-src\nURIs: http://two/debian/\n https://three/debian\nSuites: trixie trixie-updates\n"
+        "Components: main\n\n"
+        "Types: deb\nURIs: http://off/\nSuites: x\nEnabled: no\n\n"
+        "# a remark\nTypes: deb\nURIs: file:///srv/repository\nSuites: ./\n"
+    )
+    monkeypatch.setattr(probe, "_glob", lambda _, pattern: ["/d/two.sources"] if pattern == "*.sources" else [])
+    assert probe._mirrors([]) == [
+        "file:///srv/repository/InRelease",
+        "http://one/debian/dists/trixie/InRelease",
+        "http://two/debian/dists/trixie-updates/InRelease",
+        "http://two/debian/dists/trixie/InRelease",
+        "https://three/debian/dists/trixie-updates/InRelease",
+        "https://three/debian/dists/trixie/InRelease",
+    ]
