@@ -11,7 +11,6 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports import fleet, text, writer
 
 COLLECTION = Path(__file__).resolve().parents[2]

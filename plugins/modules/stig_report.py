@@ -7,17 +7,17 @@ module: stig_report
 short_description: Writes the reports of a hardening audit for all hosts at once
 version_added: 0.1.0
 description:
-  - Reads the findings documents of all hosts of the play and writes one HTML page, JSON, JUnit XML and SARIF 2.1.0 for the
-    fleet, and the findings, XCCDF 1.2, ARF 1.1 and the STIG Viewer checklists C(.ckl) and C(.cklb) for each host.
+  - Reads the findings documents of all hosts of the play and writes one HTML page, JSON, JUnit XML and SARIF 2.1.0 for
+    the fleet, and the findings, XCCDF 1.2, ARF 1.1 and the STIG Viewer checklists C(.ckl) and C(.cklb) for each host.
   - Compares each host with its newest kept audit and says what is new, still open and fixed.
-  - Prints a short summary and then fails, after everything is written, when open findings reach O(fail_on) or when a host
-    was not audited. A waived finding is neither passed nor open.
+  - Prints a short summary and then fails, after everything is written, when open findings reach O(fail_on) or when a
+    host was not audited. A waived finding is neither passed nor open.
   - Runs once on the control node. Files and directories are readable by their owner only.
 author:
   - The Stackwright developers
 options:
   hosts:
-    description: The hosts that were to be audited; those of the play by default, the failed and unreachable ones included.
+    description: The hosts that were to be audited. By default those of the play, failed and unreachable ones included.
     type: list
     elements: str
   variable:

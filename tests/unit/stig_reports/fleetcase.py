@@ -80,14 +80,18 @@ def hostile() -> dict[str, Any]:
 
 def fleet(hosts: int, controls: int = 194, *, long: bool = True) -> dict[str, Any]:
     """A large fleet whose findings differ from host to host."""
-    words = "This sentence stands for the usual length of a rationale or of a remedy in the catalogue. " * (4 if long else 1)
+    words = "This sentence stands for the usual length of a rationale or of a remedy in the catalogue. " * (
+        4 if long else 1
+    )
     documents = {}
     for host in range(hosts):
         name = f"node{host}"
         findings = []
         for number in range(controls):
             status = ("pass", "pass", "fail", "not_applicable", "waived", "pass", "not_testable")[(number + host) % 7]
-            seen = [{"expected": "0600", "found": f"0{640 + (host + number) % 8}", "where": f"/etc/file{number}:{host + 1}"}]
+            seen = [
+                {"expected": "0600", "found": f"0{640 + (host + number) % 8}", "where": f"/etc/file{number}:{host + 1}"}
+            ]
             findings.append(
                 finding(number, status, SEVERITIES[number % 3], evidence=seen, rationale=words, remedy=words)
             )

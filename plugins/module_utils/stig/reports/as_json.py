@@ -3,7 +3,8 @@
     {"schema": 1, "time": t, "totals": {...}, "not_audited": {host: reason},
      "controls": {id: {"rule", "rules", "severity", "title", "rationale", "remedy", "tags"}},
      "hosts": {host: {"time", "mode", "profile", "system", "run_id", "compared_with", "changes": {id: change},
-                      "findings": {id: {"status", "changed", "evidence", "waiver", "detail"}}, "drift", "state", "totals"}}}
+                      "findings": {id: {"status", "changed", "evidence", "waiver", "detail"}},
+                      "drift", "state", "totals"}}}
 
 A finding whose severity, title, rationale or remedy differs from the control's (it may depend on a host's parameters)
 carries its own.

@@ -1,10 +1,10 @@
 """STIG Viewer checklists of one host: `.ckl` (XML, STIG Viewer 2) and `.cklb` (JSON, STIG Viewer 3).
 
-Both viewers know four statuses. Open: failed and waived (a waiver is a comment, it never closes a finding). Not a Finding:
-passed. Not Applicable. Not Reviewed: whatever was not decided, errors included.
+Both viewers know four statuses. Open: failed and waived (a waiver is a comment, it never closes a finding). Not a
+Finding: passed. Not Applicable. Not Reviewed: whatever was not decided, errors included.
 
-Vulnerability numbers, rule identifiers, CCIs and the official check texts are in no file that may be shipped here. An
-operator who has the official STIG (the "manual XCCDF" in its archive) gives it as reference, and the checklists carry them.
+Vulnerability numbers, rule identifiers, CCIs and the official check texts are not shipped here. An operator who has the
+official STIG (the "manual XCCDF" in its archive) gives it as reference, and the checklists carry them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Directories that appear whole or not at all. Findings tell how a host can be attacked, so only the owner reads them."""
+"""Directories that appear whole or not at all.
+
+Findings tell how a host can be attacked, so only the owner reads them.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def private(path: Path) -> None:
 
 @contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
-    """A directory to fill, which takes the place of `path` when the block ends well; otherwise `path` stays as it was."""
+    """A directory to fill. It takes the place of `path` when the block ends well; otherwise `path` stays as it was."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     fresh = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     try:

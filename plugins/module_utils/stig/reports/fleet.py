@@ -45,8 +45,9 @@ class Earlier:
 class Fleet:
     """Hosts with their findings, sorted by name.
 
-    `missing` names the hosts that were to be audited and have no findings, each with the reason. `changes` tells per host
-    and control what differs from that host's earlier audit (one of `CHANGES`); a host without one is not in `earlier`.
+    `missing` names the hosts that were to be audited and have no findings, each with the reason. `changes` tells per
+    host and control what differs from that host's earlier audit (one of `CHANGES`); a host without one is not in
+    `earlier`.
     """
 
     time: str

@@ -1,7 +1,7 @@
 """One self-contained HTML page for the fleet: no network, no other file, no text of a host ever taken as markup.
 
-The findings are compact data inside the page; its script draws what is in sight. The page forbids, by a content security
-policy with digests, every script and style but its own.
+The findings are compact data inside the page; its script draws what is in sight. The page forbids, by a content
+security policy with digests, every script and style but its own.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _host(fleet: Fleet, document: model.Document, place: dict[str, int], details
 
 
 def data(fleet: Fleet) -> str:
-    """The findings as JSON that can stand inside a script element: nothing in it can end the element or begin another."""
+    """The findings as JSON for a script element: nothing in it can end the element or begin another."""
     place = {name: number for number, name in enumerate(fleet.controls)}
     details = _Details()
     severity = {name: number for number, name in enumerate(model.SEVERITIES)}

@@ -30,7 +30,8 @@ def _body(one: model.Finding) -> str:
 def _counts(documents: list[model.Document]) -> str:
     statuses = [one.status for document in documents for one in document.findings]
     skipped = sum(status in _SKIPPED for status in statuses)
-    return f'tests="{len(statuses)}" failures="{statuses.count("fail")}" errors="{statuses.count("error")}" skipped="{skipped}"'
+    failures, errors = statuses.count("fail"), statuses.count("error")
+    return f'tests="{len(statuses)}" failures="{failures}" errors="{errors}" skipped="{skipped}"'
 
 
 def render(fleet: Fleet) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """SARIF 2.1.0: one run, a rule for each control, a result for each finding that somebody should look at.
 
-Results are open findings (kind fail), waived ones (kind fail with an accepted suppression, section 3.35), controls for a
-person (review) and those that cannot be tested here (open). What passes or does not apply is left out: viewers have limits.
+Results are open findings (kind fail), waived ones (kind fail with an accepted suppression, section 3.35), controls for
+a person (review) and those that cannot be tested here (open). What passes or does not apply is left out: viewers have
+limits.
 """
 
 from __future__ import annotations

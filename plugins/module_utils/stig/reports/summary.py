@@ -21,7 +21,7 @@ def _row(fleet: Fleet, number: int) -> tuple[str, ...]:
 
 
 def lines(fleet: Fleet) -> list[str]:
-    """The summary, a line an entry: the worst hosts first, then totals, hosts without an audit, drift and broken state."""
+    """The summary, line by line: the worst hosts first, then totals, hosts without an audit, drift and broken state."""
     order = sorted(
         range(len(fleet.documents)),
         key=lambda number: [-count for count in fleet.by_severity(fleet.documents[number]).values()],

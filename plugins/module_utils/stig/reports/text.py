@@ -64,7 +64,7 @@ def xml_attribute(value: str) -> str:
 
 
 def file_name(host: str) -> str:
-    """A file name for a host: the name itself where it is harmless, otherwise made harmless and kept distinct by a digest."""
+    """A file name for a host: the name where it is harmless, otherwise made harmless and kept distinct by a digest."""
     if not _UNSAFE_NAME.search(host) and not host.startswith(".") and 0 < len(host) <= 100:
         return host
     digest = hashlib.sha256(host.encode("utf-8", "surrogatepass")).hexdigest()[:8]

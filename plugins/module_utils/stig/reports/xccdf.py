@@ -1,7 +1,8 @@
 """XCCDF 1.2 (NIST IR 7275r4) and ARF 1.1 (NIST IR 7694) for one host: a Benchmark with the controls and a TestResult.
 
-A waived control has the result `informational` with an override that keeps the `fail`, the authority and the reason: it
-counts neither as passed nor as failed. `manual` and `not_testable` are `notchecked`.
+A waived control has the result `informational`, which counts neither as passed nor as failed, and its waiver as a
+message. The `override` element would say more, but oscap's own rules then ask for one on every result of the host.
+`manual` and `not_testable` are `notchecked`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports.tex
 NAMESPACE = "http://checklists.nist.gov/xccdf/1.2"
 SPACE = "cloud.stackwright"
 BENCHMARK = f"xccdf_{SPACE}_benchmark_hardening"
+CHECKS = "urn:stackwright:hardening"
+PLATFORM = "cpe:/o:debian:debian_linux"
 TEST_SYSTEM = "cpe:/a:stackwright:cloud"
 RESULTS = {
     "pass": "pass",
@@ -50,7 +53,12 @@ def _rule(control: Control) -> str:
         parts.append(f'<ident system="https://github.com/ComplianceAsCode/content">{xml(name)}</ident>')
     if control.remedy:
         parts.append(f"<fixtext>{xml(control.remedy)}</fixtext>")
-    return "".join([*parts, "</Rule>"])
+    return "".join([*parts, _check(control.id), "</Rule>"])
+
+
+def _check(control: str) -> str:
+    """The engine as checking system; what it saw is in the findings document beside the report."""
+    return f'<check system="{CHECKS}"><check-content-ref href="findings.json" name="{xml_attribute(control)}"/></check>'
 
 
 def _own(one: model.Finding) -> Control:
@@ -66,7 +74,8 @@ def _benchmark(document: model.Document, version: str, results: str) -> str:
         f'<status date="{document.time[:10]}">accepted</status>'
         "<title>Stackwright hardening</title>"
         "<description>Controls for Debian hosts, after the identifiers of the Ubuntu 24.04 STIG.</description>"
-        f"<version>{xml(version)}</version>"
+        f'<platform idref="{PLATFORM}"/><version>{xml(version)}</version>'
+        '<metadata xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:creator>Stackwright</dc:creator></metadata>'
         f'<Profile id="{_id("profile", document.profile)}"><title>{profile}</title>{chosen}</Profile>\n'
         f"{rules}\n{results}</Benchmark>"
     )
@@ -78,18 +87,14 @@ def _rule_result(one: model.Finding, time: str) -> str:
         f"<result>{RESULTS[one.status]}</result>",
     ]
     if one.status == "waived":
-        authority = xml_attribute(one.waiver.owner if one.waiver and one.waiver.owner else "profile")
-        parts.append(
-            f'<override time="{time}" authority="{authority}"><old-result>fail</old-result>'
-            f"<new-result>informational</new-result><remark>{xml(describe.waiver(one) or 'Waived.')}</remark></override>"
-        )
+        parts.append(f'<message severity="warning">{xml(describe.waiver(one) or "Waived.")}</message>')
     severity = "error" if one.status == "error" else "info"
     if one.detail:
         parts.append(f'<message severity="{severity}">{xml(one.detail)}</message>')
     for seen in one.evidence:
         line = f"{seen.where}: expected {seen.expected}; found {seen.found}"
         parts.append(f'<message severity="info">{xml(line)}</message>')
-    return "".join([*parts, "</rule-result>"])
+    return "".join([*parts, _check(one.id), "</rule-result>"])
 
 
 def _facts(document: model.Document) -> str:
@@ -115,13 +120,13 @@ def _result(document: model.Document, version: str, *, namespace: bool) -> str:
     share = 100 * passed / scored if scored else 0.0
     declared = f' xmlns="{NAMESPACE}"' if namespace else ""
     address = f"<target-address>{xml(document.system.address)}</target-address>" if document.system.address else ""
-    remark = f"Mode: {document.mode}." + (f" Run: {document.run_id}." if document.run_id else "")
+    title = f"Hardening of {document.host}: {document.mode} {document.run_id or ''}".strip()
     results = "\n".join(_rule_result(one, time) for one in document.findings)
     return (
         f'<TestResult{declared} id="{_id("testresult", document.host)}" start-time="{time}" end-time="{time}" '
         f'version="{xml_attribute(version)}" test-system="{TEST_SYSTEM}">'
         f'<benchmark href="#{BENCHMARK}" id="{BENCHMARK}"/>'
-        f"<title>Hardening of {xml(document.host)}</title><remark>{xml(remark)}</remark>"
+        f"<title>{xml(title)}</title>"
         f'<profile idref="{_id("profile", document.profile)}"/>'
         f"<target>{xml(document.host)}</target>{address}{_facts(document)}\n{results}\n"
         f'<score system="urn:xccdf:scoring:default" maximum="100.000000">{share:.6f}</score>'
@@ -135,7 +140,8 @@ def render(document: model.Document, version: str) -> str:
 
     :param version: of the collection; it is the benchmark's.
     """
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{_benchmark(document, version, _result(document, version, namespace=False))}\n'
+    result = _result(document, version, namespace=False)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{_benchmark(document, version, result)}\n'
 
 
 def _asset(document: model.Document) -> str:
@@ -164,8 +170,9 @@ def render_arf(document: model.Document, version: str) -> str:
         'xmlns:core="http://scap.nist.gov/schema/reporting-core/1.1" '
         'xmlns:ai="http://scap.nist.gov/schema/asset-identification/1.1">'
         f'<core:relationships xmlns:arfvocab="{vocabulary}">'
-        '<core:relationship type="arfvocab:createdFor" subject="report"><core:ref>request</core:ref></core:relationship>'
-        '<core:relationship type="arfvocab:isAbout" subject="report"><core:ref>asset</core:ref></core:relationship>'
+        '<core:relationship type="arfvocab:createdFor" subject="report"><core:ref>request</core:ref>'
+        '</core:relationship><core:relationship type="arfvocab:isAbout" subject="report"><core:ref>asset</core:ref>'
+        "</core:relationship>"
         "</core:relationships>"
         '<arf:report-requests><arf:report-request id="request"><arf:content>'
         f"{_benchmark(document, version, '')}</arf:content></arf:report-request></arf:report-requests>"
