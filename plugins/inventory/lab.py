@@ -61,6 +61,7 @@ from typing import Any
 
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.template import trust_as_template
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.definition import (
     Lab,
     control_path_directory,
@@ -93,6 +94,17 @@ def connection_variables(lab: Lab, user: str) -> dict[str, Any]:
     }
 
 
+def trusted(value: Any) -> Any:
+    """Return a value whose strings Ansible treats like those of any inventory file.
+
+    They come from the operator's own file. Without this, `ansible-inventory --list` wraps each of them, and the tools
+    that read its output (testinfra among them) find a dictionary where an address should be.
+    """
+    if isinstance(value, dict):
+        return {key: trusted(entry) for key, entry in value.items()}
+    return trust_as_template(value) if isinstance(value, str) else value
+
+
 class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
     """Adds a lab's hosts and groups to the inventory."""
 
@@ -117,7 +129,7 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
             raise AnsibleParserError(str(error)) from None
         user = self.get_option("user")
         for key, value in common_variables(lab).items():
-            inventory.set_variable("all", key, value)
+            inventory.set_variable("all", key, trusted(value))
         for group in content["groups"]:
             inventory.add_group(group)
         for machine in lab.machines.values():
@@ -128,4 +140,4 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
                 "lab_tunnel_address": machine.addresses["tunnel"],
             }
             for key, value in {**connection_variables(lab, user), **own}.items():
-                inventory.set_variable(machine.name, key, value)
+                inventory.set_variable(machine.name, key, trusted(value))
