@@ -10,12 +10,15 @@ module: boot_test
 short_description: Prove a cloud by booting, reaching, rebuilding and deleting a server
 version_added: 0.1.0
 description:
-  - Uses the cloud as a customer would, from image to floating address, and removes everything again, also after a failure or
+  - Uses the cloud as a customer would, from image to floating address, and removes everything again, also after a
+    failure or
     an interruption. What an interrupted run could not remove is removed by the next.
   - The steps are image, flavor, external network, tenant network with router, security group, key pair, server, console
-    log, ping and SSH through a floating address, metadata, user data, name server and MTU inside the guest, guest to guest
+    log, ping and SSH through a floating address, metadata, user data, name server and MTU inside the guest, guest to
+    guest
     across hosts (with two hosts or more), rebuild, removal.
-  - A failure names the step and its cause, with the state of server and ports, agents that are down, and the end of the console log.
+  - A failure names the step and its cause, with the state of server and ports, agents that are down, and the end of
+    the console log.
   - Needs C(ssh), C(ssh-keygen) and C(ping), and a route to the floating addresses, on the machine that runs it.
 author:
   - The Stackwright developers
@@ -162,6 +165,7 @@ summary:
 import os
 import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -209,7 +213,7 @@ def main() -> None:
     except CloudError as error:
         module.fail_json(msg=str(error), steps=[], seconds=round(time.monotonic() - start, 1), summary=[])
     with tempfile.TemporaryDirectory(prefix="stackwright-verify-") as directory:
-        test = BootTest(cloud, Settings(**values), Shell(directory))
+        test = BootTest(cloud, Settings(**values), Shell(Path(directory)))
         failure = ""
         try:
             test.run()

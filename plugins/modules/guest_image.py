@@ -10,8 +10,10 @@ module: guest_image
 short_description: Build the small test guest that proves a cloud
 version_added: 0.1.0
 description:
-  - Builds a qcow2 disk of about 20 MB from Debian packages (cloud kernel, busybox, dropbear, syslinux) that boots under any
-    virtio hypervisor with 192 MB of memory, takes its address, SSH key, hostname and user data from DHCP and metadata or a
+  - Builds a qcow2 disk of about 20 MB from Debian packages (cloud kernel, busybox, dropbear, syslinux) that boots
+    under any
+    virtio hypervisor with 192 MB of memory, takes its address, SSH key, hostname and user data from DHCP and metadata
+    or a
     config drive, and reports each step on the serial console. Password logins are off.
   - Needs apt on a Debian 12 or 13 machine of the amd64 architecture, and no privileges. Nothing is installed.
   - The file is named after a hash of all that goes in, and is not built again while that hash stays the same.
@@ -61,8 +63,8 @@ seconds:
   type: float
 """
 
-import os
 import time
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.guest_image import BuildError, ensure_image
@@ -82,10 +84,10 @@ def main() -> None:
     texts = {name: text if text.endswith("\n") else text + "\n" for name, text in texts.items()}
     start = time.monotonic()
     try:
-        path, changed = ensure_image(os.path.abspath(module.params["directory"]), texts, module.check_mode)
+        path, changed = ensure_image(Path(module.params["directory"]).absolute(), texts, module.check_mode)
     except BuildError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=changed, path=path, seconds=round(time.monotonic() - start, 2))
+    module.exit_json(changed=changed, path=str(path), seconds=round(time.monotonic() - start, 2))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,10 @@ version_added: 0.1.0
 description:
   - Does any number of checks on the host in parallel and repeats them until all pass in the same round, or until
     O(timeout) seconds are over.
-  - A unit is healthy when systemd calls it active and has done so for O(settle) seconds. One that systemd had to restart
-    must stay active for O(settle_restarted) seconds, so that a unit that keeps crashing does not pass between two crashes.
+  - A unit is healthy when systemd calls it active and has done so for O(settle) seconds. One that systemd had to
+    restart
+    must stay active for O(settle_restarted) seconds, so that a unit that keeps crashing does not pass between two
+    crashes.
   - A unit that is missing, masked, stopped or failed for good ends the waiting at once.
   - A failure names every failed check with its last cause, and quotes the journal of the unit concerned.
 author:
@@ -53,6 +55,9 @@ options:
           - systemd unit that must be active. C(.service) may be left out.
           - Beside O(checks[].url) or O(checks[].port), the unit whose journal explains a failure.
         type: str
+      log:
+        description: Log file of the service, whose last lines explain a failure beside the journal.
+        type: path
       timeout:
         description: Seconds one try of this check may take.
         type: float
@@ -158,6 +163,7 @@ CHECK_OPTIONS = {
     "host": {"type": "str", "default": "127.0.0.1"},
     "port": {"type": "int"},
     "unit": {"type": "str"},
+    "log": {"type": "path"},
     "timeout": {"type": "float", "default": 5},
 }
 

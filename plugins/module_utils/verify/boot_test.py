@@ -1,7 +1,7 @@
 """Boot test: proves a cloud by using it as a customer would, and leaves nothing behind.
 
-Everything made carries the run's fixed names, and where the API has a field for it a mark, so that what an interrupted run
-left is found by the next. Nothing else is ever deleted.
+Everything made carries the run's fixed names, and where the API has a field for it a mark, so that what an interrupted
+run left is found by the next. Nothing else is ever deleted.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ MEMORY_MIB = 192
 class Settings:
     """What to build.
 
-    ``hosts`` are compute hosts that get one guest each; empty lets the scheduler place a single guest. ``timeout`` is in
-    seconds and applies to each thing that is waited for. ``external_*`` describe the provider network that is made when
-    the cloud has no external network yet.
+    ``hosts`` are compute hosts that get one guest each; empty lets the scheduler place a single guest. ``timeout`` is
+    in seconds and applies to each thing that is waited for. ``external_*`` describe the provider network that is made
+    when the cloud has no external network yet.
     """
 
     image: str
@@ -261,10 +261,10 @@ class BootTest:
             self.made.external, self.made.external_label = networks[0].id, f"{networks[0].name}, found"
             return self.made.external_label
         if not wanted.external_cidr:
+            called = f" called {wanted.external_name}" if wanted.external_name else ""
             raise BootTestError(
-                f"the cloud has no external network{' called ' + wanted.external_name if wanted.external_name else ''} with "
-                "a subnet, and nothing says how to make one: make it, or set verify_external_cidr, verify_external_gateway "
-                "and the pool of floating addresses"
+                f"the cloud has no external network{called} with a subnet, and nothing says how to make one: make it, "
+                "or set verify_external_cidr, verify_external_gateway and the pool of floating addresses"
             )
         network = self.cloud.network.create_network(
             name=wanted.prefix + "-external",
@@ -579,8 +579,9 @@ class BootTest:
                 except BootTestError as error:
                     problems.append(str(error))
         if problems:
+            what = "; ".join(problems)
             raise BootTestError(
-                f"cannot remove everything called {self.settings.prefix}: {'; '.join(problems)}. The next run tries again."
+                f"cannot remove everything called {self.settings.prefix}: {what}; the next run tries again"
             )
         counts = {kind: removed.count(kind) for kind in dict.fromkeys(removed)}
         return ", ".join(f"{number} {kind}s" if number > 1 else kind for kind, number in counts.items())

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable
 from typing import Any
 
 # openstacksdk and keystoneauth have a root of exceptions each; those of requests are OSErrors
-API_ERRORS: tuple[type[Exception], ...] = (OSError,)
+API_ERRORS: tuple[type[Exception], ...]
+openstack: Any
 try:
-    import openstack
-    from keystoneauth1.exceptions import ClientException
-    from openstack.exceptions import SDKException
-
-    API_ERRORS += (ClientException, SDKException)
+    openstack = importlib.import_module("openstack")
+    API_ERRORS = (
+        OSError,
+        openstack.exceptions.SDKException,
+        importlib.import_module("keystoneauth1.exceptions").ClientException,
+    )
 except ImportError:
     openstack = None
+    API_ERRORS = (OSError,)
 
 ARGUMENTS: dict[str, Any] = {
     "auth": {"type": "dict", "required": True, "no_log": True},
@@ -44,8 +48,8 @@ def connect(arguments: dict[str, Any]) -> Any:
     where = auth.get("auth_url", "(no auth_url)")
     if openstack is None:
         raise CloudError(
-            "openstacksdk is not installed for this Python; use the project's virtual environment, or set verify_from to a "
-            "host with the package python3-openstacksdk"
+            "openstacksdk is not installed for this Python; use the project's virtual environment, or set verify_from "
+            "to a host with the package python3-openstacksdk"
         )
     try:
         cloud = openstack.connect(

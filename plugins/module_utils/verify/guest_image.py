@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import glob
 import gzip
 import hashlib
 import lzma
@@ -21,6 +20,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 # Raised when the layout of the image changes without a change of its inputs.
 FORMAT = 1
@@ -72,7 +72,7 @@ class Package:
     checksum: str
 
 
-def run(command: Sequence[str], doing: str, cwd: str | None = None, env: dict[str, str] | None = None) -> str:
+def run(command: Sequence[str], doing: str, cwd: str | Path | None = None, env: dict[str, str] | None = None) -> str:
     """Run ``command`` and return its standard output; raise :class:`BuildError` that says what was being done."""
     try:
         done = subprocess.run(
@@ -87,8 +87,8 @@ def run(command: Sequence[str], doing: str, cwd: str | None = None, env: dict[st
         )
     except FileNotFoundError:
         raise BuildError(
-            f"cannot {doing}: {command[0]} is not installed. The test guest is built on a Debian machine: set verify_from "
-            "to one, or verify_guest_image to a ready image."
+            f"cannot {doing}: {command[0]} is not installed. The test guest is built on a Debian machine: set "
+            "verify_from to one, or verify_guest_image to a ready image."
         ) from None
     except subprocess.TimeoutExpired:
         raise BuildError(f"cannot {doing}: {command[0]} did not end within 600 s") from None
@@ -140,16 +140,15 @@ def content_key(packages: Sequence[Package], texts: dict[str, str]) -> str:
 
 def module_name(path: str) -> str:
     """Name of a kernel module file, with the underscores that dependencies use."""
-    return os.path.basename(path).split(".ko")[0].replace("-", "_")
+    return Path(path).name.split(".ko")[0].replace("-", "_")
 
 
-def read_module(path: str) -> bytes:
+def read_module(path: Path) -> bytes:
     """Content of a kernel module, decompressed."""
-    with open(path, "rb") as stream:
-        data = stream.read()
-    if path.endswith(".xz"):
+    data = path.read_bytes()
+    if path.suffix == ".xz":
         return lzma.decompress(data)
-    if path.endswith(".gz"):
+    if path.suffix == ".gz":
         return gzip.decompress(data)
     return data
 
@@ -160,16 +159,15 @@ def module_dependencies(data: bytes) -> list[str]:
     return [name.replace("-", "_") for name in found.group(1).decode().split(",") if name] if found else []
 
 
-def collect_modules(kernel_dir: str, wanted: Sequence[str]) -> dict[str, bytes]:
+def collect_modules(kernel_dir: Path, wanted: Sequence[str]) -> dict[str, bytes]:
     """The wanted modules and all they need, in load order. What is built into the kernel is left out.
 
     Raises :class:`BuildError` when a wanted module is neither there nor built in.
     """
-    files = {module_name(path): path for path in glob.glob(f"{kernel_dir}/**/*.ko*", recursive=True)}
+    files = {module_name(path.name): path for path in kernel_dir.rglob("*.ko*")}
     builtin: set[str] = set()
-    for path in glob.glob(f"{kernel_dir}/modules.builtin"):
-        with open(path, encoding="utf-8") as stream:
-            builtin = {module_name(line.strip()) for line in stream}
+    if (listing := kernel_dir / "modules.builtin").is_file():
+        builtin = {module_name(line) for line in listing.read_text(encoding="utf-8").split()}
     if not files and not builtin:
         raise BuildError(f"cannot collect the guest's kernel modules: there is none below {kernel_dir}")
     loaded: dict[str, bytes] = {}
@@ -225,25 +223,20 @@ def shared_libraries(program: bytes) -> list[str]:
     )
 
 
-def find_file(root: str, name: str) -> str | None:
+def find_file(root: Path, name: str) -> Path | None:
     """First path below ``root`` whose last part is ``name`` and that is a regular file or a link to one."""
-    for directory, _, names in sorted(os.walk(root)):
-        path = os.path.join(directory, name)
-        if name in names and os.path.isfile(path):
-            return path
-    return None
+    return next((path for path in sorted(root.rglob(name)) if path.is_file()), None)
 
 
-def read_file(root: str, name: str) -> bytes:
+def read_file(root: Path, name: str) -> bytes:
     """Content of the file ``name`` found below ``root``; raises :class:`BuildError` when there is none."""
     path = find_file(root, name)
     if path is None:
         raise BuildError(f"cannot build the test guest: the downloaded packages hold no file {name}")
-    with open(path, "rb") as stream:
-        return stream.read()
+    return path.read_bytes()
 
 
-def initramfs(root: str, texts: dict[str, str]) -> bytes:
+def initramfs(root: Path, texts: dict[str, str]) -> bytes:
     """The guest's whole root file system, gzip-compressed. ``texts`` holds the scripts ``init`` and ``udhcpc``."""
     files: dict[str, tuple[int, bytes]] = {
         "init": (0o755, texts["init"].encode()),
@@ -264,11 +257,10 @@ def initramfs(root: str, texts: dict[str, str]) -> bytes:
         path = find_file(root, name)
         if target in files or path is None:
             continue
-        with open(path, "rb") as stream:
-            files[target] = (0o755, stream.read())
+        files[target] = (0o755, path.read_bytes())
         waiting += shared_libraries(files[target][1])
     files["lib"] = (0o120777, b"usr/lib")
-    kernel_dirs = glob.glob(f"{root}/lib/modules/*") + glob.glob(f"{root}/usr/lib/modules/*")
+    kernel_dirs = [*root.glob("lib/modules/*"), *root.glob("usr/lib/modules/*")]
     if not kernel_dirs:
         raise BuildError("cannot build the test guest: the kernel package holds no lib/modules directory")
     modules = collect_modules(kernel_dirs[0], MODULES)
@@ -334,21 +326,20 @@ def qcow2(raw: bytes) -> bytes:
     return b"".join(parts) + b"".join(raw[index * cluster : (index + 1) * cluster] for index in used)
 
 
-def write_disk(root: str, work: str, kernel: bytes, initrd: bytes) -> bytes:
+def write_disk(root: Path, work: Path, kernel: bytes, initrd: bytes) -> bytes:
     """Raw disk: partition table, FAT file system with syslinux, kernel and initramfs. Uses the unpacked mtools."""
-    tools = os.path.join(work, "tools")
-    os.makedirs(tools)
-    mtools = find_file(os.path.join(root, "usr/bin"), "mtools")
-    syslinux = find_file(os.path.join(root, "usr/bin"), "syslinux")
+    tools = work / "tools"
+    tools.mkdir()
+    mtools, syslinux = find_file(root / "usr/bin", "mtools"), find_file(root / "usr/bin", "syslinux")
     if not mtools or not syslinux:
         raise BuildError("cannot build the test guest: the downloaded packages hold no mtools or no syslinux")
     for name in ("mformat", "mcopy", "mattrib", "mdir", "mmd", "mdel", "mmove"):
-        os.symlink(mtools, os.path.join(tools, name))
+        (tools / name).symlink_to(mtools)
     env = {
         "PATH": f"{tools}:{os.environ.get('PATH', '/usr/bin:/bin')}",
         "SOURCE_DATE_EPOCH": str(MTIME),
         "TZ": "UTC",
-        "TMPDIR": work,
+        "TMPDIR": str(work),
         "MTOOLS_SKIP_CHECK": "1",
     }
     contents = {
@@ -359,85 +350,72 @@ def write_disk(root: str, work: str, kernel: bytes, initrd: bytes) -> bytes:
     mebibyte = 1 << 20
     size = max(24, sum(map(len, contents.values())) * 11 // 10 // mebibyte + 3)
     sectors = size * mebibyte // SECTOR
-    disk = os.path.join(work, "disk.raw")
-    with open(disk, "wb") as stream:
-        stream.write(partition_table(sectors, read_file(os.path.join(root, "usr/lib"), "mbr.bin")))
+    disk = work / "disk.raw"
+    with disk.open("wb") as stream:
+        stream.write(partition_table(sectors, read_file(root / "usr/lib", "mbr.bin")))
         stream.truncate(PARTITION_START * SECTOR + size * mebibyte)
     drive = f"{disk}@@{PARTITION_START * SECTOR}"
     doing = "make the test guest's file system"
     layout = ["-T", str(sectors), "-h", "64", "-s", "32", "-H", str(PARTITION_START), "-N", "53574754", "-v", "GUEST"]
     run(["mformat", "-i", drive, *layout, "::"], doing, cwd=work, env=env)
-    run([syslinux, "--offset", str(PARTITION_START * SECTOR), "--install", disk], doing, cwd=work, env=env)
-    paths = []
+    offset = str(PARTITION_START * SECTOR)
+    run([str(syslinux), "--offset", offset, "--install", str(disk)], doing, cwd=work, env=env)
     for name, data in contents.items():
-        path = os.path.join(work, name)
-        with open(path, "wb") as stream:
-            stream.write(data)
-        os.utime(path, (MTIME, MTIME))
-        paths.append(path)
-    run(["mcopy", "-m", "-i", drive, *paths, "::/"], doing, cwd=work, env=env)
-    with open(disk, "rb") as stream:
-        return stream.read()
+        (work / name).write_bytes(data)
+        os.utime(work / name, (MTIME, MTIME))
+    run(["mcopy", "-m", "-i", drive, *contents, "::/"], doing, cwd=work, env=env)
+    return disk.read_bytes()
 
 
-def build(names: Sequence[str], texts: dict[str, str], target: str) -> None:
+def build(names: Sequence[str], texts: dict[str, str], target: Path) -> None:
     """Download the packages ``names`` and write the image to ``target``, all or nothing."""
-    with tempfile.TemporaryDirectory(prefix=".guest-", dir=os.path.dirname(target)) as work:
-        root = os.path.join(work, "root")
-        os.makedirs(root)
-        run(
-            ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *names],
-            "download the packages of the test guest",
-            cwd=work,
-        )
-        for package in sorted(glob.glob(os.path.join(work, "*.deb"))):
-            run(["dpkg-deb", "-x", package, root], f"unpack {os.path.basename(package)}")
-        kernels = glob.glob(os.path.join(root, "boot", "vmlinuz-*"))
+    with tempfile.TemporaryDirectory(prefix=".guest-", dir=target.parent) as directory:
+        work = Path(directory)
+        root = work / "root"
+        root.mkdir()
+        doing = "download the packages of the test guest"
+        run(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *names], doing, cwd=work)
+        for package in sorted(work.glob("*.deb")):
+            run(["dpkg-deb", "-x", str(package), str(root)], f"unpack {package.name}")
+        kernels = list(root.glob("boot/vmlinuz-*"))
         if not kernels:
             raise BuildError("cannot build the test guest: the kernel package holds no boot/vmlinuz")
-        with open(kernels[0], "rb") as stream:
-            kernel = stream.read()
-        image = qcow2(write_disk(root, work, kernel, initramfs(root, texts)))
-        part = os.path.join(work, "image")
-        with open(part, "wb") as stream:
+        image = qcow2(write_disk(root, work, kernels[0].read_bytes(), initramfs(root, texts)))
+        part = work / "image"
+        with part.open("wb") as stream:
             stream.write(image)
             stream.flush()
             os.fsync(stream.fileno())
-        os.replace(part, target)
+        part.replace(target)
 
 
 @contextlib.contextmanager
-def locked(directory: str) -> Iterator[None]:
+def locked(directory: Path) -> Iterator[None]:
     """Hold the directory's lock, so that two runs do not build the same image at once."""
-    with open(os.path.join(directory, ".lock"), "w", encoding="utf-8") as stream:
+    with (directory / ".lock").open("w", encoding="utf-8") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         yield
 
 
-def image_path(directory: str, key: str) -> str:
-    """Path of the image with this content key."""
-    return os.path.join(directory, f"stackwright-guest-{key}.qcow2")
-
-
-def remove_others(directory: str, keep: str) -> None:
+def remove_others(directory: Path, keep: Path) -> None:
     """Remove images of other content and what an interrupted build left."""
-    for path in glob.glob(os.path.join(directory, "stackwright-guest-*.qcow2")):
+    for path in directory.glob("stackwright-guest-*.qcow2"):
         if path != keep:
-            os.unlink(path)
-    for path in glob.glob(os.path.join(directory, ".guest-*")):
+            path.unlink()
+    for path in directory.glob(".guest-*"):
         shutil.rmtree(path, ignore_errors=True)
 
 
-def ensure_image(directory: str, texts: dict[str, str], dry_run: bool = False) -> tuple[str, bool]:
+def ensure_image(directory: Path, texts: dict[str, str], dry_run: bool = False) -> tuple[Path, bool]:
     """Make sure the image of the present inputs exists in ``directory``; return its path and whether it was missing."""
     names, packages = plan_packages()
-    target = image_path(directory, content_key(packages, texts))
-    if os.path.exists(target) or dry_run:
-        return target, not os.path.exists(target)
+    target = directory / f"stackwright-guest-{content_key(packages, texts)}.qcow2"
+    if target.exists() or dry_run:
+        return target, not target.exists()
     try:
-        os.makedirs(directory, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
         with locked(directory):
-            if os.path.exists(target):
+            if target.exists():
                 return target, False
             remove_others(directory, target)
             build(names, texts, target)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 HOST_KEY = re.compile(r"^stackwright-guest: host key (ssh-ed25519 [A-Za-z0-9+/=]+)\s*$", re.MULTILINE)
 READY = re.compile(r"^stackwright-guest: ready after ([0-9.]+) s", re.MULTILINE)
@@ -48,38 +48,42 @@ def run_program(command: Sequence[str], timeout: float, given: str | None = None
 class Shell:
     """SSH access to guests: private key and known hosts lie in ``directory``, which only its owner can read."""
 
-    directory: str
+    directory: Path
     known: dict[str, str] = field(default_factory=dict)
 
     @property
-    def key(self) -> str:
+    def key(self) -> Path:
         """Path of the private key."""
-        return os.path.join(self.directory, "id_ed25519")
+        return self.directory / "id_ed25519"
+
+    @property
+    def known_hosts(self) -> Path:
+        """Path of the known hosts."""
+        return self.directory / "known_hosts"
 
     def make_key(self, comment: str) -> str:
         """Generate the key pair with ssh-keygen; return the public key. Raises ``OSError`` with the reason."""
-        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", self.key]
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(self.key)]
         answer = run_program(command, 30)
         if answer.status:
             raise OSError(f"ssh-keygen cannot make a key pair: {answer.errors.strip()}")
-        with open(f"{self.key}.pub", encoding="utf-8") as stream:
-            return stream.read().strip()
+        return self.key.with_suffix(".pub").read_text(encoding="utf-8").strip()
 
     def trust(self, address: str, host_key: str) -> None:
         """Accept only this host key from ``address``."""
         self.known[address] = host_key
-        with open(os.path.join(self.directory, "known_hosts"), "w", encoding="utf-8") as stream:
-            stream.writelines(f"{name} {key}\n" for name, key in self.known.items())
+        lines = [f"{name} {key}\n" for name, key in self.known.items()]
+        self.known_hosts.write_text("".join(lines), encoding="utf-8")
 
     def command(self, address: str, remote: str, jump: str | None = None) -> list[str]:
         """The ssh command line that runs ``remote`` as root at ``address``, through ``jump`` when given."""
-        options = ["-F", "/dev/null", "-i", self.key]
+        options = ["-F", "/dev/null", "-i", str(self.key)]
         for option in (
             "IdentitiesOnly=yes",
             "IdentityAgent=none",
             "BatchMode=yes",
             "StrictHostKeyChecking=yes",
-            f"UserKnownHostsFile={os.path.join(self.directory, 'known_hosts')}",
+            f"UserKnownHostsFile={self.known_hosts}",
             "GlobalKnownHostsFile=/dev/null",
             "ConnectTimeout=10",
             "LogLevel=ERROR",

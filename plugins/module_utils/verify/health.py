@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -54,6 +55,7 @@ class Check:
     host: str = ""
     port: int = 0
     evidence_unit: str | None = None
+    log: str | None = None
 
 
 @dataclass
@@ -119,6 +121,7 @@ def parse_check(data: dict[str, Any]) -> Check:
             ca=given.get("ca"),
             contains=given.get("contains"),
             evidence_unit=unit,
+            log=given.get("log"),
         )
     if "port" in given:
         host, port = str(given.get("host", "127.0.0.1")), int(given["port"])
@@ -133,10 +136,13 @@ def parse_check(data: dict[str, Any]) -> Check:
             host=host,
             port=port,
             evidence_unit=unit,
+            log=given.get("log"),
         )
     if unit:
         unit = str(unit) if "." in str(unit) else f"{unit}.service"
-        return Check(name=str(given.get("name", unit)), kind="unit", target=unit, evidence_unit=unit)
+        return Check(
+            name=str(given.get("name", unit)), kind="unit", target=unit, evidence_unit=unit, log=given.get("log")
+        )
     raise ValueError(f"check {given!r}: give url (HTTP), host and port (TCP) or unit (systemd)")
 
 
@@ -216,7 +222,7 @@ def check_tcp(check: Check, timeout: float) -> str:
 
 
 def parse_units(text: str) -> dict[str, dict[str, str]]:
-    """Parse ``systemctl show`` of several units (blocks parted by blank lines) into properties by unit name and alias."""
+    """Parse ``systemctl show`` of several units (blocks parted by blank lines) into properties by name and alias."""
     units: dict[str, dict[str, str]] = {}
     for block in text.strip().split("\n\n"):
         properties = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
@@ -230,9 +236,9 @@ def judge_unit(
 ) -> tuple[str, bool]:
     """Judge one unit by its systemd properties.
 
-    ``now`` is CLOCK_MONOTONIC in seconds. A unit must have been active for ``settle`` seconds, and one that systemd had to
-    restart for ``settle_restarted`` seconds, since between two crashes it is active too. Returns the cause, empty when
-    healthy, and whether waiting cannot mend it.
+    ``now`` is CLOCK_MONOTONIC in seconds. A unit must have been active for ``settle`` seconds, and one that systemd
+    had to restart for ``settle_restarted`` seconds, since between two crashes it is active too. Returns the cause, empty
+    when healthy, and whether waiting cannot mend it.
     """
     if not properties or properties.get("LoadState") == "not-found":
         return "the unit is not installed", True
@@ -275,6 +281,17 @@ def journal_tail(unit: str, run: Runner, lines: int = JOURNAL_LINES) -> list[str
     """Last ``lines`` of the unit's journal, or an empty list where there is none."""
     status, output = run(["journalctl", "--no-pager", "--quiet", "-o", "short-iso", "-n", str(lines), "-u", unit])
     return [excerpt(line, 240) for line in output.splitlines() if line.strip()] if status == 0 else []
+
+
+def log_tail(path: str, lines: int = JOURNAL_LINES) -> list[str]:
+    """Last ``lines`` of a log file, led by its name; one line that says so when it cannot be read."""
+    try:
+        with Path(path).open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, 2) - 16384))
+            tail = stream.read().decode("utf-8", errors="replace").splitlines()[-lines:]
+    except OSError as error:
+        return [f"{path}: {error.strerror}"]
+    return [f"{path}: {excerpt(line, 240)}" for line in tail if line.strip()]
 
 
 def one_round(
@@ -332,6 +349,8 @@ def wait_healthy(
     for outcome in report.failed:
         if outcome.check.evidence_unit:
             outcome.evidence = journal_tail(outcome.check.evidence_unit, run)
+        if outcome.check.log:
+            outcome.evidence += log_tail(outcome.check.log)
     return report
 
 
