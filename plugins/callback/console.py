@@ -61,7 +61,6 @@ from ansible import context
 from ansible.plugins.callback.default import CallbackModule as Default
 from ansible.plugins.loader import action_loader
 from ansible.utils.color import stringc
-
 from ansible_collections.stackwright.cloud.plugins.module_utils.console.reporter import Event, Reporter
 from ansible_collections.stackwright.cloud.plugins.module_utils.console.results import is_hidden
 from ansible_collections.stackwright.cloud.plugins.module_utils.console.runlog import RunLog

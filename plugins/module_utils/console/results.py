@@ -318,6 +318,8 @@ def dump(data: Mapping[str, Any], action: str = "") -> list[str]:
             lines.append(f"{key}:")
             lines += [f"  {line}" for line in value.strip("\n").splitlines()]
         elif value not in ("", None, [], {}):
-            shown = value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
+            shown = (
+                value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
+            )
             lines.append(f"{key}: {shown}")
     return lines

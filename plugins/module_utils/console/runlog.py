@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import IO, Any
 
 LAST = "last.json"
+LAST_LOG = "last.log"
 
 
 class RunLog:
-    """Files `<playbook>-<time>.log` and `.json`, readable by their owner alone; `last.json` is the newest summary."""
+    """Files `<playbook>-<time>.log` and `.json`, readable by their owner alone; `last.json` and `last.log` are the newest."""
 
     def __init__(self, directory: Path, playbook: str, now: datetime, keep: int) -> None:
         """Open the log and remove all but the newest `keep` of this playbook.
@@ -38,6 +39,10 @@ class RunLog:
             raise FileExistsError(f"{directory} already has a hundred logs of this second")
         self.path = directory / f"{stem}.log"
         self._file: IO[str] = os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace")
+        link = directory / f".{LAST_LOG}.{os.getpid()}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(self.path.name)
+        link.replace(directory / LAST_LOG)
         _remove_old(directory, base.rsplit("-", 1)[0], keep)
 
     def write(self, *lines: str) -> None:

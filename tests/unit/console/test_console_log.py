@@ -16,18 +16,18 @@ START = datetime(2026, 1, 2, 3, 4, 5)
 def test_only_the_owner_can_read_log_and_summaries(tmp_path):
     log = RunLog(tmp_path / "log", "site.yml", START, 5)
     log.summary({"result": "ok"})
-    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "log").iterdir()}
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "log").iterdir() if not path.is_symlink()}
     assert modes == {"site-20260102T030405.log": 0o600, "site-20260102T030405.json": 0o600, "last.json": 0o600}
     assert (tmp_path / "log").stat().st_mode & 0o777 == 0o700
 
 
 def test_the_newest_logs_of_each_playbook_are_kept(tmp_path):
     for name in ("site.yml", "site-extra.yml", "site.yml", "site.yml", "site.yml"):
-        START_ = START + timedelta(seconds=len(list(tmp_path.iterdir())))
-        log = RunLog(tmp_path, name, START_, 2)
+        when = START + timedelta(seconds=len(list(tmp_path.iterdir())))
+        log = RunLog(tmp_path, name, when, 2)
         log.summary({"result": "ok"})
         log.close()
-    names = sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".log")
+    names = sorted(path.name for path in tmp_path.iterdir() if path.suffix == ".log" and not path.is_symlink())
     assert len([name for name in names if name.startswith("site-2026")]) == 2
     assert len([name for name in names if name.startswith("site-extra")]) == 1
     assert sorted(path.stem for path in tmp_path.glob("*.json")) == sorted(["last", *(name[:-4] for name in names)])
@@ -43,6 +43,12 @@ def test_the_last_good_run_is_remembered(tmp_path):
     RunLog(tmp_path, "a.yml", START + timedelta(seconds=1), 5).summary({"result": "failed"})
     (tmp_path / "a-20260102T030409.json").write_text("{half")
     assert RunLog(tmp_path, "a.yml", START + timedelta(seconds=9), 5).previous == {"result": "ok", "mark": 1}
+
+
+def test_the_last_log_is_found_under_one_name(tmp_path):
+    for second in range(3):
+        log = RunLog(tmp_path, "a.yml", START + timedelta(seconds=second), 5)
+    assert (tmp_path / "last.log").resolve() == log.path
 
 
 def test_lines_are_on_disk_at_once(tmp_path):

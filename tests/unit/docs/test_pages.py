@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ OUTSIDE = {"cd", "git", "ssh", "ssh-keygen", "scp", "openstack", "sudo", "apt-ge
            "ansible-inventory", "systemctl", "journalctl", "cat", "less", "cp", "tail", "curl", "df", "free", "rm", "jq", "source"}  # fmt: skip
 """Programs that are not ours. Their arguments are checked only where they are paths of the checkout."""
 ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*=")
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)\s]*)?\)")
 TOPS = ("docs/", "inventories/", "molecule/", "playbooks/", "plugins/", "roles/", "tests/", "tools/")
 MADE = re.compile(r"group_vars/all/secrets\.yml$|^inventories/(mine|[A-Z]+)\b|[*<>{}]|\bNAME\b")
@@ -114,7 +115,7 @@ def wrong_with_command(line: str, known: Known) -> list[str]:
             if not path.is_file() or not path.stat().st_mode & 0o100:
                 wrong.append(f"{program} is no program of the checkout")
         elif program == "molecule":
-            for flag, value in zip(arguments, arguments[1:], strict=False):
+            for flag, value in itertools.pairwise(arguments):
                 if flag == "-s" and not (known.root / "molecule" / value / "molecule.yml").is_file():
                     wrong.append(f"there is no Molecule scenario {value}")
         elif program not in OUTSIDE:
@@ -130,7 +131,7 @@ def _wrong_with_ansible(program: str, arguments: list[str], known: Known) -> lis
     playbooks = [word for word in arguments if word.endswith(".yml") and "/" in word and not word.startswith("@")]
     if program == "ansible-playbook" and not playbooks:
         wrong.append("ansible-playbook has no playbook")
-    for flag, value in zip(arguments, arguments[1:], strict=False):
+    for flag, value in itertools.pairwise(arguments):
         if flag in ("-e", "--extra-vars") and "=" in value:
             for name in re.findall(r"(?:^|\s)(\w+)=", value):
                 if name not in known.variables:
