@@ -25,7 +25,7 @@ options:
     description: The checks. Each holds O(checks[].url), O(checks[].port) or O(checks[].unit).
     type: list
     elements: dict
-    required: true
+    default: []
     suboptions:
       name:
         description: Name in messages; the URL, address or unit otherwise.
@@ -62,6 +62,11 @@ options:
         description: Seconds one try of this check may take.
         type: float
         default: 5
+  units:
+    description: Names of further units that must be active.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Seconds until all checks must have passed. V(0) tries once.
     type: float
@@ -172,7 +177,8 @@ def main() -> None:
     """Entry point."""
     module = AnsibleModule(
         argument_spec={
-            "checks": {"type": "list", "elements": "dict", "required": True, "options": CHECK_OPTIONS},
+            "checks": {"type": "list", "elements": "dict", "default": [], "options": CHECK_OPTIONS},
+            "units": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "float", "default": 60},
             "interval": {"type": "float", "default": 1},
             "settle": {"type": "float", "default": 2},
@@ -182,7 +188,9 @@ def main() -> None:
     )
     arguments = module.params
     try:
-        checks = [parse_check(entry) for entry in arguments["checks"]]
+        checks = [
+            parse_check(entry) for entry in [*arguments["checks"], *({"unit": unit} for unit in arguments["units"])]
+        ]
     except ValueError as error:
         module.fail_json(msg=str(error))
     report = wait_healthy(
