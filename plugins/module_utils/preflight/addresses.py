@@ -288,7 +288,7 @@ def _network(host: Host, fields: Mapping[str, Any], names: Mapping[str, str], wh
     def problem(key: str, wrong: str, mend: str) -> Problem:
         return Problem(host.name, names[key], wrong, mend, where or host.where(names[key]))
 
-    if fields["cidr"] is None:
+    if fields["cidr"] in (None, ""):
         return
     network = parse_network(fields["cidr"])
     if network is None:

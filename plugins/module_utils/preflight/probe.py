@@ -130,9 +130,9 @@ def _listeners(ports: Any) -> list[dict[str, Any]]:
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         for line in _read(table).splitlines()[1:]:
             fields = line.split()
-            address, _, port = fields[1].partition(":")
-            if fields[3] == LISTEN and int(port, 16) in ports:
-                sockets[fields[9]] = (_decode(address), int(port, 16))
+            encoded, _, number = fields[1].partition(":")
+            if fields[3] == LISTEN and int(number, 16) in ports:
+                sockets[fields[9]] = (_decode(encoded), int(number, 16))
     holders = _holders(set(sockets)) if sockets else {}
     found = []
     for inode, (address, port) in sorted(sockets.items(), key=lambda item: item[1][::-1]):
