@@ -60,6 +60,7 @@ from ansible import constants as C
 from ansible import context
 from ansible.plugins.callback.default import CallbackModule as Default
 from ansible.plugins.loader import action_loader
+from ansible.template import Templar
 from ansible.utils.color import stringc
 from ansible_collections.stackwright.cloud.plugins.module_utils.console.reporter import Event, Reporter
 from ansible_collections.stackwright.cloud.plugins.module_utils.console.results import is_hidden
@@ -95,6 +96,7 @@ class CallbackModule(Default):  # type: ignore[misc]
         self._connections: dict[str, str] = {}
         self._controller_only: dict[str, bool] = {}
         self._lockstep = True
+        self._listening = False
 
     # Run and plays
 
@@ -122,7 +124,8 @@ class CallbackModule(Default):  # type: ignore[misc]
         )
         arguments = {key: [str(one) for one in _as_list(context.CLIARGS.get(key))] for key in ARGUMENTS}
         self._reporter.run_started(name, bool(context.CLIARGS.get("check")), arguments)
-        if not self.plain:
+        if not self.plain and not self._listening:
+            self._listening = True
             self._take_over_messages()
         if problem:
             self._display.warning(problem)
@@ -171,7 +174,7 @@ class CallbackModule(Default):  # type: ignore[misc]
 
     def _task_started(self, task: Any, handler: bool) -> None:
         if self._reporter:
-            self._reporter.task_started(task._uuid, task.get_name().strip(), task.action, handler, self._lockstep)
+            self._reporter.task_started(task._uuid, _name(task), task.action, handler, self._lockstep)
 
     def v2_runner_on_start(self, host: Any, task: Any) -> None:
         if self.plain:
@@ -223,6 +226,9 @@ class CallbackModule(Default):  # type: ignore[misc]
     def v2_runner_retry(self, result: Any) -> None:
         if self.plain:
             super().v2_runner_retry(result)
+        if self._reporter:
+            done, limit = int(result.result.get("attempts") or 0), int(result.result.get("retries") or 0)
+            self._reporter.retry(self._event(result, "failed", True), done, limit)
 
     def v2_on_file_diff(self, result: Any) -> None:
         if self.plain:
@@ -286,7 +292,10 @@ class CallbackModule(Default):  # type: ignore[misc]
             variables = self._play.get_variable_manager()
             host = variables._inventory.get_host(name)
             own = variables.get_vars(play=self._play, host=host, include_hostvars=False) if host else {}
-            self._connections[name] = str(own.get("ansible_connection") or "")
+            value = own.get("ansible_connection") or ""
+            if "{{" in str(value):
+                value = Templar(loader=self._play.get_loader(), variables=own).template(value)
+            self._connections[name] = str(value)
         return self._connections[name]
 
     def _log_directory(self) -> Path:
@@ -317,9 +326,14 @@ def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value] if value else []
 
 
+def _name(task: Any) -> str:
+    """The task's name after its role's, which goes without its collection."""
+    return str(task.get_name(include_role_fqcn=False)).strip().replace(" : ", ": ", 1)
+
+
 def _task_name(result: Any) -> str:
     """The task's name as templated for the host, after its role's."""
-    name = result.task.get_name().strip()
+    name = _name(result.task)
     own = str(result.task_fields.get("name") or "").strip()
     return name if not own or "{{" in own or own in name else own
 

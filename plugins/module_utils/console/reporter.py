@@ -67,6 +67,7 @@ class Task:
     heartbeat: float
     prompting: bool = False
     running: dict[str, float] = field(default_factory=dict)
+    attempt: str = ""
 
 
 def clock(seconds: float) -> str:
@@ -249,6 +250,19 @@ class Reporter:
                 task.running[host] = self._now()
                 self._show_live()
 
+    def retry(self, event: Event, done: int, limit: int) -> None:
+        """An attempt was not what the task waits for; another one follows.
+
+        :param limit: attempts in all; 0 if that is not known.
+        """
+        with self._lock:
+            task = self._tasks.get(event.task_id)
+            if task:
+                task.attempt = f", attempt {done + 1}" + (f" of {limit}" if limit else "")
+                self._show_live()
+            why = results.failure(event.data, event.where)
+            self._write(f"{self._time()} retry: {event.label}: attempt {done} of {limit}: {results.brief(why.cause)}")
+
     def round_done(self, event: Event) -> None:
         """One round of a loop has its result; the whole loop's result is yet to come."""
         with self._lock:
@@ -258,7 +272,8 @@ class Reporter:
                 self._heed(event)
             if self._verbosity:
                 label = results.item_label(event.data)
-                self._detail(f"{event.status}: {event.label}: {event.task}{f' ({label})' if label else ''}", "dim")
+                word = "would change" if event.check and event.status == "changed" else event.status
+                self._detail(f"{word}: {event.label}: {event.task}{f' ({label})' if label else ''}", "dim")
 
     def result(self, event: Event) -> None:
         """A task has its result on a host."""
@@ -401,7 +416,7 @@ class Reporter:
         first, *more = why.cause.splitlines() or [""]
         self._detail(f"  cause: {first}", "failed")
         for line in more:
-            self._detail(f"         {line}", "failed")
+            self._detail(f"    {line}" if line.strip() else "")
         for line in why.details:
             self._detail(f"       | {line}")
         if why.where:
@@ -522,7 +537,8 @@ class Reporter:
                 if task.running and now - task.heartbeat >= self._heartbeat > 0:
                     task.heartbeat = now
                     self._detail(
-                        f"still running after {clock(now - task.started)}: {task.name} ({host_list(task.running)})",
+                        f"still running after {clock(now - task.started)}{task.attempt}: {task.name} "
+                        f"({host_list(task.running)})",
                         "dim",
                     )
 
@@ -539,7 +555,7 @@ class Reporter:
             if not task.running:
                 task = next((one for one in self._tasks.values() if one.running), task)
             spent = self._now() - min(task.running.values(), default=self._now())
-            text += f"  {task.name}" + (f" ({clock(spent)})" if spent >= 3 else "")
+            text += f"  {task.name}" + (f" ({clock(spent)}{task.attempt})" if spent >= 3 or task.attempt else "")
             if task.running:
                 text += f": {host_list(task.running)}"
         return text
