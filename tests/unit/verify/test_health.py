@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -35,7 +36,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Location", "http://127.0.0.1:1/elsewhere")
         self.end_headers()
-        self.wfile.write(self.server.body)
+        with contextlib.suppress(BrokenPipeError):
+            self.wfile.write(self.server.body)
 
     def log_message(self, format: str, *args: Any) -> None:
         pass

@@ -27,9 +27,9 @@ class Databases:
         if "get" in command:
             return 0, f"{self.number}\n"
         if command[-1] == "Chassis":
-            rows = [[f"uuid-{host}", f"{host}.example.org"] for host in self.nodes]
-            return 0, json.dumps({"headings": ["name", "hostname"], "data": rows})
-        rows = []
+            names = [[f"uuid-{host}", f"{host}.example.org"] for host in self.nodes]
+            return 0, json.dumps({"headings": ["name", "hostname"], "data": names})
+        rows: list[list[Any]] = []
         for host, (controller, metadata) in self.nodes.items():
             ids = [] if metadata is None else [[ovn.METADATA_KEY, str(metadata)]]
             rows.append([f"uuid-{host}", controller, ["map", [["other", "x"], *ids]]])
