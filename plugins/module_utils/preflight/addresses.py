@@ -252,6 +252,10 @@ def _networks(inventory: Snapshot) -> Iterator[Problem]:
                     "end": f"{stem}_pool_end",
                 }
                 yield from _network(host, fields, names)
+            elif name.endswith("_network") and f"{name.removesuffix('_network')}_address" in host.settings:
+                stem = name.removesuffix("_network")
+                fields = {"cidr": setting.value, "address": host.get(f"{stem}_address")}
+                yield from _network(host, fields, {"cidr": name, "address": f"{stem}_address"})
             elif setting.own or name.endswith(("_network", "_networks", "_subnet", "_subnets")):
                 for path, mapping in _mappings(name, setting.value):
                     if "cidr" not in mapping:

@@ -12,10 +12,11 @@ import yaml
 
 @dataclass(frozen=True)
 class Play:
-    """A host pattern and the short names of the roles that a play names for it."""
+    """A host pattern, the short names of the roles that a play names for it, and the variables it gives them."""
 
     pattern: str
     roles: tuple[str, ...]
+    given: frozenset[str] = frozenset()
 
 
 def load(playbook: Path) -> list[Play]:
@@ -28,7 +29,13 @@ def load(playbook: Path) -> list[Play]:
         if imported:
             plays += load(playbook.parent / imported)
         elif isinstance(entry.get("hosts"), str) and "{{" not in entry["hosts"]:
-            plays.append(Play(entry["hosts"], tuple(_role_name(role) for role in entry.get("roles") or [])))
+            roles = entry.get("roles") or []
+            given = set(entry.get("vars") or {})
+            for role in roles:
+                given |= set(role) | set(role.get("vars") or {}) if isinstance(role, dict) else set()
+            plays.append(
+                Play(entry["hosts"], tuple(map(_role_name, roles)), frozenset(given - {"role", "name", "vars"}))
+            )
     return plays
 
 

@@ -50,6 +50,8 @@ class Host:
     groups: frozenset[str]
     settings: Mapping[str, Setting] = field(default_factory=dict)
     roles: frozenset[str] = frozenset()
+    given: frozenset[str] = frozenset()
+    """Names of variables that playbooks set for this host's roles."""
     template: Callable[[Any], Any] = field(default=lambda value: value, repr=False)
 
     def get(self, name: str) -> Any:
@@ -157,9 +159,11 @@ def take(
     inner = {name: _trust(value, trust_as_template) for name, value in internals.items()}
     hostvars = HostVars(inventory, variables, loader)
     roles: dict[str, set[str]] = defaultdict(set)
+    given: dict[str, set[str]] = defaultdict(set)
     for play in plays:
         for member in inventory.get_hosts(play.pattern, ignore_limits=True):
             roles[member.name] |= set(play.roles)
+            given[member.name] |= play.given
     hosts: dict[str, Host] = {}
     for name in sorted(inventory.hosts):
         host = inventory.hosts[name]
@@ -170,7 +174,9 @@ def take(
         templar = Templar(loader=loader, variables={**trusted, **raw, **inner, "hostvars": hostvars})
         groups = frozenset(group.name for group in host.get_groups()) - {"all"}
         settings = _Settings(name, own, trusted, templar)
-        hosts[str(name)] = Host(str(name), groups, settings, frozenset(roles[name]), partial(_work_out, templar))
+        hosts[str(name)] = Host(
+            str(name), groups, settings, frozenset(roles[name]), frozenset(given[name]), partial(_work_out, templar)
+        )
     groups_of = {str(name): sorted(map(str, members)) for name, members in inventory.get_groups_dict().items()}
     return Snapshot(hosts, groups_of)
 

@@ -76,6 +76,46 @@ def _overrides(value: Any) -> Fault | None:
     return None
 
 
+def _ranges(highest: int) -> Callable[[Any], Fault | None]:
+    """`1:100`, or a list of such with or without the name of a physical network in front."""
+
+    def test(value: Any) -> Fault | None:
+        for text in value if isinstance(value, list) else str(value).split(",") if value else []:
+            numbers = str(text).split(":")[-2:]
+            if len(str(text).split(":")) == 1 and isinstance(value, list):  # a physical network without numbers
+                continue
+            if not all(part.strip().isdigit() for part in numbers) or len(numbers) != 2:
+                return f"{text!r} is not a range", f"Write two numbers from 1 to {highest} as in 1:100."
+            low, high = map(int, numbers)
+            if not 1 <= low <= high <= highest:
+                return f"{text!r} is out of range", f"Write the smaller number first, both from 1 to {highest}."
+        return None
+
+    return test
+
+
+def _bridges(value: Any) -> Fault | None:
+    if not isinstance(value, Mapping):
+        return f"is {_kind(value)}, not a mapping", "Map physical networks to bridges, as in {external: br-ex}."
+    for network, bridge in value.items():
+        if _interface(bridge) or not bridge:
+            return (
+                f"{bridge!r}, for {network!r}, is not a name of a bridge",
+                "Use at most 15 letters, digits and hyphens.",
+            )
+    if len(set(value.values())) < len(value):
+        return "two physical networks share a bridge", "Give each a bridge of its own."
+    return None
+
+
+def _ratio(value: Any) -> Fault | None:
+    try:
+        fit = not isinstance(value, bool) and 0 < float(value) <= 1000
+    except (TypeError, ValueError):
+        fit = False
+    return None if fit else (f"{value!r} is not a positive number", "Give a number such as 4.0.")
+
+
 # An option whose name ends so means this, whichever role it belongs to.
 _BY_SUFFIX: tuple[tuple[str, Callable[[Any], Fault | None]], ...] = (
     ("_port", _number(1, 65535, "a port number")),
@@ -90,6 +130,10 @@ _BY_SUFFIX: tuple[tuple[str, Callable[[Any], Fault | None]], ...] = (
     ("_seconds", _number(0, 2**31, "a time in seconds")),
     ("_interface", _interface),
     ("_bind_address", _address),
+    ("_ratio", _ratio),
+    ("_bridge_mappings", _bridges),
+    ("_geneve_ranges", _ranges(2**24 - 1)),
+    ("_vlan_ranges", _ranges(4094)),
     ("_config_overrides", _overrides),
 )
 _CONNECTION = (("ansible_port", _number(1, 65535, "a port number")),)
@@ -113,6 +157,7 @@ def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
     internals = all_internals(policy.roles)
     yield from _unknown(inventory, options, frozenset(internals))
     yield from _override_files(inventory, policy)
+    yield from _required(inventory, policy)
     seen: dict[tuple[str, str], list[Fault]] = {}
     for host in inventory.hosts.values():
         longer = [name for name in host.settings if name not in options and _continues(name, options)]
@@ -218,6 +263,17 @@ def _unknown(
 def _continues(name: str, options: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether the name goes on from an open-ended option, as `nova_config_overrides_gpu` does."""
     return any(name.startswith(f"{one}_") for one in options if one.endswith(_OPEN_ENDED))
+
+
+def _required(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
+    """Options without a default that the roles of a host need."""
+    for host in inventory.hosts.values():
+        for role in sorted(host.roles & policy.roles.keys()):
+            for name, option in policy.roles[role].options.items():
+                if option.get("required") and name not in host.settings and name not in host.given:
+                    description = option.get("description") or ""
+                    meaning = description if isinstance(description, str) else " ".join(description)
+                    yield Problem(host.name, name, f"the role {role} needs this variable", f"Set it. {meaning}".strip())
 
 
 def _override_files(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:

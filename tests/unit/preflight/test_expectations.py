@@ -51,7 +51,8 @@ def test_hosts_must_reach_the_controllers_but_not_themselves(expected: dict[str,
 def test_imported_playbooks_and_all_forms_of_roles_are_read(tmp_path: Path) -> None:
     (tmp_path / "site.yml").write_text(
         "- ansible.builtin.import_playbook: one.yml\n"
-        "- hosts: compute\n  roles: [{role: stackwright.cloud.compute}, {name: ovn}]\n"
+        "- hosts: compute\n  vars: {a: 1}\n"
+        "  roles: [{role: stackwright.cloud.compute, vars: {b: 2}}, {name: ovn, c: 3}]\n"
         "- hosts: '{{ pattern }}'\n  roles: [never]\n",
         encoding="utf-8",
     )
@@ -60,5 +61,5 @@ def test_imported_playbooks_and_all_forms_of_roles_are_read(tmp_path: Path) -> N
     )
     assert plays.load(tmp_path / "site.yml") == [
         plays.Play("controller:compute", ("base",)),
-        plays.Play("compute", ("compute", "ovn")),
+        plays.Play("compute", ("compute", "ovn"), frozenset({"a", "b", "c"})),
     ]
