@@ -46,6 +46,10 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service.plan imp
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
+# What the health module takes; a specification's checks may say more to the engine.
+HEALTH_KEYS = {"name", "url", "status", "contains", "ca", "host", "port", "unit", "log", "timeout"}
+
+
 def checks_of(units: list[dict[str, Any]], health: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Checks for units that are to run, and the given checks with the log of the unit that they name."""
     running = [unit for unit in units if unit.get("state", "started") == "started"]
@@ -54,7 +58,8 @@ def checks_of(units: list[dict[str, Any]], health: list[dict[str, Any]]) -> list
     for check in health:
         if set(check) & {"url", "port"}:
             log = logs.get(check.get("unit", ""))
-            checks.append({**check, **({"log": log} if log else {})})
+            own = {key: value for key, value in check.items() if key in HEALTH_KEYS}
+            checks.append({**({"log": log} if log else {}), **own})
     return checks
 
 

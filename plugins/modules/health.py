@@ -16,6 +16,7 @@ description:
     restart
     must stay active for O(settle_restarted) seconds, so that a unit that keeps crashing does not pass between two
     crashes.
+  - A stopped unit that an active socket starts when somebody connects counts as healthy.
   - A unit that is missing, masked, stopped or failed for good ends the waiting at once.
   - A failure names every failed check with its last cause, and quotes the journal of the unit concerned.
 author:

@@ -6,6 +6,7 @@ Only the standard library is used, since this runs on the machines of the cloud.
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import ssl
 import subprocess
@@ -31,6 +32,7 @@ UNIT_PROPERTIES = (
     "NRestarts",
     "ActiveEnterTimestampMonotonic",
     "Job",
+    "TriggeredBy",
 )
 
 # Runs one command and returns its exit status and its output; unit tests replace it.
@@ -158,8 +160,8 @@ def run_command(command: Sequence[str]) -> tuple[int, str]:
 
 
 def excerpt(text: str, limit: int = BODY_EXCERPT) -> str:
-    """``text`` on one line, cut to ``limit`` characters."""
-    line = " ".join(text.split())
+    """``text`` on one line, without markup, cut to ``limit`` characters."""
+    line = " ".join(re.sub(r"<[^<>]*>", " ", text).split())
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
@@ -263,18 +265,44 @@ def judge_unit(
     return "", False
 
 
+def show_units(names: Iterable[str], run: Runner) -> tuple[dict[str, dict[str, str]], str]:
+    """Properties of the units by name and alias, from one ``systemctl show``, and what it says when it fails."""
+    command = ["systemctl", "show", "--no-pager", "--property", ",".join(UNIT_PROPERTIES), "--", *names]
+    status, output = run(command)
+    units = parse_units(output)
+    return units, f"systemctl cannot tell its state: {excerpt(output)}" if status and not units else ""
+
+
+def waits_for_socket(properties: dict[str, str], triggers: dict[str, dict[str, str]]) -> bool:
+    """Whether a stopped unit is one that ended well and that an active socket (or timer, path) will start when needed."""
+    return (
+        properties.get("ActiveState") == "inactive"
+        and properties.get("Result", "success") == "success"
+        and any(
+            triggers.get(name, {}).get("ActiveState") == "active" for name in properties.get("TriggeredBy", "").split()
+        )
+    )
+
+
 def check_units(
     checks: Sequence[Check], settle: float, settle_restarted: float, run: Runner, now: Callable[[], float]
 ) -> dict[str, tuple[str, bool]]:
-    """Judge all units with one ``systemctl show``; return cause and finality by unit name."""
-    if not checks:
-        return {}
+    """Judge all units with one ``systemctl show``, or two when some are stopped; return cause and finality by name."""
     names = [check.target for check in checks]
-    status, output = run(["systemctl", "show", "--no-pager", "--property", ",".join(UNIT_PROPERTIES), "--", *names])
-    units = parse_units(output)
-    if status and not units:
-        return {name: (f"systemctl cannot tell its state: {excerpt(output)}", False) for name in names}
-    return {name: judge_unit(units.get(name), now(), settle, settle_restarted) for name in names}
+    if not names:
+        return {}
+    units, trouble = show_units(names, run)
+    if trouble:
+        return dict.fromkeys(names, (trouble, False))
+    stopped = [units[name] for name in names if name in units and units[name].get("ActiveState") == "inactive"]
+    triggers = sorted({trigger for unit in stopped for trigger in unit.get("TriggeredBy", "").split()})
+    waking = show_units(triggers, run)[0] if triggers else {}
+    return {
+        name: ("", False)
+        if waits_for_socket(units.get(name, {}), waking)
+        else judge_unit(units.get(name), now(), settle, settle_restarted)
+        for name in names
+    }
 
 
 def journal_tail(unit: str, run: Runner, lines: int = JOURNAL_LINES) -> list[str]:

@@ -1,0 +1,56 @@
+"""Health checks that follow from specifications."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleError
+from ansible_collections.stackwright.cloud.plugins.lookup.service_checks import LookupModule, checks_of
+
+
+class Templar:
+    """Leaves everything as it is."""
+
+    def template(self, value: Any) -> Any:
+        return value
+
+
+def look_up(terms: list[str], **variables: Any) -> list[dict[str, Any]]:
+    lookup = LookupModule(templar=Templar())
+    return lookup.run(terms, variables)
+
+
+def test_units_that_run_are_checked_and_logs_explain_endpoints() -> None:
+    units: list[dict[str, Any]] = [
+        {"name": "nova-api", "log": "/var/log/nova/nova-api.log"},
+        {"name": "nova-serialproxy", "state": "stopped", "enabled": False},
+        {"name": "virtlogd", "files": []},
+    ]
+    health: list[dict[str, Any]] = [
+        {"name": "Nova", "url": "http://192.0.2.1:8774/", "unit": "nova-api", "early": True},
+        {"name": "proxy", "host": "192.0.2.1", "port": 6080},
+        {"name": "twice", "unit": "nova-api"},
+    ]
+    assert checks_of(units, health) == [
+        {"unit": "nova-api", "log": "/var/log/nova/nova-api.log"},
+        {"unit": "virtlogd"},
+        {"name": "Nova", "url": "http://192.0.2.1:8774/", "unit": "nova-api", "log": "/var/log/nova/nova-api.log"},
+        {"name": "proxy", "host": "192.0.2.1", "port": 6080},
+    ]
+
+
+def test_node_role_stands_for_its_services_as_the_inventory_or_its_defaults_say() -> None:
+    specifications = {
+        "__nova_specifications": {"compute": {"units": [{"name": "nova-compute"}]}},
+        "__ovn_specifications": {"host": {"units": [{"name": "ovn-controller"}]}},
+        "__neutron_specifications": {"metadata": {"units": [{"name": "neutron-ovn-metadata-agent"}]}},
+    }
+    named = [check["unit"] for check in look_up(["compute"], **specifications)]
+    assert named == ["ovn-controller", "nova-compute", "neutron-ovn-metadata-agent"]
+    assert look_up(["compute"], compute_services=["nova.compute"], **specifications) == [{"unit": "nova-compute"}]
+
+
+def test_role_that_is_not_in_the_play_is_named() -> None:
+    with pytest.raises(AnsibleError, match="role nova is not part of this play"):
+        look_up(["nova.api"])
