@@ -41,6 +41,7 @@ class Pending:
     gid: int | None = None
     removed: bool = False
     group: str = "files"
+    link: str | None = None
 
 
 @dataclass
@@ -326,6 +327,14 @@ class Host:
             self.overlay[path] = Pending(removed=True, group=self.group)
             self.mutations += 1
 
+    def want_link(self, path: str, target: str) -> None:
+        """Plan a symbolic link."""
+        real = self.root + path
+        if os.path.islink(real) and os.readlink(real) == target:
+            return
+        self.overlay[path] = Pending(link=target, content=b"", group=self.group)
+        self.mutations += 1
+
     def set_meta(self, path: str, mode: int | None = None, uid: int | None = None, gid: int | None = None) -> None:
         """Plan mode, owner or group of what is at `path`."""
         pending = self.overlay.setdefault(path, Pending())
@@ -374,6 +383,7 @@ class Host:
             before = self._before_text(path)
             after = before if pending.content is None else pending.content.decode("utf-8", "replace")
             after = "" if pending.removed else after
+            after = f"link to {pending.link}\n" if pending.link is not None else after
             name = show(path)
             if path in ("/etc/shadow", "/etc/gshadow", "/etc/security/opasswd"):
                 before, after = "(secret)\n", "(secret, changed)\n"
@@ -514,6 +524,11 @@ class Host:
         if pending.removed:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(real)
+            return
+        if pending.link is not None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(real)
+            os.symlink(pending.link, real)
             return
         if pending.content is not None:
             os.makedirs(os.path.dirname(real), mode=0o755, exist_ok=True)

@@ -304,12 +304,7 @@ class Journal:
             if current is not None and stat.S_ISDIR(current.st_mode):
                 _remove(real)
                 current = None
-            if (
-                current is not None
-                and stat.S_ISREG(current.st_mode)
-                and current.st_nlink > 1
-                or not _same(real, content)
-            ):
+            if not _same(real, content):
                 os.makedirs(os.path.dirname(real), exist_ok=True)
                 write_atomically(real, content, before["mode"], before["uid"], before["gid"], before["mtime_ns"])
                 for name, value in before.get("xattrs", {}).items():

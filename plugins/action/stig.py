@@ -1,0 +1,163 @@
+"""Runs on the control node: resolves the catalogue for a host, calls the engine there, and proves that one can still log in."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import connection_loader
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import catalogue as catalogues
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import journal
+
+FRESH = "-o ControlMaster=no -o ControlPath=none -o ConnectTimeout=15"
+MODULE = "stackwright.cloud.stig"
+
+
+@functools.cache
+def load_catalogue() -> catalogues.Catalogue:
+    """The catalogue, read once for all hosts of a process."""
+    return catalogues.load()
+
+
+class ActionModule(ActionBase):
+    """See plugins/modules/stig.py for the documentation."""
+
+    _connection: Any
+    TRANSFERS_FILES = False
+    _supports_check_mode = True
+    _supports_diff = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Resolve, call, prove."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        arguments = dict(self._task.args)
+        mode = str(arguments.get("mode", "audit"))
+        profile = str(arguments.get("profile", "stig"))
+        host = str(variables.get("inventory_hostname", ""))
+        try:
+            catalogue = load_catalogue()
+            controls = catalogues.resolve(
+                catalogue,
+                profile,
+                list(arguments.get("add") or []),
+                list(arguments.get("exclude") or []),
+                self._parameters(arguments, variables),
+                list(arguments.get("waivers") or []),
+                host,
+                list(variables.get("group_names", [])),
+            )
+        except catalogues.CatalogueError as error:
+            return result | {"failed": True, "msg": " ".join(error.problems), "problems": error.problems}
+        request: dict[str, Any] = {
+            "mode": mode,
+            "profile": profile,
+            "controls": controls if mode != "rollback" else [],
+            "host": host,
+            "address": str(variables.get("ansible_host", host)),
+            "run_id": str(arguments.get("run") or "") or None,
+            "undo_after": int(arguments.get("undo_after", 180)),
+        }
+        if mode == "audit" and self._task.check_mode:
+            request["mode"] = "audit"
+        outcome = self._call(request, variables)
+        if outcome.get("failed"):
+            return result | outcome
+        if mode == "enforce" and outcome.get("unproved") and not self._task.check_mode:
+            outcome = self._prove(request, outcome, variables)
+        if not outcome.get("failed"):
+            outcome["document"] = catalogues.complete(catalogue, outcome["document"])
+        outcome.pop("invocation", None)
+        if mode == "enforce" and outcome.get("problems"):
+            outcome["warnings"] = [*outcome.get("warnings", []), *outcome["problems"]]
+        return result | outcome
+
+    def _parameters(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """The operator's parameters, and the account that must keep its sudo since it has no password to give."""
+        values = dict(arguments.get("parameters") or {})
+        become = self._connection.become
+        has_password = bool(become is not None and become.get_option("become_pass", playcontext=self._play_context))
+        if "sudo_without_password" not in values and become is not None and not has_password:
+            user = self._connection.get_option("remote_user") if self._connection.has_option("remote_user") else None
+            user = user or self._play_context.remote_user
+            if user and user != "root":
+                values["sudo_without_password"] = [str(user)]
+        return values
+
+    def _call(
+        self, request: dict[str, Any], variables: dict[str, Any], check_mode: bool | None = None
+    ) -> dict[str, Any]:
+        arguments = {"mode": "audit", "request": request}
+        done: dict[str, Any] = self._execute_module(
+            module_name=MODULE, module_args=arguments, task_vars=variables, wrap_async=False
+        )
+        return done
+
+    def _prove(self, request: dict[str, Any], outcome: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        """Confirm the access changes after a fresh login; find and undo the group that is in the way otherwise."""
+        run_id = outcome["document"]["run_id"]
+        groups = [one for one in reversed(journal.ACCESS_GROUPS) if one in outcome["unproved"]]
+        failure = self._fresh_login()
+        undone: list[str] = []
+        while failure and groups:
+            group = groups.pop(0)
+            undone.append(group)
+            back = self._call(
+                {**request, "mode": "undo", "run_id": run_id, "groups": [group], "controls": []}, variables
+            )
+            outcome["problems"] = [*outcome.get("problems", []), *back.get("problems", [])]
+            again = self._fresh_login()
+            if not again:
+                reason = failure
+                outcome["problems"].append(
+                    f"After the changes of group {group} no fresh login was possible ({reason}). "
+                    f"Undone: {', '.join(undone)}. The findings of these groups stay open."
+                )
+            failure = again
+        outcome["undone"] = undone
+        if failure:
+            return {
+                "failed": True,
+                "msg": f"No fresh login is possible even with all access changes undone: {failure}. "
+                "Look at the host's sshd and sudo logs.",
+                "run_id": run_id,
+            }
+        kept = self._call({**request, "mode": "confirm", "run_id": run_id, "controls": []}, variables)
+        if kept.get("failed"):
+            return kept
+        if undone:
+            audit = self._call({**request, "mode": "audit"}, variables)
+            if not audit.get("failed"):
+                changed = {one["id"]: one["changed"] for one in outcome["document"]["findings"]}
+                audit["document"]["run_id"], audit["document"]["mode"] = run_id, "enforce"
+                for one in audit["document"]["findings"]:
+                    one["changed"] = changed.get(one["id"], False)
+                outcome["document"] = audit["document"]
+        return outcome
+
+    def _fresh_login(self) -> str:
+        """Log in anew over the same path and become root; returns why that failed, or nothing."""
+        old: Any = self._connection
+        name = old.ansible_name if hasattr(old, "ansible_name") else old._load_name
+        fresh = connection_loader.get(name, self._play_context, getattr(old, "_new_stdin", None))
+        if fresh is None:
+            return f"the connection {name} cannot be opened a second time"
+        fresh._options = dict(old._options)
+        fresh._origins = dict(getattr(old, "_origins", {}))
+        if name.rsplit(".", 1)[-1] == "ssh":
+            fresh.set_option("ssh_args", FRESH)
+        if old.become is not None:
+            fresh.set_become_plugin(old.become)
+        self._connection = fresh
+        try:
+            done = self._low_level_execute_command("id -u", sudoable=True)
+        except AnsibleError as error:
+            return str(error)
+        finally:
+            self._connection = old
+            fresh.close()
+        if done.get("rc") != 0:
+            return (done.get("stderr") or done.get("stdout") or "no output").strip()[-300:]
+        return "" if done.get("stdout", "").strip().split("\n")[-1:] == ["0"] else "the login did not become root"

@@ -1,0 +1,816 @@
+"""Audit, enforcement and rollback of one host, in one process.
+
+The request is the catalogue as the control node resolved it: controls with their parameters filled in, waivers, and the mode.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import pkgutil
+import re
+import stat
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import (
+    access,
+    files,
+    findings,
+    system,
+)
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import journal as journals
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import ACTIVATIONS, Host, HostError, show
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig.resource import Check, Resource
+
+TYPES: dict[str, Resource] = {**files.TYPES, **access.TYPES, **system.TYPES}
+BASELINE = f"{journals.BASE}/enforced.json"
+PASSES = 3
+# What a package transaction may change besides the packages' own files.
+TREE = (
+    "/etc",
+    "/usr",
+    "/var/lib",
+    "/var/log",
+    "/var/spool",
+    "/var/cache",
+    "/opt",
+    "/root",
+    "/home",
+    "/srv",
+    "/boot",
+    "/run/log",
+)
+TREE_SKIPPED = {"/var/lib/stackwright", "/var/cache/apt", "/var/lib/apt/lists", *files.SKIPPED}
+KEPT = ("/etc/", "/var/lib/dpkg/", "/var/lib/pam/", "/var/lib/systemd/", "/var/lib/ucf/", "/var/cache/debconf/")
+
+
+class EngineError(Exception):
+    """The request cannot be carried out at all; the text says what to do."""
+
+
+@dataclass
+class Control:
+    """One control of the request, with its finding and what happened to it."""
+
+    data: dict[str, Any]
+    finding: findings.Finding
+    fixable: bool = True
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def resources(self) -> list[dict[str, Any]]:
+        """The typed resources that the control consists of."""
+        return list(self.data.get("resources", []))
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.datetime.now(tz=datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def new_run_id() -> str:
+    """An id that sorts by time."""
+    return datetime.datetime.now(tz=datetime.UTC).strftime("%Y%m%dT%H%M%S%fZ")
+
+
+@dataclass
+class Engine:
+    """Carries out one request on one host."""
+
+    host: Host
+    request: dict[str, Any]
+    controls: list[Control] = field(default_factory=list)
+    journal: journals.Journal | None = None
+    run_id: str | None = None
+    changes: list[dict[str, str]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    armed: set[str] = field(default_factory=set)
+    changed: bool = False
+
+    def __post_init__(self) -> None:
+        for data in self.request.get("controls", []):
+            waiver = data.get("waiver")
+            one = findings.Finding(
+                data["id"], data["rule"], data["severity"], rules=list(data.get("rules", [data["rule"]])),
+                waiver=findings.Waiver(**waiver) if waiver else None,
+            )  # fmt: skip
+            self.controls.append(Control(data, one))
+
+    # ------------------------------------------------------------ audit
+
+    def prepare(self) -> None:
+        """Announce what will be asked for, so that one walk and one call of systemctl answer for all controls."""
+        specs = [spec for one in self.controls for spec in one.resources]
+        files.register(self.host, [spec for spec in specs if spec["type"] == "permissions"])
+        units = {spec["name"] for spec in specs if spec["type"] == "unit"}
+        self.host.expect_units(sorted(units | {"ssh.service", "auditd.service", "chrony.service", "rsyslog.service"}))
+
+    def applicable(self, control: Control) -> str:
+        """Why a control does not apply to this host; empty when it does."""
+        condition = control.data.get("when", {})
+        names = condition.get("package", [])
+        if names and not any(one in self.host.packages for one in names):
+            return f"none of {', '.join(names)} is installed"
+        for path in condition.get("file", []):
+            if not self.host.exists(path):
+                return f"{path} does not exist"
+        return ""
+
+    def judge(self, control: Control) -> None:
+        """Check one control and set its finding's status and evidence."""
+        finding, data = control.finding, control.data
+        finding.evidence, finding.detail = [], ""
+        if data.get("status") in ("manual", "not_applicable"):
+            finding.status, finding.detail = data["status"], data.get("reason", "")
+            control.fixable = False
+            return
+        if reason := self.applicable(control):
+            finding.status, finding.detail = "not_applicable", f"{reason[0].upper()}{reason[1:]}."
+            control.fixable = False
+            return
+        control.fixable = True
+        checks: list[Check] = []
+        try:
+            for spec in control.resources:
+                checks.append(TYPES[spec["type"]].check(self.host, spec))
+        except HostError as error:
+            finding.status, finding.detail = "error", str(error)
+            finding.evidence = [one for check in checks for one in check.evidence if not check.ok]
+        except (OSError, ValueError, KeyError, IndexError) as error:
+            finding.status, finding.detail = "error", f"The check itself failed: {type(error).__name__}: {error}"
+        else:
+            self._conclude(control, checks)
+        if finding.status in ("fail", "error") and finding.waiver is not None:
+            finding.status = "waived"
+
+    def _conclude(self, control: Control, checks: list[Check]) -> None:
+        finding = control.finding
+        failed = [one for one in checks if not one.ok]
+        finding.evidence = [evidence for one in (failed or checks) for evidence in one.evidence]
+        notes = [one.note for one in (failed or checks) if one.note]
+        if checks and not any(one.applicable for one in checks):
+            finding.status, finding.detail = (
+                "not_applicable",
+                f"{finding.evidence[0].found[0].upper()}{finding.evidence[0].found[1:]}.",
+            )
+            control.fixable = False
+        elif failed and all(
+            not one.testable and TYPES_WITHOUT_DISK.get(_name(spec)) for one, spec in _pairs(checks, control)
+        ):
+            finding.status, finding.detail = "not_testable", "Not testable here: " + "; ".join(dict.fromkeys(notes))
+            control.fixable = False
+        elif failed:
+            finding.status = "fail"
+        elif any(not one.testable for one in checks):
+            finding.status, finding.detail = "not_testable", "Not testable here: " + "; ".join(dict.fromkeys(notes))
+        else:
+            finding.status = "pass"
+            if notes and finding.waiver is None:
+                finding.status, finding.detail = "waived", "; ".join(notes)
+                finding.waiver = findings.Waiver(notes[0], "stackwright", "")
+
+    def audit(self) -> None:
+        """Judge every control."""
+        self.prepare()
+        for control in self.controls:
+            self.judge(control)
+
+    # ------------------------------------------------------------ enforce
+
+    def enforce(self, check_mode: bool) -> None:
+        """Audit, then plan, journal and make the changes for what fails, until nothing more can be changed."""
+        self.audit()
+        if not self._failing():
+            return
+        if os.geteuid() != 0 and not self.host.root:
+            raise EngineError("Hardening needs root on the host: give become, or log in as root.")
+        self._packages(check_mode)
+        touched: set[str] = set()
+        for attempt in range(PASSES):
+            if attempt or touched:
+                self._audit_again()
+            self._plan()
+            if check_mode:
+                break
+            if not self._make():
+                break
+            touched.add("done")
+            if self.problems and any("could not be written" in one for one in self.problems):
+                break
+        if check_mode:
+            self.changes += self.host.diff()
+            self.changed = bool(self.changes)
+            return
+        self._audit_again()
+        if self.journal is not None:
+            head = self.journal.head()
+            self.journal.write_head({**head, "state": "done", "groups": sorted(self.armed)})
+            with contextlib.suppress(OSError):
+                os.unlink(f"{self.journal.directory}/reserve")
+
+    def _audit_again(self) -> None:
+        self.host.forget()
+        self.audit()
+
+    def _failing(self) -> list[Control]:
+        only = self.request.get("groups")
+        return [
+            one
+            for one in self.controls
+            if one.fixable
+            and one.finding.status in ("fail", "error")
+            and not (
+                only is not None and not ({TYPES[spec["type"]].group for spec in one.resources} & {*only, "files"})
+            )
+        ]
+
+    def _begin(self) -> journals.Journal:
+        if self.journal is None:
+            self.run_id = str(self.request.get("run_id") or new_run_id())
+            program = pkgutil.get_data(journals.__package__ or __name__, "journal.py")
+            if program is None:
+                program = Path(str(journals.__file__)).read_bytes()
+            self.journal = journals.Journal(self.run_id, self.host.root or "/")
+            self.journal.begin({"time": now(), "profile": self.request.get("profile", "")}, program)
+        return self.journal
+
+    def _plan(self) -> None:
+        only = self.request.get("groups")
+        for control in self._failing():
+            before = self.host.mutations
+            for spec in control.resources:
+                resource = TYPES[spec["type"]]
+                if (
+                    spec["type"] == "package"
+                    or resource.fix is None
+                    or (only is not None and resource.group not in {*only, "files"})
+                ):
+                    continue
+                self.host.group = resource.group
+                try:
+                    if not resource.check(self.host, spec).ok:
+                        resource.fix(self.host, spec)
+                except HostError as error:
+                    control.problems.append(str(error))
+                except (OSError, ValueError, KeyError, IndexError) as error:
+                    control.problems.append(f"The remedy itself failed: {type(error).__name__}: {error}")
+            self.host.group = "files"
+            if self.host.mutations > before or any(self.host.activations):
+                control.finding.changed = control.finding.changed or self.host.mutations > before
+            if control.problems and not control.finding.detail:
+                control.finding.detail = control.problems[-1]
+
+    def _make(self) -> bool:
+        """Carry the plan out. Returns whether anything was changed."""
+        host = self.host
+        groups = host.groups()
+        if not groups and not host.activations:
+            return False
+        entries = self._begin()
+        new = (groups & set(journals.ACCESS_GROUPS)) - self.armed
+        if new:
+            self.armed |= new
+            self._arm()
+        self.changes += host.diff()
+        commands, host.commands = host.commands, []
+        activations, host.activations = host.activations, {}
+        self.problems += host.commit(entries)
+        if any("could not be written" in one for one in self.problems):
+            self.changed = True
+            return True
+        self._run_commands(commands)
+        self._activate(activations)
+        host.forget()
+        self.changed = True
+        return True
+
+    def _run_commands(self, commands: list[dict[str, Any]]) -> None:
+        entries = self._begin()
+        for one in commands:
+            before = [
+                {"kind": "file", "group": one["group"], "path": path, "before": entries.before(path)}
+                for pattern in one["guards"]
+                for path in self.host.glob(pattern)
+                if (self.host.stat(path) or journal_absent()).kind == "file"
+            ]
+            undo = [{"kind": "before-undo", "group": one["group"], "argv": one["undo"]}] if one["undo"] else []
+            entries.add([*before, *undo])
+            code, output = self.host.run(one["argv"])
+            if code:
+                self.problems.append(f"{' '.join(one['argv'])} failed ({code}): {output.strip()[-300:]}")
+            self.host.forget()
+
+    def _activate(self, activations: dict[str, str]) -> None:
+        entries = self._begin()
+        for what in sorted(activations, key=lambda one: ACTIVATIONS.index(one) if one in ACTIVATIONS else 99):
+            group = activations[what]
+            for argv, guards, undo in activation_commands(self.host, what):
+                before = [
+                    {"kind": "file", "group": group, "path": path, "before": entries.before(path)}
+                    for pattern in guards
+                    for path in ([pattern] if "*" not in pattern else self.host.glob(pattern))
+                ]
+                after = [{"kind": "after-undo", "group": group, "argv": argv}] if undo else []
+                entries.add([*before, *after])
+                code, output = self.host.run(argv)
+                if code and what == "sshd" and argv[0] == "sshd":
+                    self.problems.append(
+                        f"sshd refuses its new configuration, which is undone: {output.strip()[-300:]}"
+                    )
+                    self.problems += entries.undo(["sshd"], self.host.run)
+                    self.armed.discard("sshd")
+                    self._arm()
+                    break
+                if code:
+                    self.problems.append(f"{' '.join(argv)} failed ({code}): {output.strip()[-300:]}")
+
+    # ------------------------------------------------------------ packages
+
+    def _packages(self, check_mode: bool) -> None:
+        for control in self._failing():
+            specs = [one for one in control.resources if one["type"] == "package"]
+            before = self.host.mutations
+            for spec in specs:
+                system.fix_package(self.host, spec)
+            control.finding.changed = control.finding.changed or self.host.mutations > before
+        wanted = self.host.packages_wanted
+        if not wanted or check_mode:
+            return
+        self.changes += self.host.diff()
+        self.host.packages_wanted = {}
+        entries = self._begin()
+        before_tree = tree(self.host.root)
+        kept = [
+            {"kind": "file", "group": "packages", "path": path, "before": entries.before(path)}
+            for path, facts in before_tree.items()
+            if path.startswith(KEPT)
+            and not path.startswith("/var/lib/dpkg/info/")
+            and facts[0] == "f"
+            and facts[4] < 8 << 20
+        ]
+        present = sorted(name for name, state in wanted.items() if state == "present")
+        absent = sorted(f"{name}-" for name, state in wanted.items() if state == "absent")
+        installed = journals._installed(self.host.root)
+        entries.add([{"kind": "packages", "group": "packages", "before": installed}])
+        entries.write_head({**entries.head(), "packages": sorted(wanted)})
+        # Journaled as a file so that a crash during the transaction still leads back.
+        self._before_transaction(entries, kept)
+        apt = [
+            "apt-get", "-y", "-q", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confdef",
+            "-o", "Dpkg::Options::=--force-confold", "-o", "Dpkg::Use-Pty=0",
+        ]  # fmt: skip
+        argv = [*apt, "install", *present, *absent]
+        code, output = self.host.run(argv)
+        if code and re.search(r"Unable to locate|404 |no installation candidate|has no installation", output):
+            self.host.run(["apt-get", "-q", "update"])
+            code, output = self.host.run(argv)
+        if code:
+            # One package that cannot be had must not keep the others away.
+            for name in [*present, *absent]:
+                code, output = self.host.run([*apt, "install", name])
+                if code:
+                    reason = output.strip().split("\n")[-1]
+                    self.problems.append(f"The package {name.rstrip('-')} could not be changed: {reason}")
+        if absent:
+            self.host.run(["dpkg", "--purge", *(one.rstrip("-") for one in absent)])
+        self.changed = True
+        self._after_transaction(entries, before_tree)
+        self._audit_again()
+
+    def _before_transaction(self, entries: journals.Journal, kept: list[dict[str, Any]]) -> None:
+        """The journal is followed backwards: these come before the packages entry and so are restored after it."""
+        path = f"{entries.directory}/journal.jsonl"
+        present = entries.entries()
+        lines = [json.dumps(one, sort_keys=True) + "\n" for one in [*kept, *present]]
+        journals.write_atomically(path, "".join(lines).encode(), 0o600, os.geteuid(), os.getegid())
+
+    def _after_transaction(self, entries: journals.Journal, before: dict[str, tuple[Any, ...]]) -> None:
+        after = tree(self.host.root)
+        created = sorted((one for one in after if one not in before), key=lambda one: one.count("/"))
+        owned = [one for one in created if not one.startswith("/var/lib/dpkg/info/")]
+        known = {one["path"] for one in entries.entries() if one["kind"] == "file"}
+        changed_mode = [
+            {
+                "kind": "file", "group": "packages", "path": path,
+                "before": {"type": "directory" if facts[0] == "d" else "file", "mode": facts[1], "uid": facts[2], "gid": facts[3],
+                           "mtime_ns": facts[5]},
+            }
+            for path, facts in before.items()
+            if path not in known and facts[0] in "fd" and path in after and after[path][:4] != facts[:4]
+        ]  # fmt: skip
+        fresh = [{"kind": "file", "group": "packages", "path": one, "before": {"type": "absent"}} for one in owned]
+        self._before_transaction(entries, [*changed_mode, *fresh])
+
+    # ------------------------------------------------------------ the way back when the control node is gone
+
+    def _arm(self) -> None:
+        """Have the access groups undone by a timer unless they are confirmed."""
+        entries = self._begin()
+        marker = f"{entries.directory}/unproved"
+        if not self.armed:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(marker)
+            return
+        journals.write_atomically(marker, " ".join(sorted(self.armed)).encode(), 0o600, os.geteuid(), os.getegid())
+        seconds = int(self.request.get("undo_after", 180))
+        arm_timer(self.host, entries, seconds)
+
+    # ------------------------------------------------------------ state and drift
+
+    def state(self) -> list[findings.State]:
+        """What should run and answer, and whether it does."""
+        return resulting_state(self.host, self.controls)
+
+    def remember(self) -> None:
+        """Keep what the enforced files are now, for the drift of later audits."""
+        path = self.host.root + BASELINE
+        own = {one["path"] for one in self.journal.entries() if one["kind"] == "file"} if self.journal else set()
+        old: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):
+            old = json.loads(Path(path).read_bytes())
+        if not self.journal and old:
+            return
+        paths = {
+            one
+            for one in self.host.read_paths | own | set(old.get("paths", {}))
+            if not one.startswith(("/proc/", "/sys/", "/var/log/", "/run/", "/var/lib/dpkg/", "/var/cache/"))
+            and _small(self.host.root + one)
+        }
+        data = {
+            "time": now(),
+            "run_id": self.run_id,
+            "paths": {one: self.host.fingerprint(one) for one in sorted(paths)},
+            "directories": {
+                pattern: names for pattern, names in self.host.globbed.items() if pattern.startswith("/etc/")
+            },
+            "packages": sorted(self.host.packages),
+        }
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        journals.write_atomically(path, json.dumps(data).encode(), 0o600, os.geteuid(), os.getegid())
+
+    def drift(self) -> list[findings.Drift]:
+        """What is no longer as the last enforcement left it."""
+        try:
+            data = json.loads(Path(self.host.root + BASELINE).read_bytes())
+        except (OSError, ValueError):
+            return []
+        since = str(data["time"])
+        found = []
+        for path, was in data["paths"].items():
+            fresh = self.host.fingerprint(path)
+            if fresh != was:
+                found.append(findings.Drift(show(path), describe_change(was, fresh), since))
+        for pattern, names in data["directories"].items():
+            found += [
+                findings.Drift(show(one), "created", since)
+                for one in self.host.glob(pattern)
+                if one not in names and one not in data["paths"]
+            ]
+        now_installed = set(self.host.packages)
+        found += [
+            findings.Drift("package " + one, "removed", since) for one in sorted(set(data["packages"]) - now_installed)
+        ]
+        return found
+
+
+def journal_absent() -> Any:
+    """Stands for a path that is gone."""
+    from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Meta
+
+    return Meta("absent", 0, 0, 0)
+
+
+# Conditions of the machine that leave nothing on disk to judge; their failure in a container says nothing about it.
+TYPES_WITHOUT_DISK = {"probe fips": True, "probe encrypted": True}
+
+
+def _name(spec: dict[str, Any]) -> str:
+    return f"probe {spec['name']}" if spec["type"] == "probe" else str(spec["type"])
+
+
+def _pairs(checks: list[Check], control: Control) -> list[tuple[Check, dict[str, Any]]]:
+    return [(one, spec) for one, spec in zip(checks, control.resources, strict=False) if not one.ok]
+
+
+def _small(path: str) -> bool:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return True
+    return not stat.S_ISREG(found.st_mode) or found.st_size < 4 << 20
+
+
+def describe_change(was: str, fresh: str) -> str:
+    """How a fingerprint changed, in words."""
+    if fresh == "absent":
+        return "removed"
+    if was == "absent":
+        return "created"
+    old, new = was.split(" "), fresh.split(" ")
+    if old[0] != new[0]:
+        return f"was a {old[0]}, is a {new[0]} now"
+    if old[0] == "link":
+        return f"points to {new[-1]} instead of {old[-1]}"
+    parts = []
+    if old[1:2] != new[1:2]:
+        parts.append(f"mode {old[1]} became {new[1]}")
+    if old[2:3] != new[2:3]:
+        parts.append(f"owner {old[2]} became {new[2]}")
+    if old[3:] != new[3:]:
+        parts.append("content changed")
+    return ", ".join(parts)
+
+
+def tree(root: str) -> dict[str, tuple[Any, ...]]:
+    """Every path below the directories that packages touch: kind, mode, owner, group, size and change time."""
+    found: dict[str, tuple[Any, ...]] = {}
+    stack = [one for one in TREE if os.path.isdir(root + one)]
+    while stack:
+        directory = stack.pop()
+        try:
+            with os.scandir(root + directory) as entries:
+                for entry in entries:
+                    path = f"{directory}/{entry.name}"
+                    status = entry.stat(follow_symlinks=False)
+                    kind = "d" if stat.S_ISDIR(status.st_mode) else "f" if stat.S_ISREG(status.st_mode) else "l"
+                    if kind == "d" and path in TREE_SKIPPED:
+                        continue
+                    mode = stat.S_IMODE(status.st_mode)
+                    found[path] = (kind, mode, status.st_uid, status.st_gid, status.st_size, status.st_mtime_ns)
+                    if kind == "d":
+                        stack.append(path)
+        except OSError:
+            continue
+    return found
+
+
+def activation_commands(host: Host, what: str) -> list[tuple[list[str], list[str], bool]]:
+    """How a subsystem takes its files into use: commands, the paths they change, and whether an undo repeats them."""
+    service = {"rsyslog": "rsyslog.service", "chrony": "chrony.service", "sssd": "sssd.service"}
+    if what in service:
+        return [(["systemctl", "try-restart", service[what]], [], True)] if host.systemd else []
+    if what == "sshd":
+        if not host.systemd:
+            return [(["sshd", "-t"], [], False)]
+        return [(["sshd", "-t"], [], False), (["systemctl", "try-reload-or-restart", "ssh.service"], [], True)]
+    if what == "audit":
+        if "auditd" not in host.packages:
+            return []
+        argv = ["augenrules"] if host.container else ["augenrules", "--load"]
+        return [(argv, ["/etc/audit/audit.rules", "/etc/audit/audit.rules.prev"], False)]
+    if what == "aide":
+        return [
+            (
+                ["aideinit", "-y", "-f"],
+                [
+                    "/var/lib/aide/aide.db",
+                    "/var/lib/aide/aide.db.new",
+                    "/var/log/aide/aideinit.log",
+                    "/var/log/aide/aideinit.errors",
+                ],
+                False,
+            )
+        ]
+    if what == "dconf":
+        return [(["dconf", "update"], ["/etc/dconf/db/local"], True)]
+    if what == "grub" and host.exists("/boot/grub/grub.cfg"):
+        return [(["update-grub"], ["/boot/grub/grub.cfg"], False)]
+    if what == "systemd":
+        return [(["systemctl", "daemon-reload"], [], True)] if host.systemd else []
+    if what == "tmpfiles":
+        return []
+    return []
+
+
+def arm_timer(host: Host, entries: journals.Journal, seconds: int) -> None:
+    """Start the timer that undoes the unproved groups: systemd's where it runs, a process of its own otherwise.
+
+    :raises EngineError: when neither can be started; no access change is made then.
+    """
+    program = f"{entries.directory}/undo.py"
+    unit = f"stackwright-undo-{entries.run_id}"
+    if host.systemd and not host.root:
+        host.run(["systemctl", "stop", f"{unit}.timer"])
+        code, output = host.run(
+            ["systemd-run", "--quiet", f"--on-active={seconds}", "--timer-property=AccuracySec=1s", f"--unit={unit}",
+             "--collect", "/usr/bin/python3", "-I", program]
+        )  # fmt: skip
+        if code == 0:
+            return
+        raise EngineError(
+            f"The timer that guards the access to this host could not be started: {output.strip()[-200:]}"
+        )
+    if host.root:
+        return
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(null, number)
+    time.sleep(seconds)
+    os.execv("/usr/bin/python3", ["/usr/bin/python3", "-I", program])
+
+
+def confirm(host: Host, run_id: str) -> None:
+    """Keep the access changes of a run: the fresh login was proved."""
+    entries = journals.Journal(run_id, host.root or "/")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{entries.directory}/unproved")
+    if host.systemd and not host.root:
+        host.run(["systemctl", "stop", f"stackwright-undo-{run_id}.timer"])
+
+
+def undo_groups(host: Host, run_id: str, groups: list[str]) -> list[str]:
+    """Undo some access groups of a run now; the others stay guarded."""
+    entries = journals.Journal(run_id, host.root or "/")
+    problems = entries.undo(groups, host.run)
+    marker = Path(f"{entries.directory}/unproved")
+    if marker.exists():
+        left = [one for one in marker.read_text("utf-8").split() if one not in groups]
+        if left:
+            marker.write_text(" ".join(left), "utf-8")
+        else:
+            confirm(host, run_id)
+    return problems
+
+
+def rollback(host: Host, to: str | None) -> tuple[list[str], list[str]]:
+    """Restore the state before a run: undo it and every later one, newest first.
+
+    :param to: the run's id; the newest one when None.
+    :returns: the runs undone, and what could not be restored.
+    :raises EngineError: when there is no such run.
+    """
+    known = [
+        one
+        for one in journals.runs(host.root or "/")
+        if journals.Journal(one, host.root or "/").head().get("state") != "rolled back"
+    ]
+    if not known:
+        if to is None:
+            return [], []
+        raise EngineError(
+            f"There is no run {to} to roll back on this host: nothing was enforced or all is rolled back."
+        )
+    if to is not None and to not in known:
+        raise EngineError(f"There is no run {to} on this host. The runs here, oldest first: {', '.join(known)}.")
+    chosen = [one for one in reversed(known) if to is None or one >= to][: 1 if to is None else None]
+    problems: list[str] = []
+    for run_id in chosen:
+        confirm(host, run_id)
+        problems += journals.Journal(run_id, host.root or "/").undo(None, host.run)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(host.root + BASELINE)
+    host.forget()
+    return chosen, problems
+
+
+def resulting_state(host: Host, controls: list[Control]) -> list[findings.State]:
+    """Facts of the running host: units of the passing controls run, sshd offers what it is configured for, timers are gone."""
+    found: list[findings.State] = []
+    if host.root:
+        return found
+    for control in controls:
+        if control.finding.status not in ("pass", "not_testable"):
+            continue
+        for spec in control.resources:
+            if spec["type"] == "unit" and spec.get("active") and not (spec.get("kernel") and host.container):
+                state = host.unit(spec["name"])
+                found.append(
+                    findings.State(f"{spec['name']} runs", state.active, "" if state.active else "it does not run")
+                )
+    unique = {one.what: one for one in found}
+    if "openssh-server" in host.packages and host.unit("ssh.service").active:
+        unique["sshd"] = sshd_answers(host)
+    for run_id in journals.runs():
+        directory = Path(f"{journals.BASE}/{run_id}")
+        if (directory / "undone-by-timer").exists() and not (directory / "seen").exists():
+            lines = (directory / "undone-by-timer").read_text("utf-8").split("\n")
+            unique[run_id] = findings.State(
+                f"access changes of run {run_id} hold", False,
+                f"the timer undid {lines[1]} at {lines[0]}, since no fresh login was proved",
+            )  # fmt: skip
+    return list(unique.values())
+
+
+def sshd_answers(host: Host) -> findings.State:
+    """Ask the running sshd for its algorithms and compare them with its configuration."""
+    import socket
+
+    what = "sshd answers with its configured algorithms"
+    try:
+        settings = access.effective(host, "sshd")
+    except HostError as error:
+        return findings.State(what, False, str(error))
+    port = int(settings.get("port", "22"))
+    address = re.match(r"\[?([^\]]*)\]?:\d+$", settings.get("listenaddress", "0.0.0.0:22"))
+    name = address[1] if address else "0.0.0.0"
+    name = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(name, name)
+    try:
+        with socket.create_connection((name, port), timeout=5) as link:
+            link.sendall(b"SSH-2.0-Stackwright_state\r\n")
+            data = b""
+            while len(data) < 65536:
+                part = link.recv(65536)
+                if not part:
+                    break
+                data += part
+                at = data.find(b"\n")
+                if at >= 0 and len(data) > at + 6:
+                    length = int.from_bytes(data[at + 1 : at + 5], "big")
+                    if len(data) >= at + 5 + length:
+                        break
+    except OSError as error:
+        return findings.State(what, False, f"port {port} of {name}: {error.strerror or error}")
+    lists = algorithm_lists(data)
+    for at, option in ((3, "ciphers"), (5, "macs")):
+        if len(lists) > at and set(lists[at].split(",")) != set(settings.get(option, "").split(",")):
+            return findings.State(what, False, f"it offers {option} {lists[at]} instead of {settings.get(option)}")
+    return findings.State(what, len(lists) >= 6, "" if len(lists) >= 6 else "no key exchange offered")
+
+
+def algorithm_lists(data: bytes) -> list[str]:
+    """The name lists of an SSH_MSG_KEXINIT (RFC 4253, 7.1) after the version line: kex, host key, ciphers, MACs, ..."""
+    start = data.find(b"\n") + 1
+    packet = data[start:]
+    if len(packet) < 22 or packet[5] != 20:
+        return []
+    found, at = [], 22
+    for _ in range(10):
+        length = int.from_bytes(packet[at : at + 4], "big")
+        found.append(packet[at + 4 : at + 4 + length].decode("ascii", "replace"))
+        at += 4 + length
+    return found
+
+
+def carry_out(request: dict[str, Any], host: Host | None = None) -> dict[str, Any]:
+    """Carry out a request and return the findings document with `changed`, `diff` and `problems` beside it.
+
+    :param request: ``mode`` (audit, enforce, rollback, confirm, undo), ``controls``, ``profile``, ``run_id``, ``groups``,
+        ``check_mode``, ``undo_after`` (seconds).
+    :raises EngineError: when the request cannot be carried out.
+    :raises journals.JournalError: when the journal cannot be written or followed.
+    """
+    host = host or Host()
+    mode = request["mode"]
+    release = dict(
+        one.split("=", 1) for one in (host.text("/etc/os-release") or "").splitlines() if "=" in one and one[0] != "#"
+    )
+    name = release.get("ID", "").strip('"')
+    if name != "debian":
+        raise EngineError(f"This is {name or 'an unknown system'}; the catalogue is made for Debian 12 and 13 only.")
+    engine = Engine(host, request)
+    problems: list[str] = []
+    rolled_back: list[str] = []
+    if mode == "confirm":
+        confirm(host, request["run_id"])
+    elif mode == "undo":
+        problems = undo_groups(host, request["run_id"], request["groups"])
+    elif mode == "rollback":
+        if request.get("check_mode"):
+            known = journals.runs(host.root or "/")
+            rolled_back = [one for one in known if one >= (request.get("run_id") or (known or [""])[-1])]
+        else:
+            rolled_back, problems = rollback(host, request.get("run_id"))
+    elif mode == "enforce":
+        engine.enforce(bool(request.get("check_mode")))
+        problems = engine.problems
+        if not request.get("check_mode"):
+            engine.remember()
+    else:
+        engine.audit()
+    document = findings.Document(
+        host=request.get("host", ""),
+        time=now(),
+        mode=mode if mode in findings.MODES else "enforce",
+        profile=request.get("profile", ""),
+        system=findings.System(
+            name,
+            release.get("VERSION_ID", "").strip('"'),
+            os.uname().release,
+            host.container,
+            request.get("address", ""),
+        ),
+        run_id=engine.run_id,
+        findings=[one.finding for one in engine.controls],
+        drift=engine.drift() if mode == "audit" else [],
+        state=engine.state() if mode in ("audit", "enforce") else [],
+    )
+    return {
+        "document": document.as_dict(),
+        "changed": engine.changed or bool(rolled_back),
+        "diff": engine.changes,
+        "problems": list(dict.fromkeys(problems)),
+        "unproved": sorted(engine.armed),
+        "rolled_back": rolled_back,
+    }

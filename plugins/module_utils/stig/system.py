@@ -1,0 +1,660 @@
+"""Resources that are the system's parts: packages, units, kernel settings and modules, audit rules, firewall, boot loader."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig.findings import Evidence
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, HostError, show
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig.resource import Check, Resource, Spec, judged
+
+AUDIT_FILE = "/etc/audit/rules.d/60-stackwright-stig.rules"
+AUDIT_FINAL = "/etc/audit/rules.d/99-finalize.rules"
+MODPROBE_FILE = "/etc/modprobe.d/stackwright-hardening.conf"
+SYSCTL_FILE = "/etc/sysctl.d/99-zz-stackwright-hardening.conf"
+GRUB_DEFAULT = "/etc/default/grub"
+
+
+# ---------------------------------------------------------------- packages and units
+
+
+def check_package(host: Host, spec: Spec) -> Check:
+    """Packages are installed or not, by dpkg's database."""
+    evidence, ok = [], True
+    for name in spec.get("present", []):
+        version = host.packages.get(name)
+        ok = ok and version is not None
+        evidence.append(Evidence(f"{name} installed", version or "not installed", "dpkg"))
+    for name in spec.get("absent", []):
+        version = host.packages.get(name)
+        ok = ok and version is None
+        evidence.append(Evidence(f"{name} not installed", version or "not installed", "dpkg"))
+    return Check(ok, evidence)
+
+
+def fix_package(host: Host, spec: Spec) -> None:
+    """Plan the missing packages to be installed and the unwanted ones to be purged."""
+    for name in spec.get("present", []):
+        if name not in host.packages:
+            host.want_package(name, "present")
+    for name in spec.get("absent", []):
+        if name in host.packages:
+            host.want_package(name, "absent")
+
+
+def check_unit(host: Host, spec: Spec) -> Check:
+    """A unit is enabled and running, or stopped and masked. `kernel` units cannot run in containers."""
+    name = spec["name"]
+    state = host.unit(name)
+    if spec.get("absent_ok") and state.enabled == "missing":
+        return judged(True, f"{name} off", "no such unit", "systemd")
+    wants, ok = [], True
+    if "masked" in spec:
+        wants.append("masked" if spec["masked"] else "not masked")
+        ok = ok and (state.enabled == "masked") == spec["masked"]
+    if "enabled" in spec:
+        wants.append("enabled" if spec["enabled"] else "disabled")
+        on = state.enabled in ("enabled", "static", "alias", "indirect", "generated", "enabled-runtime")
+        ok = ok and on == spec["enabled"]
+    testable = not ((spec.get("kernel") and host.container) or not host.systemd)
+    if "active" in spec and testable:
+        wants.append("running" if spec["active"] else "stopped")
+        ok = ok and state.active == spec["active"]
+    found = f"{state.enabled}, {'running' if state.active else 'not running'}"
+    check = judged(ok, f"{name} {' and '.join(wants)}", found, "systemd")
+    if not testable and spec.get("active"):
+        check.testable = False
+        check.note = f"whether {name} runs cannot be judged in a container; it is enabled on disk"
+    return check
+
+
+def fix_unit(host: Host, spec: Spec) -> None:
+    """Plan the unit's state; a unit that does not exist is an error unless it is to be off."""
+    name = spec["name"]
+    state = host.unit(name)
+    if state.enabled == "missing" and not spec.get("masked"):
+        if spec.get("enabled"):
+            raise HostError(f"there is no unit {name}: its package is not installed")
+        return
+    wanted: dict[str, Any] = {key: spec[key] for key in ("enabled", "masked") if key in spec}
+    if "active" in spec and not (spec.get("kernel") and host.container):
+        wanted["active"] = spec["active"]
+    if state.enabled == "masked" and spec.get("enabled"):
+        wanted["masked"] = False
+    host.want_unit(name, **wanted)
+
+
+# ---------------------------------------------------------------- kernel settings and modules
+
+
+def sysctl_files(host: Host) -> list[str]:
+    """The files that systemd-sysctl and procps read at boot, in their order; /etc/sysctl.conf last."""
+    chosen: dict[str, str] = {}
+    for directory in (
+        "/usr/local/lib/sysctl.d",
+        "/usr/lib/sysctl.d",
+        "/lib/sysctl.d",
+        "/run/sysctl.d",
+        "/etc/sysctl.d",
+    ):
+        for path in host.glob(f"{directory}/*.conf"):
+            chosen[path.rsplit("/", 1)[1]] = path  # a name in a later directory hides the earlier one
+    return [chosen[name] for name in sorted(chosen)] + (["/etc/sysctl.conf"] if host.exists("/etc/sysctl.conf") else [])
+
+
+def _sysctl_entries(host: Host, key: str) -> list[tuple[str, int, str]]:
+    found = []
+    for path in sysctl_files(host):
+        for at, line in enumerate((host.text(path) or "").split("\n")):
+            name, mark, value = line.partition("=")
+            name = name.strip().lstrip("-").replace("/", ".")
+            if mark and not name.startswith(("#", ";")) and name == key:
+                found.append((path, at, value.strip()))
+    return found
+
+
+def check_sysctl(host: Host, spec: Spec) -> Check:
+    """Every file that sets the key, the file that counts at boot, and the running value where it is this host's own."""
+    key = spec["key"]
+    good = [str(one) for one in spec.get("allowed", [spec["value"]])]
+    expected = f"{key} = {' or '.join(good)}"
+    entries = _sysctl_entries(host, key)
+    evidence = [
+        Evidence(expected, f"{key} = {value}", f"{p}:{at + 1}") for p, at, value in entries if value not in good
+    ]
+    ok = bool(entries) and not evidence
+    if not entries:
+        evidence.append(Evidence(expected, "set in no file", SYSCTL_FILE))
+    running = host.sysctl(key)
+    own = not host.container or key.startswith("net.")
+    if running is not None and own:
+        ok = ok and running in good
+        evidence.append(Evidence(expected, f"{key} = {running}", "running kernel"))
+    check = Check(ok, evidence)
+    if not own:
+        check.testable = False
+        check.note = "the running value belongs to the kernel that this container shares; the files are right"
+    return check
+
+
+def fix_sysctl(host: Host, spec: Spec) -> None:
+    """Write the key into a file that is read last, take contrary values away, and set the running value where it is ours."""
+    key, value = spec["key"], str(spec["value"])
+    good = [str(one) for one in spec.get("allowed", [spec["value"]])]
+    entries = _sysctl_entries(host, key)
+    for path, at, found in reversed(entries):
+        if found in good:
+            continue
+        lines = (host.text(path) or "").split("\n")
+        if path.startswith(("/usr/", "/lib/")):
+            host.write(
+                f"/etc/sysctl.d/{path.rsplit('/', 1)[1]}",
+                "\n".join(f"# {x}" if n == at else x for n, x in enumerate(lines)),
+            )
+        else:
+            lines[at] = f"# {lines[at]}"
+            host.write(path, "\n".join(lines))
+    if not any(found in good for _, _, found in entries):
+        text = host.text(SYSCTL_FILE) or "# Written by Stackwright's hardening.\n"
+        host.write(SYSCTL_FILE, text.rstrip("\n") + f"\n{key} = {value}\n")
+    running = host.sysctl(key)
+    if running is not None and running not in good:
+        host.want_sysctl(key, value)
+
+
+def check_module(host: Host, spec: Spec) -> Check:
+    """modprobe refuses the module, it is on the blacklist, and it is not loaded."""
+    name = spec["name"]
+    pattern = re.compile(
+        rf"^\s*install\s+{re.escape(name).replace('_', '[-_]').replace('-', '[-_]')}\s+/(?:usr/)?bin/(?:false|true)"
+    )
+    blacklist = re.compile(rf"^\s*blacklist\s+{re.escape(name).replace('-', '[-_]')}\s*$")
+    lines = [
+        (path, at, line)
+        for directory in ("/etc/modprobe.d", "/usr/lib/modprobe.d", "/run/modprobe.d")
+        for path in host.glob(f"{directory}/*.conf")
+        for at, line in enumerate((host.text(path) or "").split("\n"), 1)
+    ]
+    refused = next((f"{path}:{at}" for path, at, line in lines if pattern.match(line)), "")
+    listed = next((f"{path}:{at}" for path, at, line in lines if blacklist.match(line)), "")
+    evidence = [
+        Evidence(f"install {name} /bin/false", "set" if refused else "not set", refused or MODPROBE_FILE),
+        Evidence(f"blacklist {name}", "set" if listed else "not set", listed or MODPROBE_FILE),
+    ]
+    check = Check(bool(refused and listed), evidence)
+    if host.container:
+        check.testable, check.note = False, "which modules are loaded is the machine's matter; the files are right"
+    elif os.path.isdir(f"{host.root}/sys/module/{name.replace('-', '_')}") and os.path.exists(
+        f"{host.root}/sys/module/{name.replace('-', '_')}/initstate"
+    ):
+        check.ok = False
+        check.evidence.append(Evidence(f"{name} not loaded", "loaded; it goes with the next boot", "/sys/module"))
+    return check
+
+
+def fix_module(host: Host, spec: Spec) -> None:
+    """Refuse the module in a file of our own."""
+    text = host.text(MODPROBE_FILE) or "# Written by Stackwright's hardening.\n"
+    for line in (f"install {spec['name']} /bin/false", f"blacklist {spec['name']}"):
+        if line not in text.split("\n"):
+            text = text.rstrip("\n") + f"\n{line}\n"
+    host.write(MODPROBE_FILE, text)
+
+
+# ---------------------------------------------------------------- audit
+
+
+def normalise(rule: str) -> str:
+    """An audit rule in one form: fields sorted, number and name spellings of "unset" and perm order unified, key dropped."""
+    try:
+        words = shlex.split(rule, comments=True)
+    except ValueError:
+        return rule
+    if not words:
+        return ""
+    if words[0] in ("-w", "-W"):
+        values = dict(zip(words[::2], words[1::2], strict=False))
+        return f"-w {words[1].rstrip('/') or '/'} -p {''.join(sorted(values.get('-p', 'rwxa')))}"
+    head, calls, fields, arch = "", [], [], ""
+    for flag, value in zip(words[::2], words[1::2], strict=False):
+        if flag in ("-a", "-A"):
+            head = ",".join(sorted(value.split(",")))
+        elif flag == "-S":
+            calls += value.split(",")
+        elif flag in ("-F", "-C"):
+            value = re.sub(r"^auid!=(-1|4294967295|unset)$", "auid!=unset", value)
+            value = re.sub(r"^exit=-?(EPERM|1)$", "exit=-EPERM", value)
+            value = re.sub(r"^exit=-?(EACCES|13)$", "exit=-EACCES", value)
+            value = re.sub(r"^perm=(\w+)$", lambda one: "perm=" + "".join(sorted(one[1])), value)
+            if value.startswith("arch="):
+                arch = value
+            elif not value.startswith("key="):
+                fields.append(f"{flag} {value}")
+    return " ".join(
+        one for one in (f"-a {head}", arch, *sorted(set(fields)), "-S " + ",".join(sorted(set(calls)))) if one
+    )
+
+
+def audit_rules(host: Host) -> dict[str, str]:
+    """The rules that augenrules would compile, normalised, each with its place. `-D` empties what came before."""
+
+    def gather() -> dict[str, str]:
+        found: dict[str, str] = {}
+        for path in host.glob("/etc/audit/rules.d/*.rules"):
+            for at, line in enumerate((host.text(path) or "").split("\n"), 1):
+                words = line.split("#", 1)[0].split()
+                if not words:
+                    continue
+                if words[0] == "-S" or words[0] not in ("-w", "-a", "-A", "-e"):
+                    continue
+                if words[0] == "-e":
+                    found[f"-e {words[1]}"] = f"{path}:{at}"
+                    continue
+                rule = normalise(line)
+                found[rule] = f"{path}:{at}"
+                head, mark, calls = rule.rpartition("-S ")
+                if mark:
+                    for call in calls.split(","):
+                        found[f"{head}-S {call}"] = f"{path}:{at}"
+        return found
+
+    # The overlay changes while remedies are planned, so its size is part of the key.
+    state = tuple(hash(host.overlay[one].content) for one in sorted(host.overlay) if one.startswith("/etc/audit/"))
+    return host.cached(f"audit rules {state}", gather)  # type: ignore[no-any-return]
+
+
+def _single_calls(rule: str) -> list[str]:
+    head, mark, calls = normalise(rule).rpartition("-S ")
+    return [f"{head}-S {one}" for one in calls.split(",")] if mark else [normalise(rule)]
+
+
+def _raw_rules(spec: Spec) -> list[str]:
+    return [str(one) for one in spec["rules"]]
+
+
+def check_audit(host: Host, spec: Spec) -> Check:
+    """Every rule is among those that augenrules compiles; whether the kernel has them is asked outside containers only."""
+    known = audit_rules(host)
+    evidence = []
+    for rule in _raw_rules(spec):
+        missing = [one for one in _single_calls(rule) if one not in known]
+        if missing:
+            evidence.append(Evidence(rule, "no such rule", "/etc/audit/rules.d"))
+    ok = not evidence
+    check = Check(ok, evidence or [Evidence(one, "there", known[_single_calls(one)[0]]) for one in _raw_rules(spec)])
+    if host.container:
+        check.testable, check.note = (
+            False,
+            "the kernel's audit rules cannot be asked or loaded in a container; the files are right",
+        )
+    elif ok and "auditd" in host.packages and not host.root:
+        loaded = host.cached("loaded audit rules", lambda: _loaded(host))
+        absent = [rule for rule in _raw_rules(spec) if not all(one in loaded for one in _single_calls(rule))]
+        if loaded and absent:
+            check.ok = False
+            check.evidence = [Evidence(one, "not loaded", "auditctl -l") for one in absent]
+    return check
+
+
+def _loaded(host: Host) -> set[str]:
+    code, output = host.run(["auditctl", "-l"])
+    if code:
+        return set()
+    found: set[str] = set()
+    for line in output.splitlines():
+        for one in _single_calls(line):
+            found.add(one)
+    return found
+
+
+def fix_audit(host: Host, spec: Spec) -> None:
+    """Add the missing rules to a file of our own, and have the rules compiled."""
+    known = audit_rules(host)
+    text = host.text(AUDIT_FILE) or "## Written by Stackwright's hardening.\n"
+    for rule in _raw_rules(spec):
+        if any(one not in known for one in _single_calls(rule)):
+            text = text.rstrip("\n") + f"\n{rule}\n"
+    host.write(AUDIT_FILE, text, mode=0o640)
+    host.activate("audit")
+
+
+def check_audit_final(host: Host, spec: Spec) -> Check:
+    """The last word of the compiled rules is `-e 2`, which locks them until the next boot."""
+    last, where = "nothing", AUDIT_FINAL
+    for path in host.glob("/etc/audit/rules.d/*.rules"):
+        for at, line in enumerate((host.text(path) or "").split("\n"), 1):
+            if line.split("#", 1)[0].strip():
+                last, where = line.strip(), f"{path}:{at}"
+    check = judged(last == "-e 2", "-e 2 as the last rule", show(last), where)
+    if host.container:
+        check.testable, check.note = False, "a container cannot lock the kernel's audit rules; the file is right"
+    return check
+
+
+def fix_audit_final(host: Host, spec: Spec) -> None:
+    """Remove other `-e` lines and end the last file with `-e 2`."""
+    final = max([*host.glob("/etc/audit/rules.d/*.rules"), AUDIT_FINAL])
+    for path in host.glob("/etc/audit/rules.d/*.rules"):
+        text = host.text(path) or ""
+        changed = re.sub(r"^\s*-e\s+\d.*\n?", "", text, flags=re.MULTILINE)
+        if changed != text and path != final:
+            host.write(path, changed)
+    text = re.sub(r"^\s*-e\s+\d.*\n?", "", host.text(final) or "", flags=re.MULTILINE)
+    host.write(final, (text.rstrip("\n") + "\n-e 2\n").lstrip("\n"), mode=0o640)
+    host.activate("audit")
+
+
+# ---------------------------------------------------------------- boot loader
+
+
+def _has_boot_loader(host: Host) -> bool:
+    return host.exists("/boot/grub/grub.cfg") or host.exists("/boot/grub2/grub.cfg")
+
+
+def check_boot_argument(host: Host, spec: Spec) -> Check:
+    """The kernel command line that grub is configured with has the argument."""
+    text = host.text(GRUB_DEFAULT) or ""
+    for path in host.glob("/etc/default/grub.d/*.cfg"):
+        text += "\n" + (host.text(path) or "")
+    lines = re.findall(r'^\s*GRUB_CMDLINE_LINUX=(["\']?)(.*?)\1\s*$', text, re.MULTILINE)
+    # Later files may build upon the variable, so every line counts.
+    found = " ".join(one[1] for one in lines).split()
+    check = judged(
+        spec["argument"] in found,
+        f"{spec['argument']} on the kernel's command line",
+        " ".join(found) or "nothing",
+        GRUB_DEFAULT,
+    )
+    if host.container or not _has_boot_loader(host):
+        check.testable, check.note = False, "there is no boot loader here; /etc/default/grub is right"
+    return check
+
+
+def fix_boot_argument(host: Host, spec: Spec) -> None:
+    """Add the argument to GRUB_CMDLINE_LINUX."""
+    lines = (host.text(GRUB_DEFAULT) or "").rstrip("\n").split("\n")
+    for at, line in enumerate(lines):
+        if match := re.match(r'^\s*GRUB_CMDLINE_LINUX=(["\']?)(.*?)\1\s*$', line):
+            lines[at] = f'GRUB_CMDLINE_LINUX="{(match[2] + " " + spec["argument"]).strip()}"'
+            break
+    else:
+        lines.append(f'GRUB_CMDLINE_LINUX="{spec["argument"]}"')
+    host.write(GRUB_DEFAULT, "\n".join(lines).lstrip("\n") + "\n")
+    host.activate("grub")
+
+
+def check_boot_password(host: Host, spec: Spec) -> Check:
+    """grub asks for a superuser's password before its menu can be edited."""
+    texts = {path: host.text(path) or "" for path in host.glob("/etc/grub.d/*")}
+    if not texts and not _has_boot_loader(host):
+        return Check(True, [Evidence("a boot loader password", "no boot loader here", "/boot/grub")], applicable=False)
+    user = any(re.search(r"^\s*set superusers=", one, re.MULTILINE) for one in texts.values())
+    secret = any(re.search(r"^\s*password_pbkdf2\s+\S+\s+grub\.pbkdf2", one, re.MULTILINE) for one in texts.values())
+    return judged(
+        user and secret, "superusers and password_pbkdf2", "set" if user and secret else "not set", "/etc/grub.d"
+    )
+
+
+def fix_boot_password(host: Host, spec: Spec) -> None:
+    """Write the superuser and its hash, where the operator gave one."""
+    if not spec.get("hash"):
+        raise HostError("give the hash that grub-mkpasswd-pbkdf2 prints as hardening parameter grub_password_hash")
+    host.write(
+        "/etc/grub.d/41_stackwright-password",
+        f'#!/bin/sh\nexec tail -n +3 "$0"\nset superusers="{spec["user"]}"\npassword_pbkdf2 {spec["user"]} {spec["hash"]}\n',
+        mode=0o700,
+    )
+    host.activate("grub")
+
+
+# ---------------------------------------------------------------- firewall
+
+
+def _ssh_ports(host: Host) -> list[str]:
+    code, output = host.run(["sshd", "-T"])
+    ports = re.findall(r"^port (\d+)$", output, re.MULTILINE) if code == 0 else []
+    return ports or ["22"]
+
+
+def check_firewall(host: Host, spec: Spec) -> Check:
+    """ufw is set to start, its rules hold the wanted ones, and the kernel has its chains where that can be asked."""
+    what = spec["check"]
+    if "ufw" not in host.packages:
+        return judged(False, "ufw installed", "not installed", "dpkg")
+    rules = host.text("/etc/ufw/user.rules") or ""
+    tuples = re.findall(r"^### tuple ### (\S+) (\S+) (\S+) \S+ \S+ \S+ (\S+)", rules, re.MULTILINE)
+    if what == "enabled":
+        enabled = re.search(r"^ENABLED=(\S+)", host.text("/etc/ufw/ufw.conf") or "", re.MULTILINE)
+        on = bool(enabled) and enabled is not None and enabled[1].lower() == "yes"
+        return judged(on, "ENABLED=yes", enabled[0] if enabled else "not set", "/etc/ufw/ufw.conf")
+    if what == "limit":
+        ports = [str(one) for one in spec.get("ports", [])] or host.cached("ssh ports", lambda: _ssh_ports(host))
+        limited = {port for action, _, port, _ in tuples if action == "limit"}
+        missing = [one for one in ports if one not in limited]
+        return judged(
+            not missing,
+            f"limit on port {', '.join(ports)}",
+            f"none on {', '.join(missing)}" if missing else "there",
+            "/etc/ufw/user.rules",
+        )
+    ports = host.cached("ssh ports", lambda: _ssh_ports(host))
+    wanted = {(str(one).partition("/")[0], str(one).partition("/")[2] or "any") for one in spec.get("allow", [])}
+    opened = {(port, proto) for action, proto, port, _ in tuples if action in ("allow", "limit")} - {
+        (one, "tcp") for one in ports
+    }
+    surplus = sorted(opened - wanted)
+    missing_rules = sorted(wanted - opened)
+    policy = re.search(r'^DEFAULT_INPUT_POLICY="?(\w+)', host.text("/etc/default/ufw") or "", re.MULTILINE)
+    ok = not surplus and not missing_rules and policy is not None and policy[1] in ("DROP", "REJECT")
+    return judged(
+        ok,
+        f"input dropped but for {', '.join('/'.join(one) for one in sorted(wanted)) or 'SSH'}",
+        f"policy {policy[1] if policy else 'not set'}, open beside: {', '.join('/'.join(one) for one in surplus) or 'nothing'}, "
+        f"missing: {', '.join('/'.join(one) for one in missing_rules) or 'nothing'}",
+        "/etc/ufw/user.rules",
+    )
+
+
+def fix_firewall(host: Host, spec: Spec) -> None:
+    """Plan the ufw commands; its files are journaled before they run. SSH is let in before the filter is switched on."""
+    guards = ["/etc/ufw/*", "/etc/default/ufw"]
+    ports = [str(one) for one in spec.get("ports", [])] or host.cached("ssh ports", lambda: _ssh_ports(host))
+    for port in ports:
+        host.want_command(["ufw", "limit", f"{port}/tcp"], guards)
+    if spec["check"] == "ports":
+        text = host.text("/etc/default/ufw") or ""
+        if not re.search(r'^DEFAULT_INPUT_POLICY="?(DROP|REJECT)', text, re.MULTILINE):
+            host.want_command(["ufw", "default", "deny", "incoming"], guards)
+        tuples = re.findall(r"^### tuple ### (\S+) (\S+) (\S+)", host.text("/etc/ufw/user.rules") or "", re.MULTILINE)
+        wanted = {str(one) for one in spec.get("allow", [])}
+        for action, proto, port in tuples:
+            name = port if proto == "any" else f"{port}/{proto}"
+            if action in ("allow", "limit") and name not in wanted and port not in ports:
+                host.want_command(["ufw", "--force", "delete", action, name], guards)
+        for one in sorted(wanted):
+            host.want_command(["ufw", "allow", one], guards)
+    if spec["check"] == "enabled":
+        host.want_command(["ufw", "--force", "enable"], guards, ["ufw", "--force", "disable"])
+
+
+# ---------------------------------------------------------------- AIDE's database
+
+
+def check_aide(host: Host, spec: Spec) -> Check:
+    """AIDE has a database to compare with."""
+    meta = host.stat("/var/lib/aide/aide.db")
+    return judged(
+        meta is not None and meta.size > 0,
+        "a database",
+        "there" if meta and meta.size else "none",
+        "/var/lib/aide/aide.db",
+    )
+
+
+def fix_aide(host: Host, spec: Spec) -> None:
+    """Have the database built at the end of the run."""
+    host.activate("aide")
+
+
+# ---------------------------------------------------------------- probes: facts without a remedy
+
+
+def _probe_vendor(host: Host, spec: Spec) -> Check:
+    values = dict(one.split("=", 1) for one in (host.text("/etc/os-release") or "").splitlines() if "=" in one)
+    version = values.get("VERSION_ID", "").strip('"')
+    ends = {str(key): str(value) for key, value in spec.get("support", {}).items()}
+    end = ends.get(version)
+    today = datetime.datetime.now(tz=datetime.UTC).date().isoformat()
+    ok = end is not None and today <= end
+    return judged(
+        ok,
+        "a release with security support",
+        f"Debian {version}, supported until {end or 'unknown'}",
+        "/etc/os-release",
+    )
+
+
+def _probe_fips(host: Host, spec: Spec) -> Check:
+    try:
+        found = Path(host.root + "/proc/sys/crypto/fips_enabled").read_text("ascii").strip()
+    except OSError:
+        found = "not offered by this kernel"
+    check = judged(found == "1", "crypto.fips_enabled = 1", found, "/proc/sys/crypto/fips_enabled")
+    check.testable = not host.container
+    return check
+
+
+def _probe_nx(host: Host, spec: Spec) -> Check:
+    try:
+        text = Path(host.root + "/proc/cpuinfo").read_text("utf-8", "replace")
+    except OSError:
+        text = ""
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.*)$", text, re.MULTILINE)
+    ok = bool(flags and (" nx" in f" {flags[1]} " or "aarch64" in os.uname().machine))
+    return judged(ok, "the processor flag nx", "there" if ok else "missing", "/proc/cpuinfo")
+
+
+def _probe_rtc(host: Host, spec: Spec) -> Check:
+    last = (host.text("/etc/adjtime") or "0 0 0\n0\nUTC\n").strip().split("\n")[-1].strip()
+    zone = os.path.realpath(host.root + "/etc/localtime").rpartition("zoneinfo/")[2] or "UTC"
+    name = (host.text("/etc/timezone") or "").strip() or zone
+    ok = last == "UTC" and name.removeprefix("Etc/") in (
+        "UTC",
+        "GMT",
+        "Universal",
+        "Zulu",
+        "UCT",
+        "localtime",
+        "/etc/localtime",
+    )
+    return judged(ok, "time zone UTC and a clock in UTC", f"zone {show(name)}, clock {show(last)}", "/etc/localtime")
+
+
+def _fix_rtc(host: Host, spec: Spec) -> None:
+    if host.text("/etc/timezone") is not None:
+        host.write("/etc/timezone", "Etc/UTC\n")
+    adjtime = host.text("/etc/adjtime")
+    if adjtime is not None and adjtime.strip().split("\n")[-1].strip() != "UTC":
+        host.write("/etc/adjtime", adjtime.replace("LOCAL", "UTC"))
+    content = host.content("/usr/share/zoneinfo/Etc/UTC")
+    if content is None:
+        raise HostError("/usr/share/zoneinfo/Etc/UTC is missing: install tzdata and run again")
+    host.want_link("/etc/localtime", "/usr/share/zoneinfo/Etc/UTC")
+
+
+def _probe_wireless(host: Host, spec: Spec) -> Check:
+    try:
+        found = [
+            one
+            for one in os.listdir(host.root + "/sys/class/net")
+            if os.path.exists(f"{host.root}/sys/class/net/{one}/wireless")
+        ]
+    except OSError:
+        found = []
+    return judged(not found, "no wireless interface", ", ".join(found) or "none", "/sys/class/net")
+
+
+def _probe_encrypted(host: Host, spec: Spec) -> Check:
+    try:
+        devices = os.listdir(host.root + "/sys/block")
+        encrypted = [
+            one
+            for one in devices
+            if one.startswith("dm-")
+            and Path(f"{host.root}/sys/block/{one}/dm/uuid").read_text("ascii").startswith("CRYPT-")
+        ]
+    except OSError:
+        encrypted = []
+    check = judged(bool(encrypted), "data on dm-crypt devices", ", ".join(encrypted) or "none", "/sys/block")
+    check.testable = not host.container
+    return check
+
+
+def _probe_audit_space(host: Host, spec: Spec) -> Check:
+    path = "/var/log/audit" if host.exists("/var/log/audit") else "/var/log"
+    found = os.statvfs(host.root + path)
+    size = found.f_blocks * found.f_frsize >> 20
+    return judged(size >= int(spec["megabytes"]), f"{spec['megabytes']} MB or more", f"{size} MB", path)
+
+
+def _probe_certificates(host: Host, spec: Spec) -> Check:
+    wanted = [str(one) for one in spec.get("names", [])]
+    have = [one.rsplit("/", 1)[1] for one in host.glob("/etc/ssl/certs/*.pem")]
+    surplus = [one for one in have if not any(re.fullmatch(name, one) for name in wanted)]
+    return judged(
+        not surplus, "only certificates named in trusted_certificates", f"{len(surplus)} others", "/etc/ssl/certs"
+    )
+
+
+PROBES: dict[str, tuple[Callable[[Host, Spec], Check], Callable[[Host, Spec], None] | None]] = {
+    "vendor_support": (_probe_vendor, None),
+    "fips": (_probe_fips, None),
+    "nx": (_probe_nx, None),
+    "utc": (_probe_rtc, _fix_rtc),
+    "wireless": (_probe_wireless, None),
+    "encrypted": (_probe_encrypted, None),
+    "audit_space": (_probe_audit_space, None),
+    "certificates": (_probe_certificates, None),
+}
+
+
+def check_probe(host: Host, spec: Spec) -> Check:
+    """One of the facts of `PROBES`."""
+    check = PROBES[spec["name"]][0](host, spec)
+    if not check.testable and not check.note:
+        check.note = "this is a matter of the machine, not of a container"
+    return check
+
+
+def fix_probe(host: Host, spec: Spec) -> None:
+    """The remedy of the fact, where a program can have one."""
+    fix = PROBES[spec["name"]][1]
+    if fix is None:
+        raise HostError("this needs an operator; see the control's remedy")
+    fix(host, spec)
+
+
+TYPES = {
+    "package": Resource(check_package, fix_package, {"present": list, "absent": list}),
+    "unit": Resource(
+        check_unit, fix_unit,
+        {"name": str, "enabled": bool, "active": bool, "masked": bool, "kernel": bool, "absent_ok": bool}, ("name",),
+    ),
+    "sysctl": Resource(check_sysctl, fix_sysctl, {"key": str, "value": (str, int), "allowed": list}, ("key", "value")),
+    "module": Resource(check_module, fix_module, {"name": str}, ("name",)),
+    "audit": Resource(check_audit, fix_audit, {"rules": list}, ("rules",)),
+    "audit_final": Resource(check_audit_final, fix_audit_final, {}),
+    "boot_argument": Resource(check_boot_argument, fix_boot_argument, {"argument": str}, ("argument",)),
+    "boot_password": Resource(check_boot_password, fix_boot_password, {"user": str, "hash": str}, ("user",)),
+    "firewall": Resource(check_firewall, fix_firewall, {"check": str, "ports": list, "allow": list}, ("check",), "firewall"),
+    "aide": Resource(check_aide, fix_aide, {}),
+    "probe": Resource(
+        check_probe, fix_probe, {"name": str, "support": dict, "megabytes": int, "names": list}, ("name",)
+    ),
+}  # fmt: skip
