@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports import fleet, text, writer
@@ -61,6 +60,36 @@ def read_source(directory: Path, hosts: Iterable[str] | None) -> tuple[dict[str,
     return documents, missing
 
 
+def findings_of(own: dict[str, Any], variable: str, failure: str) -> tuple[dict[str, Any] | None, str]:
+    """The findings document in the variables of a host, or nothing and the reason.
+
+    The variable holds the document itself, or the registered result of the engine, which has it as `document`.
+    """
+    found = own.get(variable)
+    result = found if isinstance(found, dict) else {}
+    document = result.get("document", result)
+    if isinstance(document, dict) and "findings" in document:
+        return document, ""
+    reason = own.get(failure) or result.get("msg") or ""
+    if result.get("unreachable"):
+        reason = f"unreachable: {reason}".rstrip(": ")
+    return None, str(reason) or NO_FINDINGS
+
+
+def collect(hosts: Iterable[str], hostvars: Any, variable: str, failure: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The documents of the hosts from their variables, without templating what a host said."""
+    documents: dict[str, Any] = {}
+    missing: dict[str, str] = {}
+    for host in hosts:
+        own = hostvars.raw_get(host) if host in hostvars else {}
+        document, reason = findings_of(own, variable, failure)
+        if document is None:
+            missing[host] = reason
+        else:
+            documents[host] = document
+    return documents, missing
+
+
 class ActionModule(ActionBase):  # type: ignore[misc]
     """See plugins/modules/stig_report.py for the documentation."""
 
@@ -76,7 +105,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         _, arguments = self.validate_argument_spec(
             argument_spec={
                 "hosts": {"type": "list", "elements": "str"},
-                "variable": {"type": "str", "default": "hardening_findings"},
+                "variable": {"type": "str", "default": "hardening_result"},
                 "failure_variable": {"type": "str", "default": "hardening_failure"},
                 "source": {"type": "path"},
                 "directory": {"type": "path"},
@@ -111,7 +140,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             if arguments["source"]:
                 documents, missing = read_source(Path(arguments["source"]), arguments["hosts"])
             else:
-                documents, missing = self._collect(
+                documents, missing = collect(
                     arguments["hosts"] or list(variables.get("ansible_play_hosts_all", [])),
                     variables["hostvars"],
                     arguments["variable"],
@@ -138,24 +167,3 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if outcome.failure:
             result |= {"failed": True, "msg": f"The audit fails: {outcome.failure}. See {where}."}
         return result
-
-    @staticmethod
-    def _collect(hosts: list[str], hostvars: Any, variable: str, failure: str) -> tuple[dict[str, Any], dict[str, str]]:
-        """The documents of the hosts from their variables, as they came back, without templating what a host said."""
-        documents: dict[str, Any] = {}
-        missing: dict[str, str] = {}
-        for host in hosts:
-            try:
-                own = hostvars.raw_get(host)
-            except AnsibleError:
-                own = {}
-            found = own.get(variable) if isinstance(own, dict) else None
-            if isinstance(found, dict) and isinstance(found.get("findings"), dict):
-                # The registered result of the engine holds the document under this name.
-                found = found["findings"]
-            if isinstance(found, dict):
-                documents[host] = found
-            else:
-                reason = own.get(failure) if isinstance(own, dict) else None
-                missing[host] = str(reason) if reason else NO_FINDINGS
-        return documents, missing

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from fleetcase import HOSTILE, document, finding, hostile
-
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports import fleet, summary, text
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports.fleet import Earlier
+from fleetcase import HOSTILE, document, finding, hostile
 
 
 def changed(before: str, now: str) -> str | None:

@@ -10,11 +10,10 @@ from typing import Any
 
 import fleetcase
 import pytest
-from browser import Browser, browser
-from fleetcase import HOSTILE, document, finding, hostile
-
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports import fleet, html, text
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports.fleet import Earlier
+from browser import Browser, browser
+from fleetcase import HOSTILE, document, finding, hostile
 
 DOWN, RIGHT, ENTER, ESCAPE, END = "\ue015", "\ue014", "\ue007", "\ue00c", "\ue010"
 EARLIER = {

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fleetcase import HOSTILE, document, finding, hostile
-
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports import fleet, history, writer
+from fleetcase import HOSTILE, document, finding, hostile
 
 DOCUMENTS = {"web1": document("web1"), "web2": document("web2")}
 
@@ -51,7 +50,7 @@ def test_chosen_formats_alone_are_written(tmp_path: Path) -> None:
 
 
 def test_unknown_format_is_named_with_those_that_exist(tmp_path: Path) -> None:
-    with pytest.raises(fleet.ReportError, match="no report format pdf. Known are html, json"):
+    with pytest.raises(fleet.ReportError, match=r"no report format pdf\. Known are html, json"):
         write(tmp_path, formats=("pdf",))
 
 
@@ -142,7 +141,7 @@ def test_failure_in_the_middle_leaves_the_former_reports(tmp_path: Path, monkeyp
 
 def test_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(fleet.ReportError, match="cannot be written below .*file"):
+    with pytest.raises(fleet.ReportError, match=r"cannot be written below .*file"):
         write(tmp_path / "file" / "audit")
 
 
