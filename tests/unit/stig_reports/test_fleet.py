@@ -162,4 +162,5 @@ def test_summary_tells_drift_and_broken_state() -> None:
 
 def test_hostile_text_cannot_reach_the_terminal_or_add_lines() -> None:
     lines = summary.lines(fleet.build({HOSTILE: hostile()}, {HOSTILE + "2": HOSTILE}))
+    assert max(len(line) for line in lines) <= 240
     assert not any(letter < " " and letter != "\t" for line in lines for letter in line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports.fleet import Fleet
 
 MOST_HOSTS = 25
+LONGEST = 240
 _COLUMNS = ("high", "medium", "low", "pass", "waived", "manual", "untested", "n/a", "new", "fixed")
 
 
@@ -50,7 +51,8 @@ def lines(fleet: Fleet) -> list[str]:
     if len(fleet.missing) > MOST_HOSTS:
         found.append(f"Not audited: {len(fleet.missing) - MOST_HOSTS} more hosts")
     found += _notes(fleet)
-    return [" ".join(line.split("\n")) for line in found]
+    flat = [line.replace("\n", " ") for line in found]
+    return [line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..." for line in flat]
 
 
 def _notes(fleet: Fleet) -> list[str]:
