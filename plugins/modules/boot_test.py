@@ -26,9 +26,34 @@ requirements:
   - openstacksdk
 options:
   auth:
-    description: Credentials of an administrator, as openstacksdk's C(auth) takes them. Nothing is written to disk.
+    description: Credentials of an administrator. Nothing is written to disk.
     type: dict
     required: true
+    suboptions:
+      auth_url:
+        description: Address of the identity service, with its version.
+        type: str
+        required: true
+      username:
+        description: Name of the user.
+        type: str
+        required: true
+      password:
+        description: Password of the user.
+        type: str
+        required: true
+      project_name:
+        description: Project to work in.
+        type: str
+        required: true
+      user_domain_name:
+        description: Domain of the user.
+        type: str
+        default: Default
+      project_domain_name:
+        description: Domain of the project.
+        type: str
+        default: Default
   region_name:
     description: Region to test.
     type: str

@@ -23,7 +23,7 @@ AHEAD = 5.0
 # Service of an operator's list -> service types in the catalogue, path, key of the listing.
 LISTINGS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "compute": (("compute",), "/os-services", "services"),
-    "network": (("network",), "/v2.0/agents", "agents"),
+    "network": (("network",), "/agents", "agents"),
     "volume": (("block-storage", "volumev3"), "/os-services", "services"),
     "orchestration": (("orchestration",), "/services", "services"),
 }
@@ -224,6 +224,12 @@ class Observer:
                 failed.add(service)
                 continue
             date = response.headers.get("Date")
+            if service == "compute" and not entries:
+                finding.problems.append(
+                    "the compute API lists no services at all: nova leaves out cells whose database does not answer, see "
+                    "the log of nova-api"
+                )
+                failed.add(service)
             clocks[service] = parsedate_to_datetime(date).timestamp() if date else self.wall() + self.offset
             finding.agents += [parse_agent(service, entry) for entry in entries]
         expected = [one for one in self.expected if one.service not in failed]

@@ -21,8 +21,17 @@ except ImportError:
     openstack = None
     API_ERRORS = (OSError,)
 
+AUTH: dict[str, Any] = {
+    "auth_url": {"type": "str", "required": True},
+    "username": {"type": "str", "required": True},
+    # only the password: a whole dictionary that is not logged would blot out "admin" and "Default" in every message
+    "password": {"type": "str", "required": True, "no_log": True},
+    "project_name": {"type": "str", "required": True},
+    "user_domain_name": {"type": "str", "default": "Default"},
+    "project_domain_name": {"type": "str", "default": "Default"},
+}
 ARGUMENTS: dict[str, Any] = {
-    "auth": {"type": "dict", "required": True, "no_log": True},
+    "auth": {"type": "dict", "required": True, "options": AUTH},
     "region_name": {"type": "str"},
     "interface": {"type": "str", "default": "public", "choices": ["public", "internal", "admin"]},
     "ca_cert": {"type": "path"},

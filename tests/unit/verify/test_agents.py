@@ -181,11 +181,18 @@ def test_services_in_the_catalogue_are_asked_although_nobody_expects_them() -> N
     assert problems[0].startswith("cinder-volume on c1@rbd: down")
 
 
+def test_cell_that_does_not_answer_is_told_instead_of_missing_services() -> None:
+    api = Api(os_services=[services(date=NOW)])
+    observer = agents.Observer(Cloud(NOW, compute=api), [agents.Expected("compute", "nova-conductor", ("c1",))])
+    (problem,) = observer.look(30, 75).problems
+    assert problem.startswith("the compute API lists no services at all: nova leaves out cells whose database")
+
+
 def test_api_that_fails_is_told_once_and_the_others_are_still_asked() -> None:
     cloud = Cloud(
         NOW,
         compute=Api(os_services=[Response({"message": "no\ndatabase"}, status=500)]),
-        network=Api(**{"v2.0__agents": [Response({"agents": []}, NOW)]}),
+        network=Api(agents=[Response({"agents": []}, NOW)]),
     )
     expected = [
         agents.Expected("compute", "nova-conductor", ("c1",)),
