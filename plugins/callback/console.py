@@ -96,7 +96,6 @@ class CallbackModule(Default):  # type: ignore[misc]
         self._connections: dict[str, str] = {}
         self._controller_only: dict[str, bool] = {}
         self._lockstep = True
-        self._listening = False
 
     # Run and plays
 
@@ -124,8 +123,7 @@ class CallbackModule(Default):  # type: ignore[misc]
         )
         arguments = {key: [str(one) for one in _as_list(context.CLIARGS.get(key))] for key in ARGUMENTS}
         self._reporter.run_started(name, bool(context.CLIARGS.get("check")), arguments)
-        if not self.plain and not self._listening:
-            self._listening = True
+        if not self.plain:
             self._take_over_messages()
         if problem:
             self._display.warning(problem)
