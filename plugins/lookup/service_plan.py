@@ -1,0 +1,85 @@
+# Copyright: The Stackwright developers
+# Apache License 2.0 (see LICENSE)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: service_plan
+short_description: What a host is to be, from the specifications of its services
+description:
+  - Reads C(__<role>_specifications) of every named service, merges the operator's C(<role>_config_overrides) and
+    C(<role>_config_files) (and all variables whose names go on from these, in the order of their names), and returns one plan.
+author: The Stackwright developers
+options:
+  _terms:
+    description: Services as C(role) or C(role.component).
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: The plan of this host is made
+  ansible.builtin.set_fact:
+    plan: "{{ lookup('stackwright.cloud.service_plan', 'keystone', 'nova.api') }}"
+"""
+
+RETURN = r"""
+_raw:
+  description: One mapping with packages, files, databases, messaging, identity, bootstrap, units and health.
+  type: list
+  elements: dict
+"""
+
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import plan
+
+
+class LookupModule(LookupBase):  # type: ignore[misc]
+    """Merge specifications in the host's own variables."""
+
+    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
+        variables = variables or {}
+        names: list[str] = []
+        for term in terms:
+            names += [term] if isinstance(term, str) else list(term)
+        by_role: dict[str, list[str]] = {}
+        for name in names:
+            by_role.setdefault(plan.split_term(name)[0], []).append(name)
+        components: list[tuple[str, dict[str, Any]]] = []
+        try:
+            for role, terms_of_role in by_role.items():
+                components += self._role(role, terms_of_role, variables)
+            return [plan.combine(components)]
+        except plan.PlanError as error:
+            raise AnsibleError(str(error)) from error
+
+    def _role(self, role: str, terms: list[str], variables: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+        known = variables.get(f"__{role}_specifications")
+        if known is None:
+            raise plan.PlanError(f"service {terms[0]!r}: role {role} is not part of this play or has no specifications")
+        all_paths = [path for component in known.values() for path in component.get("files", {})]
+        overrides = self._named(f"{role}_config_overrides", variables)
+        extra = self._named(f"{role}_config_files", variables)
+        result = []
+        extra_taken = False
+        for term in terms:
+            component = plan.split_term(term)[1]
+            if component not in known:
+                raise plan.PlanError(f"service {term!r}: role {role} has the components {', '.join(known)}")
+            specification = self._template(known[component])
+            specification["files"] = plan.overridden(
+                role, specification.get("files", {}), all_paths, overrides, {} if extra_taken else extra
+            )
+            extra_taken = True
+            result.append((term, specification))
+        return result
+
+    def _named(self, prefix: str, variables: dict[str, Any]) -> dict[str, Any]:
+        return {name: self._template(variables[name]) for name in variables if name == prefix or name.startswith(f"{prefix}_")}
+
+    def _template(self, value: Any) -> Any:
+        return self._templar.template(value)

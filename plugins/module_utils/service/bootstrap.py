@@ -1,0 +1,147 @@
+"""Steps that make a service's own beginnings: schema migrations, key repositories, cells.
+
+A step is due when it never succeeded with the present inputs, when its database holds no tables, or when a file that it makes is
+missing. What succeeded is stamped, so an unchanged host runs nothing. Independent steps run side by side.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import hashlib
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+STAMPS = "/var/lib/stackwright/bootstrap"
+
+
+class BootstrapError(Exception):
+    """Steps failed; ``problems`` names each with the last words of its command."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass
+class Step:
+    """One command. ``inputs`` are what makes it due again when they change; ``after`` names steps that come first.
+
+    ``done_query`` is an SQL statement that finds a row once the step's work is there: for commands that fail when repeated.
+    """
+
+    name: str
+    command: list[str]
+    user: str = "root"
+    environment: dict[str, str] = field(default_factory=dict)
+    after: list[str] = field(default_factory=list)
+    packages: list[str] = field(default_factory=list)
+    inputs: list[str] = field(default_factory=list)
+    database: str = ""
+    creates: str = ""
+    done_query: str = ""
+
+
+def digest(step: Step, versions: dict[str, str]) -> str:
+    """Identify the inputs of a step: its command, the named inputs, and the versions of its packages."""
+    data = [step.command, step.user, step.inputs, [versions.get(name, "") for name in step.packages]]
+    return hashlib.sha256(json.dumps(data).encode()).hexdigest()
+
+
+def _stamp(step: Step) -> str:
+    return os.path.join(STAMPS, step.name.replace("/", "_").replace(" ", "_"))
+
+
+def is_due(
+    step: Step, versions: dict[str, str], tables: dict[str, int] | None, found: Callable[[str], bool] = lambda query: False
+) -> str:
+    """Say why a step is to run; empty if it is not.
+
+    :param tables: number of tables by database, or None where no database server is on this host.
+    :param found: whether an SQL statement finds a row.
+    """
+    if step.done_query and tables and tables.get(step.database) and found(step.done_query):
+        return ""
+    if step.creates and not os.path.exists(step.creates):
+        return f"{step.creates} is missing"
+    if step.database and tables is not None and not tables.get(step.database):
+        return f"database {step.database} is empty"
+    try:
+        with open(_stamp(step), encoding="utf-8") as stream:
+            stamped = stream.read().strip()
+    except OSError:
+        return "it never ran"
+    return "" if stamped == digest(step, versions) else "its inputs changed"
+
+
+def _write_stamp(step: Step, text: str) -> None:
+    os.makedirs(STAMPS, mode=0o700, exist_ok=True)
+    descriptor, partial = tempfile.mkstemp(dir=STAMPS)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text + "\n")
+    os.replace(partial, _stamp(step))
+
+
+def _execute(step: Step) -> str:
+    """Run a step's command; return what went wrong, or nothing."""
+    command = step.command if step.user == "root" else ["/usr/sbin/runuser", "-u", step.user, "--", *step.command]
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", **step.environment}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment, check=False, cwd="/")
+    except OSError as error:
+        return f"{step.name}: {error.strerror}: {step.command[0]}"
+    if done.returncode == 0:
+        return ""
+    words = (done.stderr + "\n" + done.stdout).strip().splitlines()
+    marked = [line for line in words if "rror" in line or "denied" in line or "CRITICAL" in line][-4:] or words[-4:]
+    return f"{step.name}: {' '.join(step.command[:3])} ended with {done.returncode}: " + " | ".join(line.strip()[-400:] for line in marked)
+
+
+def order(steps: list[Step]) -> list[Step]:
+    """Sort steps so that each comes behind those it names in ``after``.
+
+    :raises BootstrapError: steps wait for each other in a circle.
+    """
+    result: list[Step] = []
+    names = {step.name for step in steps}
+    waiting = list(steps)
+    while waiting:
+        done = {step.name for step in result}
+        ready = [step for step in waiting if not (set(step.after) & names) - done]
+        if not ready:
+            raise BootstrapError([f"steps wait for each other: {', '.join(step.name for step in waiting)}"])
+        result += ready
+        waiting = [step for step in waiting if step not in ready]
+    return result
+
+
+def run(steps: list[Step], versions: dict[str, str], parallel: int, execute: Callable[[Step], str] = _execute) -> None:
+    """Run due steps in dependency order, at most ``parallel`` at once, and stamp each that succeeds.
+
+    :raises BootstrapError: one or more failed; those that depend on them did not start.
+    """
+    names = {step.name for step in steps}
+    waiting = order(steps)
+    succeeded: set[str] = set()
+    problems: list[str] = []
+    running: dict[concurrent.futures.Future[str], Step] = {}
+    with concurrent.futures.ThreadPoolExecutor(max_workers=parallel) as pool:
+        while waiting or running:
+            for step in [s for s in waiting if not (set(s.after) & names) - succeeded] if not problems else []:
+                waiting.remove(step)
+                running[pool.submit(execute, step)] = step
+            if not running:
+                break
+            done, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+            for future in done:
+                step = running.pop(future)
+                if said := future.result():
+                    problems.append(said)
+                else:
+                    _write_stamp(step, digest(step, versions))
+                    succeeded.add(step.name)
+    if problems:
+        raise BootstrapError(problems)

@@ -1,0 +1,105 @@
+"""Databases and their users on a MariaDB server, through its local socket as the operating system's root."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+SOCKET = "/run/mysqld/mysqld.sock"
+
+
+class DatabaseError(Exception):
+    """The server cannot be reached or refuses a statement."""
+
+
+@dataclass
+class Database:
+    """One database, its user and the user's password; names are MariaDB identifiers of letters, digits and underscores."""
+
+    name: str
+    user: str
+    password: str
+
+    def __post_init__(self) -> None:
+        for what in (self.name, self.user):
+            if not re.fullmatch(r"[A-Za-z0-9_]{1,64}", what):
+                raise DatabaseError(f"{what!r} is no name for a database or its user: letters, digits and underscores only")
+
+
+def connect(socket: str = SOCKET) -> Any:
+    """Connect as root over the socket (the server trusts the operating system's user there).
+
+    :raises DatabaseError: the server does not answer.
+    """
+    try:
+        import pymysql
+    except ImportError as error:
+        raise DatabaseError("python3-pymysql is not installed on the database host") from error
+    try:
+        return pymysql.connect(unix_socket=socket, user="root", charset="utf8mb4", connect_timeout=10, autocommit=True)
+    except pymysql.MySQLError as error:
+        raise DatabaseError(f"MariaDB does not answer on {socket}: {error.args[-1]}") from error
+
+
+def native_hash(password: str) -> str:
+    """The text by which the server knows a password (mysql_native_password: SHA-1 of the SHA-1)."""
+    return "*" + hashlib.sha1(hashlib.sha1(password.encode()).digest()).hexdigest().upper()
+
+
+def converge(connection: Any, wanted: list[Database], check_mode: bool) -> list[str]:
+    """Create databases and users, set passwords and grants where they differ.
+
+    :returns: what was (or would be) changed, a line each, without secrets.
+    """
+    changes: list[str] = []
+    with connection.cursor() as cursor:
+
+        def rows(statement: str, *values: str) -> list[tuple[Any, ...]]:
+            cursor.execute(statement, values)
+            return list(cursor.fetchall())
+
+        def write(statement: str, *values: str) -> None:
+            if not check_mode:
+                cursor.execute(statement, values)
+
+        present = {row[0] for row in rows("SHOW DATABASES")}
+        users = {row[0]: row[1] for row in rows("SELECT User, authentication_string FROM mysql.user WHERE Host = '%%'")}
+        for one in wanted:
+            if one.name not in present:
+                write(f"CREATE DATABASE `{one.name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+                changes.append(f"create database {one.name}")
+                present.add(one.name)
+            if one.user not in users:
+                write(f"CREATE USER `{one.user}`@`%%` IDENTIFIED BY %s", one.password)
+                changes.append(f"create database user {one.user}")
+                users[one.user] = native_hash(one.password)
+            elif users[one.user] != native_hash(one.password):
+                write(f"ALTER USER `{one.user}`@`%%` IDENTIFIED BY %s", one.password)
+                changes.append(f"change the password of database user {one.user}")
+                users[one.user] = native_hash(one.password)
+            granted = rows("SELECT 1 FROM mysql.db WHERE Db = %s AND User = %s AND Host = '%%' AND Create_priv = 'Y' AND Drop_priv = 'Y'", one.name, one.user)
+            if not granted:
+                write(f"GRANT ALL PRIVILEGES ON `{one.name}`.* TO `{one.user}`@`%%`")
+                changes.append(f"grant {one.user} all on database {one.name}")
+    return changes
+
+
+def tables(connection: Any) -> dict[str, int]:
+    """Number of tables in each database."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT table_schema, COUNT(*) FROM information_schema.tables GROUP BY table_schema")
+        return {str(name): int(count) for name, count in cursor.fetchall()}
+
+
+def finds(connection: Any, statement: str) -> bool:
+    """Whether a statement finds a row; a table that does not exist yet holds none."""
+    import pymysql
+
+    with connection.cursor() as cursor:
+        try:
+            cursor.execute(statement)
+        except pymysql.err.ProgrammingError:
+            return False
+        return cursor.fetchone() is not None

@@ -1,0 +1,98 @@
+#!/usr/bin/python
+# Copyright: The Stackwright developers
+# Apache License 2.0 (see LICENSE)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: databases
+short_description: Create the databases of all services and their users in one call
+description:
+  - Runs on the database host and connects through the server's local socket as root.
+author: The Stackwright developers
+attributes:
+  check_mode: {support: full, description: Says what would be changed.}
+  diff_mode: {support: full, description: A line for each change.}
+  idempotent: {support: full, description: Compares databases, password hashes and grants before it writes.}
+options:
+  databases:
+    description: Databases with their users.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: Name of the database.
+        type: str
+        required: true
+      user:
+        description: User with all privileges in it.
+        type: str
+        required: true
+      password:
+        description: The user's password.
+        type: str
+        required: true
+  server_pending:
+    description: The server is not installed yet; only meaningful in check mode.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: The services' databases exist
+  stackwright.cloud.databases:
+    databases:
+      - name: glance
+        user: glance
+        password: "{{ stackwright_secrets.glance_database }}"
+"""
+
+RETURN = r"""
+changes:
+  description: What was changed or would be, a line each.
+  type: list
+  elements: str
+  returned: success
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import databases
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "databases": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "name": {"type": "str", "required": True},
+                    "user": {"type": "str", "required": True},
+                    "password": {"type": "str", "required": True, "no_log": True},
+                },
+            },
+            "server_pending": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+        no_log=True,
+    )
+    try:
+        wanted = [databases.Database(**entry) for entry in module.params["databases"]]
+        if module.check_mode and module.params["server_pending"]:
+            changes = [f"create database {one.name}" for one in wanted]
+        else:
+            changes = databases.converge(databases.connect(), wanted, module.check_mode)
+    except databases.DatabaseError as error:
+        module.fail_json(
+            msg=f"The services' databases could not be prepared: {error}",
+            hint="See systemctl status mariadb and journalctl -u mariadb on the host; run again once it answers.",
+        )
+    module.exit_json(
+        changed=bool(changes), changes=changes, diff={"before": "", "after": "".join(f"{line}\n" for line in changes)}
+    )
+
+
+if __name__ == "__main__":
+    main()
