@@ -126,8 +126,9 @@ def test_junit_host_without_findings_is_an_error(suites: junitparser.JUnitXml) -
 
 
 def test_junit_keeps_evidence_of_several_lines(suites: junitparser.JUnitXml) -> None:
-    failure = next(case for case in list(suites)[1] if case.name.startswith("UBTU-24-000001")).result[0]
-    assert VISIBLE in failure.text
+    case = next(case for case in list(suites)[1] if case.name.startswith("UBTU-24-000001"))
+    assert VISIBLE in case.result[0].text
+    assert case.name == f"UBTU-24-000001 {VISIBLE}"
 
 
 # SARIF

@@ -9,6 +9,7 @@ import resource
 import stat
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,15 @@ def test_audit_of_some_hosts_does_not_blind_the_comparison_of_the_others(tmp_pat
     assert (outcome.totals["changes"]["new"], outcome.totals["changes"]["fixed"]) == (1, 1)
 
 
-def test_history_keeps_the_newest_audits(tmp_path: Path) -> None:
+def test_history_keeps_the_newest_audits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Clock(datetime):
+        """A clock that stands still: audits of the same second keep their order too."""
+
+        @classmethod
+        def now(cls, tz: object = None) -> Clock:
+            return cls(2026, 1, 2, 3, 4, 5)
+
+    monkeypatch.setattr(history, "datetime", Clock)
     for number in range(5):
         write(tmp_path, {"a": document("a", [finding(number)])}, keep=3)
     kept = history.audits(tmp_path / "history")

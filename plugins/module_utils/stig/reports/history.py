@@ -64,10 +64,9 @@ def keep(directory: Path, fleet: Fleet, whole: Iterable[str], count: int) -> Pat
     :raises OSError: when it cannot be written; the history is then as before.
     """
     name = stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    number = 0
-    while (directory / name).exists():
-        number += 1
-        name = f"{stamp}-{number}"
+    same = [_order(one)[1] for one in audits(directory) if _order(one)[0] == stamp]
+    if same:
+        name = f"{stamp}-{max(same) + 1}"
     statuses = {
         "hosts": {
             document.host: {"time": document.time, "statuses": {one.id: one.status for one in document.findings}}
