@@ -1,0 +1,148 @@
+"""Verification of a running cloud tells the truth: it passes when all is well, and names what is not.
+
+Needs a deployed cloud, by default that of inventories/lab:
+
+    pytest tests/acceptance/test_verify.py
+    STACKWRIGHT_INVENTORY=inventories/small pytest tests/acceptance/test_verify.py
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+INVENTORY = os.environ.get("STACKWRIGHT_INVENTORY", "inventories/lab")
+BIN = Path(sys.executable).parent
+ENVIRONMENT = {**os.environ, "STACKWRIGHT_CONSOLE": "plain", "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
+
+
+def start(program: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start one of Ansible's programs on the inventory, in a process group of its own."""
+    return subprocess.Popen(
+        [str(BIN / program), "-i", INVENTORY, *arguments],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run(program: str, *arguments: str) -> tuple[int, str]:
+    """Run one of Ansible's programs to its end; return exit status and output."""
+    process = start(program, *arguments)
+    output, _ = process.communicate(timeout=900)
+    return process.returncode, output
+
+
+def verify(*extra: str, boot: bool = False) -> tuple[int, str]:
+    """Run the verify playbook, patient for a few seconds only."""
+    variables = ["verify_health_timeout=5", "verify_agents_timeout=40", f"verify_boot={str(boot).lower()}", *extra]
+    return run("ansible-playbook", "playbooks/verify.yml", *(word for one in variables for word in ("-e", one)))
+
+
+def on(hosts: str, *command: str) -> str:
+    """Run a command as root on hosts of the inventory; return the output."""
+    status, output = run("ansible", hosts, "-b", "-o", "-m", "ansible.builtin.command", "-a", " ".join(command))
+    assert status == 0, output
+    return output
+
+
+@contextlib.contextmanager
+def unit_stopped(hosts: str, unit: str) -> Iterator[None]:
+    """The unit is stopped for the duration of the block."""
+    on(hosts, "systemctl", "stop", unit)
+    try:
+        yield
+    finally:
+        on(hosts, "systemctl", "start", unit)
+
+
+@contextlib.contextmanager
+def unit_frozen(hosts: str, unit: str) -> Iterator[None]:
+    """The unit's processes stand still, while systemd calls it active."""
+    on(hosts, "systemctl", "kill", "--signal=SIGSTOP", unit)
+    try:
+        yield
+    finally:
+        on(hosts, "systemctl", "kill", "--signal=SIGCONT", unit)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def healthy_cloud() -> Iterator[None]:
+    """The cloud is well before the faults and after them."""
+    status, output = verify("verify_agents_timeout=120")
+    assert status == 0, output
+    yield
+    status, output = verify("verify_health_timeout=60", "verify_agents_timeout=120")
+    assert status == 0, output
+
+
+def test_stopped_metadata_agent_is_named() -> None:
+    with unit_stopped("compute[0]", "neutron-ovn-metadata-agent"):
+        status, output = verify()
+    assert status != 0
+    assert "neutron-ovn-metadata-agent.service: inactive (dead)" in output
+
+
+def test_stopped_api_is_named_with_its_address() -> None:
+    with unit_stopped("controller[0]", "placement-api"):
+        status, output = verify()
+    assert status != 0
+    assert "placement-api.service: inactive (dead)" in output
+    assert ":8778" in output
+    assert "connection refused" in output
+
+
+def test_hanging_compute_service_is_named_although_it_counts_as_up() -> None:
+    with unit_frozen("compute[0]", "nova-compute"):
+        time.sleep(31)  # older than a healthy heartbeat, younger than what nova calls down
+        status, output = verify("verify_agents_timeout=5")
+    assert status != 0
+    assert "nova-compute on " in output
+    assert "last heartbeat" in output
+
+
+def test_hanging_ovn_controller_is_named() -> None:
+    with unit_frozen("compute[0]", "ovn-controller"):
+        status, output = verify()
+    assert status != 0
+    assert "ovn-controller on " in output
+    assert "no answer" in output
+
+
+def test_hanging_metadata_agent_is_named() -> None:
+    with unit_frozen("compute[0]", "neutron-ovn-metadata-agent"):
+        status, output = verify()
+    assert status != 0
+    assert "neutron-ovn-metadata-agent on " in output
+    assert "no answer" in output
+
+
+def test_boot_test_that_is_killed_leaves_nothing_that_stops_the_next() -> None:
+    """SIGKILL of everything in the middle; what it left is removed by the next run, which passes."""
+    process = start("ansible-playbook", "playbooks/verify.yml")
+    assert process.stdout is not None
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if "boots, reaches, rebuilds and deletes" in line:
+            break
+    else:
+        pytest.fail(f"the boot test was never begun: {seen}")
+    time.sleep(20)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    status, output = verify(boot=True)
+    assert status == 0, output
