@@ -124,17 +124,22 @@ class ActionModule(ActionBase):
                 "Look at the host's sshd and sudo logs.",
                 "run_id": run_id,
             }
-        kept = self._call({**request, "mode": "confirm", "run_id": run_id, "controls": []}, variables)
+        postponed = list(outcome.get("postponed", []))
+        controls = request["controls"] if postponed else []
+        kept = self._call(
+            {**request, "mode": "confirm", "run_id": run_id, "controls": controls, "postponed": postponed}, variables
+        )
         if kept.get("failed"):
             return kept
-        if undone:
-            audit = self._call({**request, "mode": "audit"}, variables)
-            if not audit.get("failed"):
-                changed = {one["id"]: one["changed"] for one in outcome["document"]["findings"]}
-                audit["document"]["run_id"], audit["document"]["mode"] = run_id, "enforce"
-                for one in audit["document"]["findings"]:
-                    one["changed"] = changed.get(one["id"], False)
-                outcome["document"] = audit["document"]
+        outcome["problems"] = [*outcome.get("problems", []), *kept.get("problems", [])]
+        latest = kept if postponed else self._call({**request, "mode": "audit"}, variables) if undone else None
+        if latest is not None and not latest.get("failed"):
+            changed = {one["id"]: one["changed"] for one in outcome["document"]["findings"]}
+            document = latest["document"]
+            document["run_id"], document["mode"] = run_id, "enforce"
+            for one in document["findings"]:
+                one["changed"] = one["changed"] or changed.get(one["id"], False)
+            outcome["document"] = document
         return outcome
 
     def _fresh_login(self) -> str:

@@ -30,6 +30,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.stig.resource im
 TYPES: dict[str, Resource] = {**files.TYPES, **access.TYPES, **system.TYPES}
 BASELINE = f"{journals.BASE}/enforced.json"
 PASSES = 3
+LONG = ("aide",)
 # What a package transaction may change besides the packages' own files.
 TREE = (
     "/etc",
@@ -90,6 +91,7 @@ class Engine:
     changes: list[dict[str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     armed: set[str] = field(default_factory=set)
+    postponed: set[str] = field(default_factory=set)
     changed: bool = False
 
     def __post_init__(self) -> None:
@@ -125,6 +127,8 @@ class Engine:
         """Check one control and set its finding's status and evidence."""
         finding, data = control.finding, control.data
         finding.evidence, finding.detail = [], ""
+        waiver = data.get("waiver")
+        finding.waiver = findings.Waiver(**waiver) if waiver else None
         if data.get("status") in ("manual", "not_applicable"):
             finding.status, finding.detail = data["status"], data.get("reason", "")
             control.fixable = False
@@ -309,6 +313,9 @@ class Engine:
         entries = self._begin()
         for what in sorted(activations, key=lambda one: ACTIVATIONS.index(one) if one in ACTIVATIONS else 99):
             group = activations[what]
+            if what in LONG and self.armed:
+                self.postponed.add(what)  # it would outlast the timer that guards the access changes
+                continue
             for argv, guards, undo in activation_commands(self.host, what):
                 before = [
                     {"kind": "file", "group": group, "path": path, "before": entries.before(path)}
@@ -419,6 +426,17 @@ class Engine:
         journals.write_atomically(marker, " ".join(sorted(self.armed)).encode(), 0o600, os.geteuid(), os.getegid())
         seconds = int(self.request.get("undo_after", 180))
         arm_timer(self.host, entries, seconds)
+
+    def resume(self, run_id: str, postponed: list[str]) -> None:
+        """Do what had to wait until the access changes of a run were confirmed, and judge its controls anew."""
+        if not postponed:
+            return
+        self.run_id = run_id
+        self.journal = journals.Journal(run_id, self.host.root or "/")
+        self._activate(dict.fromkeys(postponed, "files"))
+        self.changed = True
+        self._audit_again()
+        self.remember()
 
     # ------------------------------------------------------------ state and drift
 
@@ -774,6 +792,8 @@ def carry_out(request: dict[str, Any], host: Host | None = None) -> dict[str, An
     rolled_back: list[str] = []
     if mode == "confirm":
         confirm(host, request["run_id"])
+        engine.resume(request["run_id"], list(request.get("postponed", [])))
+        problems = engine.problems
     elif mode == "undo":
         problems = undo_groups(host, request["run_id"], request["groups"])
     elif mode == "rollback":
@@ -804,7 +824,7 @@ def carry_out(request: dict[str, Any], host: Host | None = None) -> dict[str, An
         run_id=engine.run_id,
         findings=[one.finding for one in engine.controls],
         drift=engine.drift() if mode == "audit" else [],
-        state=engine.state() if mode in ("audit", "enforce") else [],
+        state=engine.state() if mode in ("audit", "enforce") or request.get("postponed") else [],
     )
     return {
         "document": document.as_dict(),
@@ -812,5 +832,6 @@ def carry_out(request: dict[str, Any], host: Host | None = None) -> dict[str, An
         "diff": engine.changes,
         "problems": list(dict.fromkeys(problems)),
         "unproved": sorted(engine.armed),
+        "postponed": sorted(engine.postponed),
         "rolled_back": rolled_back,
     }

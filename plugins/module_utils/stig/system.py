@@ -171,10 +171,9 @@ def fix_sysctl(host: Host, spec: Spec) -> None:
 def check_module(host: Host, spec: Spec) -> Check:
     """modprobe refuses the module, it is on the blacklist, and it is not loaded."""
     name = spec["name"]
-    pattern = re.compile(
-        rf"^\s*install\s+{re.escape(name).replace('_', '[-_]').replace('-', '[-_]')}\s+/(?:usr/)?bin/(?:false|true)"
-    )
-    blacklist = re.compile(rf"^\s*blacklist\s+{re.escape(name).replace('-', '[-_]')}\s*$")
+    spelled = re.sub(r"[-_]", "[-_]", name)
+    pattern = re.compile(rf"^\s*install\s+{spelled}\s+/(?:usr/)?bin/(?:false|true)")
+    blacklist = re.compile(rf"^\s*blacklist\s+{spelled}\s*$")
     lines = [
         (path, at, line)
         for directory in ("/etc/modprobe.d", "/usr/lib/modprobe.d", "/run/modprobe.d")
