@@ -78,7 +78,8 @@ COLORS = {
 }
 LOCAL = ("local", "ansible.builtin.local")
 ARGUMENTS = ("tags", "skip_tags", "subset")
-WITHOUT_CONNECTION = frozenset((*C._ACTION_META, *C._ACTION_ALL_INCLUDES, *C._ACTION_IMPORT_PLAYBOOK))
+PAUSE = ("pause", "ansible.builtin.pause", "ansible.legacy.pause")
+WITHOUT_CONNECTION = frozenset((*C._ACTION_META, *C._ACTION_ALL_INCLUDES, *C._ACTION_IMPORT_PLAYBOOK, *PAUSE))
 
 
 class CallbackModule(Default):  # type: ignore[misc]
@@ -141,6 +142,11 @@ class CallbackModule(Default):  # type: ignore[misc]
             hosts = [host.name for host in variables._inventory.get_hosts(play.hosts)]
         if self._reporter:
             self._reporter.phase_started(play.get_name().strip(), hosts, _count_tasks(play))
+
+    def v2_playbook_on_vars_prompt(self, varname: str, *rest: Any, **named: Any) -> Any:
+        if self._reporter:
+            self._reporter.prompted()
+        return super().v2_playbook_on_vars_prompt(varname, *rest, **named)
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
         if self.plain:

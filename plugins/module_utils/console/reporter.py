@@ -173,6 +173,11 @@ class Reporter:
             self._summarize("running")
             self._show_live()
 
+    def prompted(self) -> None:
+        """The operator is asked for something before the next play, so the line must stay as it is."""
+        with self._lock:
+            self._end_phase()
+
     def phase_has_no_hosts(self) -> None:
         """No host of the inventory belongs to the play that began last."""
         with self._lock:

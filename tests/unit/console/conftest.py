@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import functools
 import json
 import os
 import pty
 import re
-import signal
 import subprocess
 import sys
+import termios
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,9 +104,11 @@ def rendered(raw: str) -> str:
 
 @pytest.fixture(scope="session")
 def terminal(tmp_path_factory):
-    """Run a fixture playbook on a terminal; with `interrupt_at`, press Ctrl-C once that text has been on it."""
+    """Run a fixture playbook on a terminal; press Ctrl-C once `interrupt_at` has been on it, and give `answers`."""
 
-    def run(playbook: str, *arguments: str, interrupt_at: str = "") -> tuple[Outcome, str]:
+    def run(
+        playbook: str, *arguments: str, interrupt_at: str = "", answers: tuple[tuple[str, str], ...] = ()
+    ) -> tuple[Outcome, str]:
         directory = tmp_path_factory.mktemp("terminal")
         leader, follower = pty.openpty()
         process = subprocess.Popen(
@@ -116,9 +119,11 @@ def terminal(tmp_path_factory):
             stderr=follower,
             stdin=follower,
             start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(follower)
         raw = b""
+        waiting = list(answers)
         give_up = time.monotonic() + 120
         while time.monotonic() < give_up:
             try:
@@ -128,8 +133,11 @@ def terminal(tmp_path_factory):
             if not piece:
                 break
             raw += piece
+            if waiting and waiting[0][0] in raw.decode(errors="replace"):
+                time.sleep(1.5)  # long enough for the live line to come back, were it not held back
+                os.write(leader, waiting.pop(0)[1].encode())
             if interrupt_at and interrupt_at in raw.decode(errors="replace"):
-                os.killpg(process.pid, signal.SIGINT)
+                os.write(leader, b"\x03")
                 interrupt_at = ""
         os.close(leader)
         text = raw.decode().replace("\r\n", "\n")

@@ -276,6 +276,22 @@ def test_on_a_terminal_the_line_is_rewritten_in_place(terminal):
     assert "The long task" not in slow.screen
 
 
+def test_questions_stay_on_the_terminal_until_answered(terminal):
+    asked, raw = terminal("prompt.yml", answers=(("Which colour", "green\n"), ("Go on", "\r")))
+    assert asked.code == 0, asked.screen
+    assert "  green" in asked.screen.splitlines()
+    assert asked.summary["hosts"]["controller1"]["remote_tasks"] == 1, "a pause is not a remote task"
+    for question in ("Which colour", "Go on"):
+        after = raw[raw.index(question) + len(question) :]
+        assert "\x1b[K" not in after[: after.index("\n")], "the live line was drawn over the question"
+
+
+def test_the_batches_of_a_serial_play_are_one_phase(play):
+    serial = play("serial.yml")
+    assert [line.split()[0] for line in lines_of(serial, "Serial  ")] == ["Serial"]
+    assert "3 tasks, changed: compute1 1, controller1 1, controller2 1" in serial.screen
+
+
 def test_an_interrupted_run_says_where_and_how_to_go_on(terminal):
     stopped, _ = terminal("slow.yml", "-e", "seconds=20", interrupt_at="The long task: controller1, controller2")
     assert stopped.code == 99
