@@ -553,7 +553,7 @@ class Reporter:
 
     def _live_text(self) -> str:
         phase, task = self._phase, self._task
-        if phase is None or phase.state == "no hosts" or (task and task.prompting and task.running):
+        if phase is None or phase.state == "no hosts" or (task and task.prompting):
             return ""
         text = f"{phase.name:<{NAME_WIDTH}} {clock(self._now() - phase.started):>5}  {self._progress(phase)}"
         if task:
