@@ -228,10 +228,10 @@ def main() -> None:
     module = AnsibleModule(argument_spec={**ARGUMENTS, **OPTIONS}, supports_check_mode=True)
     values = {name: module.params[name] for name in OPTIONS}
     values["hosts"], values["name_servers"] = tuple(values["hosts"]), tuple(values["name_servers"])
-    if not os.access(values["image"], os.R_OK):
-        module.fail_json(msg=f"the test guest's image {values['image']} cannot be read")
     if module.check_mode:
         module.exit_json(changed=False, skipped=True, steps=[], seconds=0, summary=["boot test not done in check mode"])
+    if not os.access(values["image"], os.R_OK):
+        module.fail_json(msg=f"the test guest's image {values['image']} cannot be read")
     start = time.monotonic()
     try:
         cloud = connect(module.params)

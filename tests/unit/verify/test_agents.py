@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -152,10 +153,10 @@ def test_network_agents_have_a_limit_of_their_own() -> None:
 
 
 def test_age_is_measured_by_the_date_of_the_answer() -> None:
-    """Our clock is an hour off; the answer's Date is what counts."""
+    """Our clock and the identity service's are an hour off; the answer's Date is what counts."""
     api = Api(os_services=[services(nova("nova-conductor", "c1", 20), date=NOW)])
     expected = [agents.Expected("compute", "nova-conductor", ("c1",))]
-    observer = agents.Observer(Cloud(NOW, compute=api), expected, wall=lambda: NOW + 3600)
+    observer = agents.Observer(Cloud(NOW + 3600, compute=api), expected, wall=lambda: NOW + 3600)
     assert observer.look(30, 75).problems == []
 
 
@@ -165,6 +166,17 @@ def test_age_is_measured_by_the_token_where_answers_have_no_date() -> None:
         api = Api(os_services=[services(nova("nova-conductor", "c1", age))])
         observer = agents.Observer(Cloud(NOW, compute=api), expected, wall=lambda: NOW - 3600)
         assert len(observer.look(30, 75).problems) == problems
+
+
+def test_time_stamps_without_a_zone_are_utc_wherever_we_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/Caracas")
+    time.tzset()
+    try:
+        assert agents.parse_time("2026-03-01T12:00:00") == agents.parse_time("2026-03-01T12:00:00Z") == NOW
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert agents.parse_time("soon") is None
 
 
 def test_clock_offset_ignores_the_duration_of_the_request() -> None:
