@@ -9,6 +9,7 @@ import secrets
 import shutil
 import subprocess
 import tarfile
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -248,7 +249,9 @@ def create(
     links = {f"etc/systemd/system/multi-user.target.wants/{unit}": f"/etc/systemd/system/{unit}"}
     files = machine_files(lab, machine, user, keys, nameservers, apt_options)
     data = archive(files, links, user)
-    podman("cp", "--archive=false", "-", f"{machine.container}:/", doing=doing, data=data)
+    # podman 4 leaves its temporary directory behind.
+    with tempfile.TemporaryDirectory(prefix="stackwright-") as temporary:
+        podman("cp", "--archive=false", "-", f"{machine.container}:/", doing=doing, data=data, temporary=temporary)
     podman("start", machine.container, doing=f"Starting machine {machine.name}")
     container = podman("inspect", "--format", "{{.Id}}", machine.container, doing=doing).strip()
     write_atomically(directory / "record.json", json.dumps({"id": container, "image": image}) + "\n")

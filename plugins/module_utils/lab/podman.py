@@ -110,9 +110,10 @@ class Podman:
         """Variables for podman. Before the lab has its configuration, podman can only be asked what exists."""
         return {"CONTAINERS_CONF": str(self.configuration)} if self.configuration.is_file() else {}
 
-    def __call__(self, *arguments: str, doing: str, **options: Any) -> str:
-        """Run podman with these arguments; see `run`."""
-        return run(["podman", *arguments], doing, environment=self.environment, **options)
+    def __call__(self, *arguments: str, doing: str, temporary: str = "", **options: Any) -> str:
+        """Run podman with these arguments, its temporary files in ``temporary``; see `run`."""
+        environment = {**self.environment, **({"TMPDIR": temporary} if temporary else {})}
+        return run(["podman", *arguments], doing, environment=environment, **options)
 
     def succeeds(self, *arguments: str) -> bool:
         """Tell whether a podman command ends well, without looking at its output."""
