@@ -322,7 +322,7 @@ class Reporter:
                     self._diffs.setdefault(one, []).append(event.label)
 
     def message(self, text: str, stream: TextIO | None = None) -> None:
-        """Something that Ansible itself says: warnings in few words and once, the rest as it is."""
+        """Something that Ansible or an action says: warnings in few words and once, the rest as it is."""
         text = text.rstrip("\n")
         kind, _, rest = text.partition("]: ")
         with self._lock:
@@ -333,7 +333,10 @@ class Reporter:
                 self._write(text)
             else:
                 self._write(text)
-                if self._screen:
+                if stream is None:
+                    for line in text.splitlines() or [""]:
+                        self._detail(line)
+                elif self._screen:
                     self._screen.line(self._paint(text, "failed") if kind == "[ERROR" else text, stream)
 
     def warning(self, text: str, kind: str = "warning", host: str = "") -> None:

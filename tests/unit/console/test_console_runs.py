@@ -57,6 +57,13 @@ def test_the_operator_reads_what_debug_says_as_text(play):
     assert screen[at + 1] == "  Have a good day"
 
 
+def test_what_an_action_prints_stands_below_its_phase(play):
+    screen = play("good.yml").screen.splitlines()
+    at = screen.index("  Two findings")
+    assert screen[at + 1] == "  are open"
+    assert at > screen.index("Controller (controller1, controller2)")
+
+
 def test_warnings_are_compact_and_appear_once(play):
     good = play("good.yml")
     assert len(lines_of(good, "warning:")) == 1 and "This is odd" in good.screen
@@ -85,7 +92,7 @@ def test_plain_output_hides_the_cause_of_hidden_failures_too(play):
 def test_remote_tasks_are_those_that_went_through_a_connection(play):
     hosts = play("good.yml").summary["hosts"]
     # Base: three plain tasks and two rounds of a loop, of which one task is skipped on controller2;
-    # set_fact and what is delegated to the control node do not count. Controller: six, debug does not count.
+    # set_fact and what is delegated to the control node do not count. Controller: six, debug and an action without a connection do not count.
     assert hosts["controller1"]["remote_tasks"] == 1 + 1 + 2 + 1 + 6
     assert hosts["controller2"]["remote_tasks"] == 1 + 0 + 2 + 1 + 6
     assert hosts["compute1"]["remote_tasks"] == 1 + 1 + 2 + 1 + 2 + 1, "two attempts, and the task delegated to it"
@@ -98,7 +105,7 @@ def test_the_summary_has_phases_and_changed_tasks(play):
     assert [(one["name"], one["state"], one["tasks"]) for one in summary["phases"]] == [
         ("Base", "ok", 8),
         ("Nobody", "no hosts", 0),
-        ("Controller", "ok", 7),
+        ("Controller", "ok", 8),
     ]
     assert all(one["seconds"] > 0 for one in summary["phases"] if one["state"] == "ok")
     assert {
@@ -114,7 +121,7 @@ def test_the_recap_is_short(play):
     at = next(number for number, line in enumerate(screen) if line.startswith("Done in "))
     assert "12 things changed" in screen[at]
     assert len(screen[at:]) <= 7
-    assert "controller1  ok 13   changed 5    rescued 1  ignored 1  remote tasks 11" in screen[at + 2]
+    assert "controller1  ok 14   changed 5    rescued 1  ignored 1  remote tasks 11" in screen[at + 2]
     assert screen[-2].startswith("  Time: Base ") and screen[-1].startswith("  Log: ")
 
 
