@@ -119,7 +119,9 @@ def test_weak_values_are_refused_without_being_shown(path: Path) -> None:
 def test_wrong_key_is_named_as_the_cause(path: Path) -> None:
     secrets_file.update(path, Vault(), DECLARED)
     before = path.read_bytes()
-    with pytest.raises(secrets_file.SecretsFileError, match=r"cannot be decrypted\. Either the vault key is not the one"):
+    with pytest.raises(
+        secrets_file.SecretsFileError, match=r"cannot be decrypted\. Either the vault key is not the one"
+    ):
         secrets_file.update(path, Vault(b"another key"), DECLARED)
     assert path.read_bytes() == before
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
 
 CLIENT = Path(__file__).resolve().parents[3] / "tools" / "vault-key"
@@ -107,3 +109,26 @@ def test_unknown_word_shows_the_usage(checkout: Checkout) -> None:
     done = checkout.run("frobnicate")
     assert done.returncode == 2
     assert "tools/vault-key create" in done.stderr
+
+
+def ansible_inventory(checkout: Checkout, inventory: Path) -> subprocess.CompletedProcess[str]:
+    """`ansible-inventory --list` with this checkout's password client and no key."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "STACKWRIGHT_"))
+    }
+    environment |= {"ANSIBLE_VAULT_PASSWORD_FILE": str(checkout.tool), "LC_ALL": "C.UTF-8"}
+    command = [Path(sys.executable).with_name("ansible-inventory"), "-i", inventory, "--list"]
+    return subprocess.run(command, env=environment, cwd=checkout.root, capture_output=True, text=True, check=False)
+
+
+def test_ansible_works_without_a_key_until_a_secret_is_wanted(checkout: Checkout) -> None:
+    inventory = checkout.root / "inventories" / "x"
+    (inventory / "group_vars" / "all").mkdir(parents=True)
+    (inventory / "hosts.yml").write_text("all: {hosts: {one: {}}}\n", encoding="utf-8")
+    done = ansible_inventory(checkout, inventory)
+    assert (done.returncode, done.stderr) == (0, "")
+    vault = VaultLib().encrypt(b"stackwright_secrets: {}", secret=VaultSecret(b"a key that is not here"))
+    (inventory / "group_vars" / "all" / "secrets.yml").write_bytes(vault)
+    done = ansible_inventory(checkout, inventory)
+    assert done.returncode != 0
+    assert f"no vault key in {checkout.key}" in done.stderr
