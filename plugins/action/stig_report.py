@@ -105,7 +105,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         _, arguments = self.validate_argument_spec(
             argument_spec={
                 "hosts": {"type": "list", "elements": "str"},
-                "variable": {"type": "str", "default": "hardening_result"},
+                "variable": {"type": "str", "default": "__hardening_result"},
                 "failure_variable": {"type": "str", "default": "hardening_failure"},
                 "source": {"type": "path"},
                 "directory": {"type": "path"},

@@ -23,7 +23,7 @@ options:
   variable:
     description: The variable of each host that holds its findings document, or the registered result of M(stackwright.cloud.stig).
     type: str
-    default: hardening_result
+    default: __hardening_result
   failure_variable:
     description: The variable of a host that tells why it has no findings, shown in the reports.
     type: str

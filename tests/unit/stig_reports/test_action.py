@@ -26,13 +26,13 @@ PLAYBOOK = """
 """
 HOSTS = {
     # as the engine returns it, and as a document alone
-    "web1": {"hardening_result": {"changed": False, "document": document("web1")}},
+    "web1": {"__hardening_result": {"changed": False, "document": document("web1")}},
     "web2": {
-        "hardening_result": document(
+        "__hardening_result": document(
             "web2", [finding(1, title="{{ undefined_variable }}", detail=HOSTILE.replace("\udc80", ""))]
         )
     },
-    "gone": {"hardening_result": {"unreachable": True, "msg": "No route to host"}},
+    "gone": {"__hardening_result": {"unreachable": True, "msg": "No route to host"}},
     "broken": {"hardening_failure": "The catalogue knows no control X"},
     "silent": {},
 }
@@ -97,7 +97,7 @@ def test_text_of_hosts_is_never_a_template(run: Run) -> None:
 )
 def test_threshold_decides_the_exit_code(run: Run, threshold: str, status: str, code: int) -> None:
     found = document("a", [finding(1, status, "high")])
-    done = run.play({"a": {"hardening_result": found}}, fail_on=threshold)
+    done = run.play({"a": {"__hardening_result": found}}, fail_on=threshold)
     assert done.returncode == code, done.stdout + done.stderr
     assert (run.path / ".stackwright/audit/site/reports/index.html").exists()
 

@@ -193,7 +193,8 @@ def over_threshold(fleet: Fleet, threshold: str) -> str:
             listed = _listed(f"{count} {severity}" for severity, count in found.items() if count)
             verb = "is" if sum(found.values()) == 1 else "are"
             noun = "finding" if sum(found.values()) == 1 else "findings"
-            reasons.append(f"{listed} {noun} {verb} open on {hosts} of {len(fleet.documents)} hosts")
+            all_hosts = "1 host" if len(fleet.documents) == 1 else f"{len(fleet.documents)} hosts"
+            reasons.append(f"{listed} {noun} {verb} open on {hosts} of {all_hosts}")
     if fleet.missing:
         names = list(fleet.missing)
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
