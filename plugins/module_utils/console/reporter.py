@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.console import diffs, results
@@ -514,7 +515,9 @@ class Reporter:
 
     def _say_log(self) -> None:
         if self._log_file:
-            self._say(f"  Log: {self._log_file.path}")
+            path = self._log_file.path
+            inside = path.is_relative_to(Path.cwd())
+            self._say(f"  Log: {path.relative_to(Path.cwd()) if inside else path}")
 
     def _progress(self, phase: Phase) -> str:
         return f"{phase.tasks}/{phase.tasks_known}" if phase.tasks_known >= phase.tasks else str(phase.tasks)
@@ -579,7 +582,7 @@ class Reporter:
         if self._phase and not self._phase_announced:
             self._phase_announced = True
             self._screen.line(self._paint(f"{self._phase.name} ({host_list(self._phase.hosts)})", "dim"))
-        indent = "  " if self._phase else ""
+        indent = "  " if self._phase and text else ""
         self._screen.line(f"{indent}{self._paint(text, kind) if kind and text else text}")
 
     def _say(self, text: str, dim: bool = False) -> None:

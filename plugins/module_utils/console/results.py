@@ -211,7 +211,9 @@ def failure(data: Mapping[str, Any], where: str = "", unreachable: bool = False)
         details += [entry for entry in entries if len(entries) > 1 or entry not in cause]
     if streams:
         details += _tail(data, cause)
-    advice = text_of(data.get("hint") or data.get("advice") or "") or _advice("\n".join([cause, *details]))
+    advice = text_of(data.get("hint") or data.get("advice") or "") or _advice(
+        "\n".join([*cause.splitlines()[:1], *details])
+    )
     place = ", ".join(filter(None, (where, context)))
     return Failure(cause or "The module gave no cause.", tuple(details), advice, place)
 

@@ -108,6 +108,11 @@ def test_the_modules_own_advice_wins():
     assert "df -h" in results.failure({"msg": "No space left on device"}).advice
 
 
+def test_a_report_with_advice_of_its_own_gets_no_other():
+    report = "Found 2 problems.\n\nhost: Connection refused\n  -> Switch it on."
+    assert results.failure({"msg": report}).advice == ""
+
+
 @pytest.mark.parametrize(
     ("message", "word"),
     [
