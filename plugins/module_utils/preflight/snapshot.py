@@ -128,7 +128,7 @@ class _Settings(Mapping[str, Setting]):
 
     def _needs_facts(self, raw: Any, seen: set[str]) -> bool:
         """Whether the template reads facts, itself or through another variable."""
-        for name in _IDENTIFIER.findall(str(raw)) if "{{" in str(raw) or "{%" in str(raw) else ():
+        for name in sorted(template_words(raw)):
             if name in ("ansible_facts", "ansible_local"):
                 return True
             if name not in seen and (name in self._own or name in self._defaults):
@@ -136,6 +136,20 @@ class _Settings(Mapping[str, Setting]):
                 if self._needs_facts(self._own.get(name, self._defaults.get(name)), seen):
                     return True
         return False
+
+
+def template_words(raw: Any) -> set[str]:
+    """Every word in the templates of a raw value: the variables it reads, and some that are none.
+
+    What lies in a vault is never a template and is not opened for this.
+    """
+    if isinstance(raw, Mapping):
+        return set().union(*map(template_words, raw.values()))
+    if isinstance(raw, list | tuple):
+        return set().union(*map(template_words, raw))
+    if not isinstance(raw, str) or _is_encrypted_value(raw) or not ("{{" in raw or "{%" in raw):
+        return set()
+    return set(_IDENTIFIER.findall(raw))
 
 
 def take(

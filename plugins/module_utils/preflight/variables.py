@@ -12,7 +12,11 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.addres
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import all_internals, all_options
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Setting, Snapshot
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import (
+    Setting,
+    Snapshot,
+    template_words,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import plan
 
 _OPEN_ENDED = ("_config_overrides", "_config_files")  # longer names are merged into these
@@ -20,7 +24,6 @@ Fault = tuple[str, str]
 """What is wrong and how to mend it."""
 
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}\Z")  # IFNAMSIZ is 16 with the final zero
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _EXAMPLE = "nova_config_overrides: {nova.conf: {DEFAULT: {debug: true}}}"
 
 
@@ -346,8 +349,8 @@ def _plugin_definitions(kind: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _words_in_templates(inventory: Snapshot) -> frozenset[str]:
-    words: set[str] = set()
-    for text in {str(setting.raw) for _host, _name, setting in inventory.own()}:
-        if "{{" in text or "{%" in text:
-            words |= set(_WORD.findall(text))
-    return frozenset(words)
+    seen: dict[int, set[str]] = {}  # hosts share the values of their groups
+    for _host, _name, setting in inventory.own():
+        if id(setting.raw) not in seen:
+            seen[id(setting.raw)] = template_words(setting.raw)
+    return frozenset().union(*seen.values())

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
-from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext
 from ansible.vars.manager import VariableManager
 from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import (
@@ -33,9 +33,9 @@ _DECLARED = cloud_secrets.load_declarations(ROLES)
 _VALUES = {name: cloud_secrets.generate(one) for name, one in _DECLARED.items()}
 
 
-def cases() -> dict[str, dict[str, Any]]:
-    """The bad inventories by name."""
-    loaded: dict[str, dict[str, Any]] = yaml.safe_load((INVENTORIES / "bad.yml").read_text(encoding="utf-8"))
+def cases(table: str = "bad") -> dict[str, dict[str, Any]]:
+    """The bad inventories by name, or those of another table."""
+    loaded: dict[str, dict[str, Any]] = yaml.safe_load((INVENTORIES / f"{table}.yml").read_text(encoding="utf-8"))
     return loaded
 
 
@@ -74,6 +74,9 @@ def policy(deploying: bool = True) -> Policy:
 
 def view(source: Path) -> snapshot.Snapshot:
     """The inventory at `source` as the checks see it."""
+    # The command line does this once for the whole process; here every test is a command line of its own.
+    VaultSecretsContext._current = None
+    VaultSecretsContext.initialize(VaultSecretsContext([("default", VaultSecret(KEY))]))
     loader = DataLoader()
     loader.set_vault_secrets([("default", VaultSecret(KEY))])
     manager = InventoryManager(loader=loader, sources=[str(source)])

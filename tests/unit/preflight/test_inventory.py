@@ -7,12 +7,29 @@ from typing import Any
 
 import cloudcase
 import pytest
+from ansible.parsing.vault import VaultLib, VaultSecret
 
 CASES = cloudcase.cases()
+FINE = cloudcase.cases("fine")
 
 
 def test_good_inventory_has_no_problem(tmp_path: Path) -> None:
     assert cloudcase.examine(cloudcase.write({}, tmp_path)) == []
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_unusual_inventory_is_accepted(name: str, tmp_path: Path) -> None:
+    assert cloudcase.examine(cloudcase.write(FINE[name], tmp_path)) == []
+
+
+def test_password_in_the_vault_is_accepted(tmp_path: Path) -> None:
+    source = cloudcase.write({}, tmp_path)
+    vault = VaultLib().encrypt(b"jH6tRw2kLq9xZp4v", secret=VaultSecret(cloudcase.KEY)).decode()
+    lines = "".join(f"    {line}\n" for line in vault.splitlines())
+    text = f"ansible_become_password: !vault |\n{lines}"
+    (source / "group_vars" / "all" / "become.yml").write_text(text, encoding="utf-8")
+    assert cloudcase.examine(source) == []
+    assert cloudcase.view(source).hosts["compute1"].get("ansible_become_password") == "jH6tRw2kLq9xZp4v"
 
 
 @pytest.mark.parametrize("name", CASES)
