@@ -456,7 +456,8 @@ def _root_locked(host: Host, spec: Spec) -> Check:
 
 def _lock_root(host: Host, spec: Spec) -> None:
     found = next((one[1] for one in shadow(host) if one[0] == "root"), "")
-    _set_password(host, "root", f"!{found}")
+    if not found.startswith(("!", "*")):
+        _set_password(host, "root", f"!{found}")
 
 
 def _administrators(host: Host, spec: Spec) -> Check:

@@ -47,7 +47,15 @@ TREE = (
     "/run/log",
 )
 TREE_SKIPPED = {"/var/lib/stackwright", "/var/cache/apt", "/var/lib/apt/lists", *files.SKIPPED}
-KEPT = ("/etc/", "/var/lib/dpkg/", "/var/lib/pam/", "/var/lib/systemd/", "/var/lib/ucf/", "/var/cache/debconf/")
+KEPT = (
+    "/etc/",
+    "/var/lib/dpkg/",
+    "/var/lib/pam/",
+    "/var/lib/systemd/",
+    "/var/lib/ucf/",
+    "/var/cache/debconf/",
+    "/var/cache/ldconfig/",
+)
 
 
 class EngineError(Exception):

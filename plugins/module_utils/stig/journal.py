@@ -245,6 +245,7 @@ class Journal:
         entries = [
             one for one in self.entries() if one["group"] not in undone and (wanted is None or one["group"] in wanted)
         ]
+        kept_before = {one["path"] for one in entries if one["kind"] == "file" and one["before"]["type"] != "absent"}
         commands: list[list[str]] = []
         after: list[list[str]] = []
         for entry in reversed(entries):
@@ -257,10 +258,14 @@ class Journal:
                 elif kind == "unit":
                     commands += _unit_commands(entry)
                 elif kind == "packages":
-                    for argv in _package_commands(entry, _installed(self.root), tool):
+                    there = _listing(self.root)
+                    for argv in _package_commands(entry, _installed(self.root)):
                         code, output = tool(argv)
                         if code:
                             problems.append(f"{' '.join(argv)} failed ({code}): {output.strip()[-300:]}")
+                    for path in sorted(_listing(self.root) - there, reverse=True):
+                        if path not in kept_before:  # backups that maintainer scripts make while they remove
+                            _remove(self.root + path)
                 elif kind == "before-undo":
                     tool(entry["argv"])
                 elif kind == "after-undo" and entry["argv"] not in after:
@@ -269,9 +274,12 @@ class Journal:
                 problems.append(f"{entry.get('path', entry.get('key', kind))}: {error.strerror}")
         if any(one["kind"] == "file" and "/systemd/" in one["path"] for one in entries):
             commands.insert(0, ["systemctl", "daemon-reload"])
+        if any(one["kind"] == "packages" for one in entries):
+            after.append(["systemctl", "reset-failed"])
         for argv in commands + after:
             code, output = tool(argv)
-            if code and argv[0] not in ("ufw",):
+            gone = argv[0] == "systemctl" and ("not loaded" in output or "not found" in output)
+            if code and not gone:
                 problems.append(f"{' '.join(argv)} failed ({code}): {output.strip()[-300:]}")
         done = sorted(undone | {one["group"] for one in entries})
         state = "rolled back" if wanted is None and not problems else head.get("state", "running")
@@ -367,9 +375,21 @@ def _installed(root: str) -> dict[str, str]:
     return versions
 
 
-def _package_commands(
-    entry: dict[str, Any], now: dict[str, str], tool: Callable[[list[str]], tuple[int, str]]
-) -> Iterator[list[str]]:
+def _listing(root: str) -> set[str]:
+    """Paths where maintainer scripts leave things behind."""
+    found: set[str] = set()
+    stack = ["/etc", "/var/lib/ucf", "/var/lib/systemd", "/var/lib/dpkg/alternatives", "/var/backups"]
+    while stack:
+        directory = stack.pop()
+        with contextlib.suppress(OSError), os.scandir(root + directory) as entries:
+            for entry in entries:
+                found.add(f"{directory}/{entry.name}")
+                if entry.is_dir(follow_symlinks=False):
+                    stack.append(f"{directory}/{entry.name}")
+    return found
+
+
+def _package_commands(entry: dict[str, Any], now: dict[str, str]) -> Iterator[list[str]]:
     """The commands that bring the package set back: take away what came, reinstall what went, exactly those versions."""
     before: dict[str, str] = entry["before"]
     came = sorted({one.removesuffix(" (configuration)") for one in set(now) - set(before)})

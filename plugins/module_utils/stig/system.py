@@ -377,6 +377,8 @@ def check_boot_argument(host: Host, spec: Spec) -> Check:
 
 def fix_boot_argument(host: Host, spec: Spec) -> None:
     """Add the argument to GRUB_CMDLINE_LINUX."""
+    if check_boot_argument(host, spec).ok:
+        return
     lines = (host.text(GRUB_DEFAULT) or "").rstrip("\n").split("\n")
     for at, line in enumerate(lines):
         if match := re.match(r'^\s*GRUB_CMDLINE_LINUX=(["\']?)(.*?)\1\s*$', line):

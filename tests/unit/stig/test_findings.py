@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import findings
 
 

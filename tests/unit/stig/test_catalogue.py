@@ -1,0 +1,118 @@
+"""The catalogue is complete and valid, and wrong selections, parameters and waivers are refused with the way out."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from typing import Any
+
+import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import catalogue, engine
+
+TODAY = datetime.date(2026, 6, 1)
+WAIVER = {"control": "UBTU-24-100010", "reason": "a reason", "owner": "someone", "expires": "2026-12-31"}
+
+
+@pytest.fixture(scope="module")
+def known() -> catalogue.Catalogue:
+    return catalogue.load()
+
+
+def test_every_identifier_of_the_stig_has_one_entry(known: catalogue.Catalogue) -> None:
+    assert len(known.controls) == 194
+    assert len({rule for one in known.controls.values() for rule in one["rules"]}) == 239
+    assert all(re.fullmatch(r"UBTU-24-\d{6}", key) for key in known.controls)
+
+
+def test_what_is_not_implemented_says_why(known: catalogue.Catalogue) -> None:
+    for entry in known.controls.values():
+        assert bool(entry.get("resources")) != bool(entry.get("reason")), entry["id"]
+
+
+def test_resolved_request_has_no_parameter_left(known: catalogue.Catalogue) -> None:
+    assert "${" not in repr([one["resources"] for one in catalogue.resolve(known)])
+
+
+def test_list_parameter_is_spliced_into_a_list() -> None:
+    assert catalogue.fill(["a", "${more}"], {"more": ["b", "c"]}) == ["a", "b", "c"]
+    assert catalogue.fill("${one}", {"one": 3}) == 3
+    assert catalogue.fill("x ${one}", {"one": 3}) == "x 3"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"parameters": {"password_minlem": 16}}, "Did you mean password_minlen"),
+        ({"parameters": {"password_minlen": 8}}, "outside the STIG's range, 15 to 128"),
+        ({"parameters": {"password_minlen": "long"}}, "must be a int"),
+        ({"profile": "stig-hig"}, "Did you mean stig-high"),
+        ({"exclude": ["UBTU-24-10001"]}, "Did you mean UBTU-24-1000"),
+        ({"add": ["permission"]}, "Did you mean permissions"),
+        ({"waivers": [{**WAIVER, "expires": "2026-05-31"}]}, r"Waiver 1 \(UBTU-24-100010\): it expired on 2026-05-31"),
+        ({"waivers": [{**WAIVER, "reason": ""}]}, "UBTU-24-100010.*reason missing"),
+        ({"waivers": [{**WAIVER, "expires": "soon"}]}, "no date"),
+        ({"waivers": [{**WAIVER, "control": "UBTU-24-100011"}]}, "no such control"),
+    ],
+)
+def test_wrong_input_is_refused_with_the_way_out(
+    known: catalogue.Catalogue, arguments: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(catalogue.CatalogueError, match=message):
+        catalogue.resolve(known, today=TODAY, **arguments)
+
+
+def test_all_problems_are_told_at_once(known: catalogue.Catalogue) -> None:
+    with pytest.raises(catalogue.CatalogueError) as caught:
+        catalogue.resolve(known, parameters={"x": 1}, waivers=[{**WAIVER, "owner": ""}], today=TODAY)
+    assert len(caught.value.problems) == 2
+
+
+def test_waiver_holds_for_its_hosts_and_groups_only(known: catalogue.Catalogue) -> None:
+    waivers = [{**WAIVER, "hosts": ["web*", "storage"]}]
+    for host, groups, expected in (("web1", [], True), ("db1", ["storage"], True), ("db1", [], False)):
+        controls = catalogue.resolve(known, waivers=waivers, host=host, groups=groups, today=TODAY)
+        one = next(one for one in controls if one["id"] == WAIVER["control"])
+        assert (one["waiver"] is not None) == expected
+
+
+def test_profiles_select_what_they_say(known: catalogue.Catalogue) -> None:
+    high = catalogue.resolve(known, "stig-high")
+    assert {one["severity"] for one in high} == {"high"}
+    assert len(high) == sum(one["severity"] == "high" for one in known.controls.values())
+    baseline = {one["id"] for one in catalogue.resolve(known, "baseline")}
+    assert not baseline & {key for key, one in known.controls.items() if one.get("disrupts")}
+
+
+def test_deviation_of_a_node_profile_is_a_waiver_with_its_reason(known: catalogue.Catalogue) -> None:
+    compute = {one["id"]: one for one in catalogue.resolve(known, "openstack-compute")}
+    assert "packet filter" in compute["UBTU-24-100310"]["waiver"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"severity": "urgent"}, "severity must be"),
+        ({"titel": "x"}, "Did you mean title"),
+        ({"resources": [{"type": "sysctrl", "key": "a", "value": 1}]}, "Did you mean sysctl"),
+        ({"resources": [{"type": "sysctl", "kee": "a", "value": 1}]}, "Did you mean key"),
+        ({"resources": [{"type": "sysctl", "value": 1}]}, "key of sysctl is missing"),
+        ({"resources": [{"type": "sysctl", "key": "a", "value": "${nothing}"}]}, "nothing is not a parameter"),
+        ({"resources": []}, "neither resources nor a status"),
+        ({"status": "manual"}, "needs a reason"),
+    ],
+)
+def test_malformed_entry_is_named(known: catalogue.Catalogue, change: dict[str, Any], message: str) -> None:
+    entry = {**known.controls["UBTU-24-600140"], **change}
+    assert re.search(message, " ".join(catalogue.entry_problems(entry, known.parameters)))
+
+
+def test_texts_stay_on_the_control_node(known: catalogue.Catalogue) -> None:
+    request = catalogue.resolve(known)
+    assert not {"title", "rationale", "remedy"} & set(request[0])
+    document = {"findings": [{"id": "UBTU-24-600140"}]}
+    assert catalogue.complete(known, document)["findings"][0]["title"]
+
+
+def test_every_resource_type_is_used(known: catalogue.Catalogue) -> None:
+    used = {spec["type"] for one in known.controls.values() for spec in one.get("resources", [])}
+    assert used == set(engine.TYPES)
