@@ -51,6 +51,7 @@ options:
 
 import atexit
 import os
+import signal
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -129,6 +130,7 @@ class CallbackModule(Default):  # type: ignore[misc]
         if problem:
             self._display.warning(problem)
         atexit.register(self._at_exit)
+        self._handle_termination()
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         self._play = play
@@ -320,6 +322,18 @@ class CallbackModule(Default):  # type: ignore[misc]
             self._reporter.message(msg, sys.stderr if stderr else None)
 
         self._display.display = display
+
+    def _handle_termination(self) -> None:
+        """Tell where the run stopped when the process is asked to end, then let Ansible end it."""
+        before = signal.getsignal(signal.SIGTERM)
+
+        def terminated(number: int, frame: Any) -> None:
+            if self._reporter and os.getpid() == self._pid:
+                self._reporter.run_broken_off(interrupted=True)
+            if callable(before):
+                before(number, frame)
+
+        signal.signal(signal.SIGTERM, terminated)
 
     def _at_exit(self) -> None:
         if self._reporter and os.getpid() == self._pid:

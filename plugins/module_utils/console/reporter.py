@@ -199,9 +199,10 @@ class Reporter:
             self._summarize("failed" if bad else "ok")
             self._close()
 
-    def run_broken_off(self) -> None:
+    def run_broken_off(self, interrupted: bool = False) -> None:
         """The process ends although the playbook did not: interrupted, or an error outside of a task."""
         with self._lock:
+            self._interrupted = self._interrupted or interrupted
             run = self._run
             if run is None:
                 return

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -264,6 +267,19 @@ def test_a_reader_that_leaves_does_not_stop_the_run(launch):
     os.close(read)
     _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, b"")
+
+
+def test_a_run_that_is_told_to_end_says_where_it_was(launch, tmp_path):
+    process = launch("slow.yml", "-e", "seconds=30", stdout=subprocess.PIPE, text=True)
+    running = tmp_path / "log" / "last.log"
+    give_up = time.monotonic() + 60
+    while time.monotonic() < give_up and not (running.exists() and "TASK The long task" in running.read_text()):
+        time.sleep(0.1)
+    process.terminate()
+    screen, _ = process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGTERM
+    assert 'in phase "Slow", task 2/2: The long task' in screen
+    assert json.loads((tmp_path / "log" / "last.json").read_text())["result"] == "interrupted"
 
 
 def test_a_log_that_cannot_be_written_is_a_warning(launch, tmp_path):
