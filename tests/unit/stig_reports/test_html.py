@@ -119,7 +119,7 @@ def test_matrix_shows_every_status_by_a_sign_and_a_name(page: Page) -> None:
 )
 def test_filters_choose_findings(page: Page, place: str, count: int) -> None:
     page.open(f"view=findings&{place}")
-    assert page.text("#count").startswith(f"{count} findings")
+    assert page.text("#count").startswith(f"{count} finding{'' if count == 1 else 's'} of")
     assert len(page.rows("findings")) == count
 
 
@@ -142,6 +142,14 @@ def test_tile_shows_what_it_counts(page: Page) -> None:
         ["high", "W waived", "UBTU-24-000003\nControl 3 is kept", "web1"]
     ]
     assert "Waived by Ada until 2030-01-31: The service needs it" in page.rows("findings")[0][5]
+
+
+def test_short_words_stay_whole_beside_long_evidence(page: Page) -> None:
+    page.open("view=findings")
+    heights = page.browser.run(
+        "return [...document.querySelectorAll('#view-findings th')].map((cell) => cell.clientHeight)"
+    )
+    assert max(heights) < 40
 
 
 def test_finding_opens_with_its_evidence_and_closes(page: Page) -> None:
@@ -287,6 +295,7 @@ def test_page_of_200_hosts_is_small_and_draws_what_is_in_sight(chromium: Browser
     assert chromium.wait(last)
     page.open("view=findings")
     assert len(page.rows("findings")) == 200
+    assert "200 of 38800 findings are shown." in page.text("#view-findings")
     chromium.click("#view-findings .more")
     assert len(page.rows("findings")) == 400
     # Each step that a person waits for: well under a second on a small machine.

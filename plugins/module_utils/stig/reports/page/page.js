@@ -25,6 +25,7 @@
     element.append(...children.map((child) => (child instanceof Node ? child : document.createTextNode(String(child)))));
     return element;
   };
+  const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
   const fill = (element, ...children) => element.replaceChildren(...children);
 
   const controls = data.controls.map(([id, rule, severity, title, rationale, remedy], index) => (
@@ -63,7 +64,7 @@
   function show() {
     select();
     listed = PAGE;
-    at("count").textContent = `${shown.cells} findings of ${shown.controls.length} controls on ${shown.hosts.length} hosts`;
+    at("count").textContent = `${plural(shown.cells, "finding")} of ${plural(shown.controls.length, "control")} on ${plural(shown.hosts.length, "host")}`;
     for (const name of ["hosts", "matrix", "findings"]) at(`view-${name}`).hidden = state.view !== name;
     for (const button of at("views").children) button.setAttribute("aria-pressed", String(button.value === state.view));
     if (state.view === "hosts") drawHosts();
@@ -155,12 +156,13 @@
       const more = detail(host, control), change = CHANGE.get(host.changes[control.index]);
       const text = [waiver(more.waiver), more.detail, line((more.seen || []).slice(0, 3))].filter(Boolean).join("\n");
       body.append(make("tr", {}, make("td", {}, control.severity), make("td", {}, badge(host.statuses[control.index])),
-        make("td", {}, make("button", { type: "button", onclick: () => open(host, control) }, control.id), make("div", {}, control.title)),
+        make("td", { className: "control" }, make("button", { type: "button", onclick: () => open(host, control) }, control.id), make("div", {}, control.title)),
         make("td", {}, host.name), make("td", {}, change ? change[2] : ""), make("td", { className: "seen" }, text.slice(0, 600))));
     }
     const rest = shown.cells - number;
-    const next = make("button", { type: "button", className: "more", hidden: !rest, onclick: () => { listed += PAGE; drawFindings(listed); } }, `Show more (${rest} left)`);
-    fill(at("view-findings"), make("table", {}, heads(["Severity"], ["Status"], ["Control"], ["Host"], ["Since"], ["Evidence"]), body), next);
+    const next = make("button", { type: "button", className: "more", hidden: !rest, onclick: () => { listed += PAGE; drawFindings(listed); } }, "Show more");
+    const note = make("p", { className: "hint", hidden: !rest }, `${number} of ${shown.cells} findings are shown.`);
+    fill(at("view-findings"), make("table", {}, heads(["Severity"], ["Status"], ["Control"], ["Host"], ["Since"], ["Evidence"]), body), note, next);
   }
 
   // The matrix draws the cells in sight only: 200 hosts by 194 controls are 38,800.
@@ -257,7 +259,7 @@
 
   function begin() {
     const total = data.totals;
-    at("about").textContent = `${total.hosts} hosts, ${controls.length} controls, ${data.time}`;
+    at("about").textContent = `${plural(total.hosts, "host")}, ${plural(controls.length, "control")}, ${data.time}`;
     for (const severity of SEVERITIES) tile(total.open[severity], `${severity}, open`, () => ({ severities: new Set([severity]), statuses: new Set(["f", "e"]) }));
     tile(total.statuses.waived, "waived", () => ({ statuses: new Set(["w"]) }));
     tile(total.statuses.manual + total.statuses.not_testable, "undecided", () => ({ statuses: new Set(["m", "t"]) }));
