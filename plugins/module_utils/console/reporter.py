@@ -496,11 +496,12 @@ class Reporter:
         shown = hosts if len(hosts) <= HOSTS_IN_RECAP else {host: hosts[host] for host in bad}
         width = max([len(host) for host in shown], default=0)
         for host, counts in shown.items():
-            parts = [f"ok {counts.ok:<4}", f"changed {counts.changed:<4}"]
+            # as in Ansible's own recap, since programs (Molecule's idempotence step) look for changed=N
+            parts = [f"ok={counts.ok:<4}", f"changed={counts.changed:<4}"]
             for name in ("failed", "unreachable", "rescued", "ignored"):
                 if getattr(counts, name):
-                    parts.append(f"{name} {getattr(counts, name)} ")
-            parts.append(f"remote tasks {counts.remote_tasks}")
+                    parts.append(f"{name}={getattr(counts, name)} ")
+            parts.append(f"remote_tasks={counts.remote_tasks}")
             kind: Literal["failed", "changed", "ok"] = (
                 "failed" if host in bad else "changed" if counts.changed else "ok"
             )

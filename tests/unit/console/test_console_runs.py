@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -124,8 +125,14 @@ def test_the_recap_is_short(play):
     at = next(number for number, line in enumerate(screen) if line.startswith("Done in "))
     assert "12 things changed" in screen[at]
     assert len(screen[at:]) <= 7
-    assert "controller1  ok 14   changed 5    rescued 1  ignored 1  remote tasks 11" in screen[at + 2]
+    assert "controller1  ok=14   changed=5    rescued=1  ignored=1  remote_tasks=11" in screen[at + 2]
     assert screen[-2].startswith("  Time: Base ") and screen[-1].startswith("  Log: ")
+
+
+def test_molecules_idempotence_step_understands_the_recap(play):
+    changed = re.compile(r"changed=[1-9][0-9]*")
+    assert changed.search(play("good.yml").screen)
+    assert not changed.search(play("slow.yml", "-e", "seconds=1.5").screen)
 
 
 def test_check_mode_says_would(play):
