@@ -234,7 +234,8 @@ def _networks(inventory: Snapshot) -> Iterator[Problem]:
     """Networks with their gateway and pools, whether written as `x_cidr`, `x_gateway`, `x_pool_start`, `x_pool_end` or
     as one mapping with `cidr`, `gateway` and `allocation_pools`; and addresses declared within a network."""
     for host in inventory.hosts.values():
-        for name, setting in host.settings.items():
+        for name in sorted(host.touched):
+            setting = host.settings[name]
             if name.endswith("_cidr"):
                 stem = name.removesuffix("_cidr")
                 fields = {
@@ -256,7 +257,7 @@ def _networks(inventory: Snapshot) -> Iterator[Problem]:
                 stem = name.removesuffix("_network")
                 fields = {"cidr": setting.value, "address": host.get(f"{stem}_address")}
                 yield from _network(host, fields, {"cidr": name, "address": f"{stem}_address"})
-            elif setting.own or name.endswith(("_network", "_networks", "_subnet", "_subnets")):
+            else:
                 for path, mapping in _mappings(name, setting.value):
                     if "cidr" not in mapping:
                         continue

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ansible.parsing.dataloader import DataLoader
     from ansible.vars.manager import VariableManager
 
+_FACTS = {"ansible_facts", "ansible_local"}
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -52,6 +53,10 @@ class Host:
     roles: frozenset[str] = frozenset()
     given: frozenset[str] = frozenset()
     """Names of variables that playbooks set for this host's roles."""
+    own: frozenset[str] = frozenset()
+    """Names of the variables that the inventory sets."""
+    touched: frozenset[str] = frozenset()
+    """Those, and the defaults that are worked out from them."""
     template: Callable[[Any], Any] = field(default=lambda value: value, repr=False)
 
     def get(self, name: str) -> Any:
@@ -79,18 +84,19 @@ class Snapshot:
     def own(self) -> Iterator[tuple[Host, str, Setting]]:
         """Every variable that the inventory sets, host by host."""
         for host in self.hosts.values():
-            for name, setting in host.settings.items():
-                if setting.own:
-                    yield host, name, setting
+            for name in sorted(host.own):
+                yield host, name, host.settings[name]
 
 
 class _Settings(Mapping[str, Setting]):
     """Works a variable out when it is asked for: most of a host's variables are never looked at."""
 
-    def __init__(self, host: str, own: Mapping[str, Any], defaults: Mapping[str, Any], templar: Any) -> None:
-        self._host = host
+    def __init__(
+        self, own: Mapping[str, Any], defaults: Mapping[str, Any], readings: Mapping[str, set[str]], templar: Any
+    ) -> None:
         self._own = own
         self._defaults = defaults
+        self._readings = readings
         self._templar = templar
         self._cache: dict[str, Setting] = {}
 
@@ -118,24 +124,31 @@ class _Settings(Mapping[str, Setting]):
             _origin(raw) or (_origin(next(key for key in self._own if key == name)) if own else None) or (None, "")
         )
         encrypted = None if path is None else _is_vault(path)
+        words = template_words(raw)
+        if not words and not _is_encrypted_value(raw):
+            return Setting(_plain(raw), raw, where, own, None, False, encrypted)
         try:
             value = self._templar.template(raw)
         except AnsibleError as error:
-            deferred = self._needs_facts(raw, set())
+            deferred = bool(_FACTS & reached(words, {**self._readings, **self._own_readings}))
             text = None if deferred else " ".join(str(error).split())
             return Setting(None, raw, where, own, text, deferred, encrypted)
         return Setting(_plain(value), raw, where, own, None, False, True if _is_encrypted_value(raw) else encrypted)
 
-    def _needs_facts(self, raw: Any, seen: set[str]) -> bool:
-        """Whether the template reads facts, itself or through another variable."""
-        for name in sorted(template_words(raw)):
-            if name in ("ansible_facts", "ansible_local"):
-                return True
-            if name not in seen and (name in self._own or name in self._defaults):
-                seen.add(name)
-                if self._needs_facts(self._own.get(name, self._defaults.get(name)), seen):
-                    return True
-        return False
+    @cached_property
+    def _own_readings(self) -> dict[str, set[str]]:
+        return {name: template_words(raw) for name, raw in self._own.items()}
+
+
+def reached(words: Iterable[str], readings: Mapping[str, set[str]]) -> set[str]:
+    """The words and everything that the variables among them read in turn."""
+    found: set[str] = set()
+    waiting = set(words)
+    while waiting:
+        word = waiting.pop()
+        found.add(word)
+        waiting |= readings.get(word, set()) - found
+    return found
 
 
 def template_words(raw: Any) -> set[str]:
@@ -178,18 +191,25 @@ def take(
         for member in inventory.get_hosts(play.pattern, ignore_limits=True):
             roles[member.name] |= set(play.roles)
             given[member.name] |= play.given
+    readings = {name: template_words(value) for name, value in {**trusted, **inner}.items()}
+    sources = {name: reached([name], readings) for name in trusted}
     hosts: dict[str, Host] = {}
     for name in sorted(inventory.hosts):
         host = inventory.hosts[name]
         raw = variables.get_vars(host=host, include_hostvars=False)
         magic = set(variables._get_magic_variables(play=None, host=host, task=None, include_hostvars=False))
-        magic |= {"ansible_facts", "ansible_local", "inventory_file", "inventory_dir"} | set(variables._options_vars)
+        magic |= {*_FACTS, "inventory_file", "inventory_dir"} | set(variables._options_vars)
         own = {key: value for key, value in raw.items() if key not in magic}
         templar = Templar(loader=loader, variables={**trusted, **raw, **inner, "hostvars": hostvars})
-        groups = frozenset(group.name for group in host.get_groups()) - {"all"}
-        settings = _Settings(name, own, trusted, templar)
         hosts[str(name)] = Host(
-            str(name), groups, settings, frozenset(roles[name]), frozenset(given[name]), partial(_work_out, templar)
+            str(name),
+            frozenset(group.name for group in host.get_groups()) - {"all"},
+            _Settings(own, trusted, readings, templar),
+            frozenset(roles[name]),
+            frozenset(given[name]),
+            frozenset(map(str, own)),
+            frozenset(map(str, own)) | {default for default in trusted if sources[default] & own.keys()},
+            partial(_work_out, templar),
         )
     groups_of = {str(name): sorted(map(str, members)) for name, members in inventory.get_groups_dict().items()}
     return Snapshot(hosts, groups_of)

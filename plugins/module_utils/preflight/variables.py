@@ -161,12 +161,15 @@ def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
     yield from _unknown(inventory, options, frozenset(internals))
     yield from _override_files(inventory, policy)
     yield from _required(inventory, policy)
+    connection = {name for name, _test in _CONNECTION}
     seen: dict[tuple[str, str], list[Fault]] = {}
     for host in inventory.hosts.values():
-        longer = [name for name in host.settings if name not in options and _continues(name, options)]
-        for name in [*options, *(name for name, _test in _CONNECTION), *longer]:
-            setting = host.settings.get(name)
-            if setting is None or setting.deferred or name == cloud_secrets.VARIABLE:  # has checks of its own
+        # A default that nothing of the inventory flows into is the product's own affair.
+        for name in sorted(host.touched - {cloud_secrets.VARIABLE}):  # which has checks of its own
+            if name not in options and name not in connection and not _continues(name, options):
+                continue
+            setting = host.settings[name]
+            if setting.deferred:
                 continue
             if setting.error:
                 if setting.own:

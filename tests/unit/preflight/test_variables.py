@@ -27,5 +27,8 @@ def test_option_of_a_role_for_other_hosts_may_be_missing() -> None:
 
 
 def test_option_from_inventory_or_playbook_is_there() -> None:
-    assert problems(roles=frozenset({"ceph"}), settings={"ceph_fsid": Setting("x", "x")}) == []
+    assert (
+        problems(roles=frozenset({"ceph"}), settings={"ceph_fsid": Setting("x", "x")}, own=frozenset({"ceph_fsid"}))
+        == []
+    )
     assert problems(roles=frozenset({"ceph"}), given=frozenset({"ceph_fsid"})) == []
