@@ -483,6 +483,23 @@ def test_rebuild_that_does_not_happen_is_noticed(bench: Bench) -> None:
     assert "did not leave the status ACTIVE" in str(error)
 
 
+def test_console_of_the_former_boot_is_not_taken_for_the_rebuilt_guest(bench: Bench) -> None:
+    output = Cloud.get_server_console_output
+    looks = itertools.count()
+
+    def late(identity: str) -> dict[str, str]:
+        boots = bench.cloud.boots[identity]
+        old = boots > 1 and next(looks) < 5
+        bench.cloud.boots[identity] = boots - old
+        try:
+            return output(bench.cloud, identity)
+        finally:
+            bench.cloud.boots[identity] = boots
+
+    bench.cloud.faults["get_server_console_output"] = late
+    bench.test().run()
+
+
 def test_rebuild_that_changes_the_address_is_noticed(bench: Bench) -> None:
     def rebuild(identity: str, image: str) -> None:
         Cloud.rebuild_server(bench.cloud, identity, image)
