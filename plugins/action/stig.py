@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import time
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import catalogue as catalogues
@@ -70,6 +72,8 @@ class ActionModule(ActionBase):
         if not outcome.get("failed"):
             outcome["document"] = catalogues.complete(catalogue, outcome["document"])
         outcome.pop("invocation", None)
+        if boolean(arguments.get("with_controls", False)):
+            outcome["controls"] = controls
         if mode == "enforce" and outcome.get("problems"):
             outcome["warnings"] = [*outcome.get("warnings", []), *outcome["problems"]]
         return result | outcome
@@ -100,13 +104,25 @@ class ActionModule(ActionBase):
         run_id = outcome["document"]["run_id"]
         groups = [one for one in reversed(journal.ACCESS_GROUPS) if one in outcome["unproved"]]
         failure = self._fresh_login()
+        outcome.setdefault("problems", [])
         undone: list[str] = []
         while failure and groups:
             group = groups.pop(0)
             undone.append(group)
-            back = self._call(
-                {**request, "mode": "undo", "run_id": run_id, "groups": [group], "controls": []}, variables
-            )
+            try:
+                undo = {**request, "mode": "undo", "run_id": run_id, "groups": [group], "controls": []}
+                back = self._call(undo, variables)
+            except AnsibleError as error:
+                back = {"failed": True, "msg": str(error)}
+            if back.get("failed"):
+                # The open connection cannot become root either, so only the timer on the host can undo the changes.
+                reason, failure = failure, self._wait_for_timer(int(request["undo_after"]))
+                undone, groups = sorted(outcome["unproved"]), []
+                outcome["problems"].append(
+                    f"No fresh login was possible ({reason}), so the timer on the host undid {', '.join(undone)}. "
+                    "The findings of these groups stay open."
+                )
+                break
             outcome["problems"] = [*outcome.get("problems", []), *back.get("problems", [])]
             again = self._fresh_login()
             if not again:
@@ -141,6 +157,15 @@ class ActionModule(ActionBase):
                 one["changed"] = one["changed"] or changed.get(one["id"], False)
             outcome["document"] = document
         return outcome
+
+    def _wait_for_timer(self, seconds: int) -> str:
+        """Wait until the host's timer has given the access back; returns why a login still fails, or nothing."""
+        deadline = time.monotonic() + seconds + 60
+        while failure := self._fresh_login():
+            if time.monotonic() > deadline:
+                return failure
+            time.sleep(5)
+        return ""
 
     def _fresh_login(self) -> str:
         """Log in anew over the same path and become root; returns why that failed, or nothing."""

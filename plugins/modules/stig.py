@@ -74,6 +74,10 @@ options:
     description: Seconds after which the host undoes access changes that were not confirmed.
     type: int
     default: 180
+  with_controls:
+    description: Whether to return the resolved controls as well, for tests and tools.
+    type: bool
+    default: false
   request:
     description: The resolved request; given by the action plug-in.
     type: dict
@@ -106,6 +110,11 @@ document:
   description: The findings document; see plugins/module_utils/stig/findings.py.
   type: dict
   returned: success
+controls:
+  description: The controls with their parameters filled in.
+  type: list
+  elements: dict
+  returned: when with_controls is set
 problems:
   description: What could not be done, a sentence each.
   type: list
@@ -149,6 +158,7 @@ def main() -> None:
             },
             "run": {"type": "str", "default": ""},
             "undo_after": {"type": "int", "default": 180},
+            "with_controls": {"type": "bool", "default": False},
             "request": {"type": "dict"},
         },
         supports_check_mode=True,

@@ -1,0 +1,31 @@
+"""A hardened host answers as it should, through its own programs."""
+
+from __future__ import annotations
+
+import json
+
+
+def test_sshd_offers_approved_ciphers_only(host):
+    offered = dict(line.split(" ", 1) for line in host.check_output("sshd -T").splitlines() if " " in line)
+    assert set(offered["ciphers"].split(",")) == {
+        "aes256-gcm@openssh.com", "aes128-gcm@openssh.com", "aes256-ctr", "aes128-ctr",
+    }  # fmt: skip
+    assert offered["x11forwarding"] == "no"
+
+
+def test_account_locks_after_three_failures(host):
+    host.check_output("id probe >/dev/null 2>&1 || useradd probe")
+    assert "pam_faillock.so preauth" in host.file("/etc/pam.d/common-auth").content_string
+    assert host.run("faillock --user probe").rc == 0
+
+
+def test_no_timer_waits_to_undo_anything(host):
+    assert "stackwright-undo" not in host.check_output("systemctl list-timers --all --no-legend")
+    assert host.run("ls /var/lib/stackwright/hardening/*/unproved").rc != 0
+
+
+def test_journal_of_the_run_is_complete_and_closed(host):
+    runs = host.check_output("ls -d /var/lib/stackwright/hardening/2*").splitlines()
+    head = json.loads(host.file(f"{runs[0]}/run.json").content_string)
+    assert head["state"] == "done"
+    assert host.file(runs[0]).mode == 0o700
