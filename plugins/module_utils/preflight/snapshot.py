@@ -123,9 +123,11 @@ class _Settings(Mapping[str, Setting]):
         path, where = (
             _origin(raw) or (_origin(next(key for key in self._own if key == name)) if own else None) or (None, "")
         )
-        encrypted = None if path is None else _is_vault(path)
+        leaves = list(_leaves(raw))
+        sealed = [_is_encrypted_value(leaf) for leaf in leaves]
+        encrypted = True if sealed and all(sealed) else None if path is None else _is_vault(path)
         words = template_words(raw)
-        if not words and not _is_encrypted_value(raw):
+        if not words and not any(sealed):
             return Setting(_plain(raw), raw, where, own, None, False, encrypted)
         try:
             value = self._templar.template(raw)
@@ -133,7 +135,7 @@ class _Settings(Mapping[str, Setting]):
             deferred = bool(_FACTS & reached(words, {**self._readings, **self._own_readings}))
             text = None if deferred else " ".join(str(error).split())
             return Setting(None, raw, where, own, text, deferred, encrypted)
-        return Setting(_plain(value), raw, where, own, None, False, True if _is_encrypted_value(raw) else encrypted)
+        return Setting(_plain(value), raw, where, own, None, False, encrypted)
 
     @cached_property
     def _own_readings(self) -> dict[str, set[str]]:
@@ -156,13 +158,20 @@ def template_words(raw: Any) -> set[str]:
 
     What lies in a vault is never a template and is not opened for this.
     """
-    if isinstance(raw, Mapping):
-        return set().union(*map(template_words, raw.values()))
-    if isinstance(raw, list | tuple):
-        return set().union(*map(template_words, raw))
-    if not isinstance(raw, str) or _is_encrypted_value(raw) or not ("{{" in raw or "{%" in raw):
-        return set()
-    return set(_IDENTIFIER.findall(raw))
+    words: set[str] = set()
+    for leaf in _leaves(raw):
+        if isinstance(leaf, str) and not _is_encrypted_value(leaf) and ("{{" in leaf or "{%" in leaf):
+            words.update(_IDENTIFIER.findall(leaf))
+    return words
+
+
+def _leaves(raw: Any) -> Iterator[Any]:
+    """The values in a nested one; keys are never templates."""
+    if isinstance(raw, Mapping | list | tuple):
+        for one in raw.values() if isinstance(raw, Mapping) else raw:
+            yield from _leaves(one)
+    else:
+        yield raw
 
 
 def take(

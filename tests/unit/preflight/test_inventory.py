@@ -7,6 +7,7 @@ from typing import Any
 
 import cloudcase
 import pytest
+import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
 CASES = cloudcase.cases()
@@ -30,6 +31,17 @@ def test_password_in_the_vault_is_accepted(tmp_path: Path) -> None:
     (source / "group_vars" / "all" / "become.yml").write_text(text, encoding="utf-8")
     assert cloudcase.examine(source) == []
     assert cloudcase.view(source).hosts["compute1"].get("ansible_become_password") == "jH6tRw2kLq9xZp4v"
+
+
+def test_secrets_encrypted_one_by_one_are_accepted(tmp_path: Path) -> None:
+    source = cloudcase.write({"plain": True}, tmp_path)
+    path = source / "group_vars" / "all" / "secrets.yml"
+    text = "stackwright_secrets:\n"
+    for name, value in yaml.safe_load(path.read_text(encoding="utf-8"))["stackwright_secrets"].items():
+        vault = VaultLib().encrypt(value.encode(), secret=VaultSecret(cloudcase.KEY)).decode()
+        text += f"  {name}: !vault |\n" + "".join(f"      {line}\n" for line in vault.splitlines())
+    path.write_text(text, encoding="utf-8")
+    assert cloudcase.examine(source) == []
 
 
 @pytest.mark.parametrize("name", CASES)
