@@ -128,6 +128,26 @@ def test_sound_inventory_leads_to_all_hosts_and_unreachable_ones_are_one_report(
         assert any(address in call for call in run.calls), f"{address} was never tried"
 
 
+def test_what_the_probe_sees_is_judged_host_by_host(operator: Operator, tmp_path: Path) -> None:
+    """The machine of the tests stands in for all hosts, which it cannot satisfy."""
+    local = {
+        "ansible_connection": "local",
+        "ansible_become": False,
+        "ansible_python_interpreter": sys.executable,
+        "preflight_memory_minimum_mb": 10**9,
+        "preflight_check_mirror": False,
+        "preflight_peers": [],
+    }
+    run = operator.run(cloudcase.write({"inventory": {"all": {"vars": local}}}, tmp_path / "inventory"))
+    assert run.code == 2
+    assert "MB of memory, 1000000000 MB are wanted" in run.output
+    assert "this host does not have the address 10.9.0.11, only" in run.output
+    assert "this host does not have the address 10.9.1.22, only" in run.output
+    assert "as does compute1, compute2, controller1, controller2" in run.output  # five hosts of one name
+    assert "clock" not in run.output
+    assert run.calls == []
+
+
 def test_inventory_alone_is_checked_without_secrets_and_connections(operator: Operator, tmp_path: Path) -> None:
     source = cloudcase.write({"secrets": "none"}, tmp_path / "inventory")
     run = operator.run(source, "-e", "preflight_scope=inventory")
