@@ -24,6 +24,8 @@ Fault = tuple[str, str]
 """What is wrong and how to mend it."""
 
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}\Z")  # IFNAMSIZ is 16 with the final zero
+_SOURCE = re.compile(r"\s*deb(-src)?\s+(\[[^\]]*\]\s+)?\S+:/\S+\s+(?P<suite>\S+)(\s+\S+)*\s*\Z")
+_SUITES = ("trixie",)
 _EXAMPLE = "nova_config_overrides: {nova.conf: {DEFAULT: {debug: true}}}"
 
 
@@ -111,6 +113,20 @@ def _bridges(value: Any) -> Fault | None:
     return None
 
 
+def _sources(value: Any) -> Fault | None:
+    for line in value if isinstance(value, list) else []:
+        found = _SOURCE.match(str(line))
+        if not found:
+            return f"{line!r} is not a line of a package source", "Write lines as deb http://mirror/debian trixie main."
+        suite = found.group("suite")
+        if not suite.endswith("/") and suite.split("-")[0] not in _SUITES:
+            return (
+                f"the roles do not support the suite {suite!r}",
+                f"Name a mirror of {' or '.join(_SUITES)}, and install the hosts with it.",
+            )
+    return None
+
+
 def _ratio(value: Any) -> Fault | None:
     try:
         fit = not isinstance(value, bool) and 0 < float(value) <= 1000
@@ -134,6 +150,7 @@ _BY_SUFFIX: tuple[tuple[str, Callable[[Any], Fault | None]], ...] = (
     ("_interface", _interface),
     ("_bind_address", _address),
     ("_ratio", _ratio),
+    ("base_apt_sources", _sources),
     ("_bridge_mappings", _bridges),
     ("_geneve_ranges", _ranges(2**24 - 1)),
     ("_vlan_ranges", _ranges(4094)),
