@@ -173,6 +173,7 @@ BREAKS = {
     "module": lambda spec: edit("/etc/modprobe.d/stackwright-hardening.conf", rf"^blacklist {spec['name']}\n", ""),
     "boot_argument": lambda spec: edit("/etc/default/grub", rf" ?{spec['argument']}", ""),
     "aide": lambda spec: not os.unlink("/var/lib/aide/aide.db"),
+    "boot_password": lambda spec: False,  # a container has no boot loader
     "firewall": lambda spec: spec["check"] == "enabled" and edit("/etc/ufw/ufw.conf", "^ENABLED=yes", "ENABLED=no"),
     "probe": lambda spec: spec["name"] == "utc" and edit("/etc/timezone", ".*", "Europe/Berlin"),
 }
