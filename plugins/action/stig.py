@@ -155,6 +155,7 @@ class ActionModule(ActionBase):
             document["run_id"], document["mode"] = run_id, "enforce"
             for one in document["findings"]:
                 one["changed"] = one["changed"] or changed.get(one["id"], False)
+            document["totals"]["changed"] = sum(one["changed"] for one in document["findings"])
             outcome["document"] = document
         return outcome
 

@@ -92,6 +92,18 @@ def check_sshd(host: Host, spec: Spec) -> Check:
     return Check(ok, evidence)
 
 
+def _silence(host: Host, paths: list[str], spec: Spec) -> None:
+    """Turn the option's contrary values into comments, in every file: any of them may be read before ours."""
+    pattern = re.compile(rf"^[ \t]*{re.escape(spec['option'])}[ \t=]+(.*?)[ \t]*$", re.IGNORECASE)
+    for path in paths:
+        lines = (host.text(path) or "").split("\n")
+        for at, line in enumerate(lines):
+            match = pattern.match(line)
+            if match and not _ssh_accepted(match[1].strip('"'), spec):
+                lines[at] = f"# {line}"
+        host.write(path, "\n".join(lines))
+
+
 def _set_first(host: Host, main: str, dropin: str, include: str, option: str, value: str, opening: str) -> None:
     text = host.text(dropin) or OURS + opening
     pattern = re.compile(rf"^[ \t]*{re.escape(option)}[ \t=].*\n", re.MULTILINE | re.IGNORECASE)
@@ -105,11 +117,7 @@ def _set_first(host: Host, main: str, dropin: str, include: str, option: str, va
 def fix_sshd(host: Host, spec: Spec) -> None:
     """Set the option in a drop-in that is read first, and turn contrary values in Match blocks into comments."""
     option = spec["option"]
-    for path, at, value in match_overrides(host, option):
-        if not _ssh_accepted(value, spec):
-            lines = (host.text(path) or "").split("\n")
-            lines[at] = f"# {lines[at]}"
-            host.write(path, "\n".join(lines))
+    _silence(host, [SSHD_CONFIG, *host.glob("/etc/ssh/sshd_config.d/*.conf")], spec)
     if not _ssh_accepted(effective(host, "sshd").get(option.lower(), ""), spec):
         _set_first(host, SSHD_CONFIG, SSHD_DROPIN, "/etc/ssh/sshd_config.d/*.conf", option, str(spec["value"]), "")
     host.activate("sshd")
@@ -126,6 +134,7 @@ def check_ssh_client(host: Host, spec: Spec) -> Check:
 
 def fix_ssh_client(host: Host, spec: Spec) -> None:
     """Set the option for all hosts in a drop-in that is read first."""
+    _silence(host, [SSH_CONFIG, *host.glob("/etc/ssh/ssh_config.d/*.conf")], spec)
     _set_first(
         host, SSH_CONFIG, SSH_DROPIN, "/etc/ssh/ssh_config.d/*.conf", spec["option"], str(spec["value"]), "Host *\n"
     )  # fmt: skip

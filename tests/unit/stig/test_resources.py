@@ -169,7 +169,7 @@ def test_sshd_is_judged_by_its_effective_settings(host: Host, put: Put, programs
     assert check.evidence[0].where == "sshd -T"
     access.fix_sshd(host, {"option": "X11Forwarding", "value": "no"})
     assert "X11Forwarding no\n" in (host.text(access.SSHD_DROPIN) or "")
-    assert access.SSHD_CONFIG not in host.overlay
+    assert (host.text("/etc/ssh/sshd_config") or "").endswith("#X11Forwarding no\n# X11Forwarding yes\n")
 
 
 def test_match_block_that_undoes_a_setting_is_found(host: Host, put: Put, programs: Any) -> None:
@@ -187,6 +187,14 @@ def test_missing_include_is_put_first(host: Host, put: Put, programs: Any) -> No
     programs.answers["sshd -T"] = (0, SSHD)
     access.fix_sshd(host, {"option": "X11Forwarding", "value": "no"})
     assert (host.text("/etc/ssh/sshd_config") or "").startswith("Include /etc/ssh/sshd_config.d/*.conf\n")
+
+
+def test_dropin_that_is_read_before_ours_is_silenced(host: Host, put: Put, programs: Any) -> None:
+    put("/etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\n")
+    put("/etc/ssh/sshd_config.d/00-0-site.conf", "X11Forwarding yes\nUsePAM yes\n")
+    programs.answers["sshd -T"] = (0, SSHD)
+    access.fix_sshd(host, {"option": "X11Forwarding", "value": "no"})
+    assert host.text("/etc/ssh/sshd_config.d/00-0-site.conf") == "# X11Forwarding yes\nUsePAM yes\n"
 
 
 def test_subset_of_approved_algorithms_passes(host: Host, programs: Any) -> None:
