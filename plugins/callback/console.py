@@ -130,7 +130,7 @@ class CallbackModule(Default):  # type: ignore[misc]
         if problem:
             self._display.warning(problem)
         atexit.register(self._at_exit)
-        self._handle_termination()
+        self._handle_signals()
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         self._play = play
@@ -323,17 +323,24 @@ class CallbackModule(Default):  # type: ignore[misc]
 
         self._display.display = display
 
-    def _handle_termination(self) -> None:
-        """Tell where the run stopped when the process is asked to end, then let Ansible end it."""
-        before = signal.getsignal(signal.SIGTERM)
+    def _handle_signals(self) -> None:
+        """Learn of Ctrl-C and of a request to end before Ansible acts on it, which may end the process at once."""
 
-        def terminated(number: int, frame: Any) -> None:
-            if self._reporter and os.getpid() == self._pid:
-                self._reporter.run_broken_off(interrupted=True)
-            if callable(before):
-                before(number, frame)
+        def chain(number: signal.Signals) -> None:
+            before = signal.getsignal(number)
 
-        signal.signal(signal.SIGTERM, terminated)
+            def handle(signum: int, frame: Any) -> None:
+                if self._reporter and os.getpid() == self._pid:
+                    self._reporter.interrupted()
+                    if signum == signal.SIGTERM:
+                        self._reporter.run_broken_off()
+                if callable(before):
+                    before(signum, frame)
+
+            signal.signal(number, handle)
+
+        chain(signal.SIGINT)
+        chain(signal.SIGTERM)
 
     def _at_exit(self) -> None:
         if self._reporter and os.getpid() == self._pid:

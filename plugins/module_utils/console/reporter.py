@@ -25,7 +25,6 @@ DIFF_LINES = 60
 QUIET_WARNINGS = ("Could not match supplied host pattern, ignoring",)
 """Warnings that only the log needs: the phase's own line says it."""
 DISABLE_HINT = "Deprecation warnings can be disabled by setting"
-INTERRUPTED = "User interrupted execution"
 PROMPTING_ACTIONS = ("pause", "ansible.builtin.pause")
 SAYING_ACTIONS = ("debug", "ansible.builtin.debug")
 
@@ -199,10 +198,13 @@ class Reporter:
             self._summarize("failed" if bad else "ok")
             self._close()
 
-    def run_broken_off(self, interrupted: bool = False) -> None:
+    def interrupted(self) -> None:
+        """The operator or the machine wants the run to end. Takes no lock, since a signal may come at any point."""
+        self._interrupted = True
+
+    def run_broken_off(self) -> None:
         """The process ends although the playbook did not: interrupted, or an error outside of a task."""
         with self._lock:
-            self._interrupted = self._interrupted or interrupted
             run = self._run
             if run is None:
                 return
@@ -330,8 +332,7 @@ class Reporter:
         with self._lock:
             if kind in ("[WARNING", "[DEPRECATION WARNING"):
                 self.warning(rest, "deprecated" if "DEPRECATION" in kind else "warning")
-            elif kind == "[ERROR" and INTERRUPTED in rest:
-                self._interrupted = True
+            elif kind == "[ERROR" and self._interrupted:
                 self._write(text)
             else:
                 self._write(text)

@@ -323,7 +323,7 @@ def test_the_batches_of_a_serial_play_are_one_phase(play):
 
 
 def test_an_interrupted_run_says_where_and_how_to_go_on(terminal):
-    stopped, _ = terminal("slow.yml", "-e", "seconds=20", interrupt_at="The long task: controller1, controller2")
+    stopped, _ = terminal("slow.yml", "-e", "seconds=20", interrupt_at="The long task (0:03)")
     assert stopped.code == 99
     assert 'in phase "Slow", task 2/2: The long task' in stopped.screen
     assert "It was running on controller1, controller2 for" in stopped.screen
