@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from . import identity
+from . import identity, network
 from .core import Collection, Fault, Route, State
 from .server import Server
 
@@ -39,8 +39,9 @@ __all__ = ["CloudSimulator", "Fault"]
 # Catalogue type, path below the port and module of each service.
 CATALOGUE: dict[str, tuple[str, str]] = {
     "identity": ("keystone", "/identity/v3"),
+    "network": ("neutron", "/network"),
 }
-MODULES: list[Any] = [identity]
+MODULES: list[Any] = [identity, network]
 
 
 class CloudSimulator(State):

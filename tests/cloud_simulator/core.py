@@ -282,6 +282,9 @@ class State:
         self.polls_until_ready = 0
         self.fail_next: Counter[str] = Counter()
         self.routes: dict[str, list[Compiled]] = {}
+        for kind in self.types.values():
+            for route in tag_routes(kind) if kind.tags else []:
+                self._add(route)
         for route in routes:
             self._add(route)
         for kind in self.types.values():
@@ -428,16 +431,21 @@ def matches(obj: Object, query: Mapping[str, list[str]]) -> bool:
             if not set(",".join(values).split(",")) <= set(obj.get("tags") or []):
                 return False
             continue
-        if ":" in word and word not in obj:
-            continue
         name, _, operator = word.partition("__")
-        have = obj.get(name)
+        name = "project_id" if name == "tenant_id" and name not in obj else name
+        # Services do not look at words they do not know; neutron refuses them (check_words).
+        if name not in obj:
+            continue
+        have = obj[name]
+        if name == "fixed_ips":
+            wanted = [tuple(v.split("=", 1)) for v in values]
+            if not all(any(str(ip.get(k)) == v for ip in have) for k, v in wanted):
+                return False
+            continue
         text = str(have).lower() if isinstance(have, bool) else str(have)
         if operator == "contains":
             if values[-1] not in text:
                 return False
-        elif name not in obj:
-            return False
         elif isinstance(have, bool):
             if text not in [{"1": "true", "0": "false"}.get(v.lower(), v.lower()) for v in values]:
                 return False
@@ -447,6 +455,15 @@ def matches(obj: Object, query: Mapping[str, list[str]]) -> bool:
         elif text not in values:
             return False
     return True
+
+
+def check_words(kind: Collection, query: Mapping[str, list[str]]) -> None:
+    """Refusal 400 for a filter that neutron does not know."""
+    if kind.service == "network":
+        known = {*kind.defaults, *kind.required, "id", "tags", "tenant_id", "gateway_ip", *WORDS}
+        unknown = [w for w in query if w not in known]
+        if unknown:
+            raise Refusal(400, f"[{', '.join(unknown)}] is invalid attribute for filtering.")
 
 
 def page_of(state: State, request: Request, kind: Collection, found: list[Object]) -> tuple[list[Object], str]:
@@ -480,6 +497,7 @@ def listed(state: State, request: Request, kind: Collection, match: dict[str, st
         request.need_admin()
     scope = scope_of(match)
     query = request.query
+    check_words(kind, query)
     found = []
     for obj in state.objects[kind.type].values():
         if any(obj.get(k) != v for k, v in scope.items()):
@@ -682,7 +700,7 @@ def rest_routes(kind: Collection) -> list[Route]:
         return lambda state, request, match: work(state, request, kind, match)
 
     one = f"{kind.path}/{{id}}"
-    routes = tag_routes(kind) if kind.tags else []
+    routes: list[Route] = []
     if "GET" in kind.methods:
         if kind.detail:
             routes.append(Route(kind.service, "GET", f"{kind.path}/detail", bind(listed), kind.type))

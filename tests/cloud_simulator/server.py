@@ -125,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
         # One write for both, so that no packet waits for an acknowledgement.
         self.wfile.write(head if self.command == "HEAD" or answer.status == 204 else head + data)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = answer  # noqa: N815
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = answer
 
 
 class Server(ThreadingHTTPServer):
