@@ -123,7 +123,8 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     }
     if module.check_mode:
         return result
-    if action in ("created", "recreated"):
+    fresh = action in ("created", "recreated")
+    if fresh:
         nameservers = params["nameservers"] or lab_host.host_nameservers()
         dump = run(["apt-config", "dump"], "Reading this host's apt configuration")
         transport = apt.render_options(apt.transport_options(dump), lab.networks["management"].gateway)
@@ -135,7 +136,7 @@ def ensure(module: AnsibleModule) -> dict[str, Any]:
     if action == "started":
         machine.close_connections(Path(control_path_directory(lab.state_directory)))
         podman("start", wanted.container, doing=f"Starting machine {wanted.name}")
-    state, failed = machine.wait_until_up(lab, wanted, params["user"], podman, params["patience"])
+    state, failed = machine.wait_until_up(lab, wanted, params["user"], podman, params["patience"], fresh)
     if failed:
         module.warn(f"{wanted.name} is up with failed units: {', '.join(failed)}")
     return {**result, "system_state": state, "failed_units": failed}

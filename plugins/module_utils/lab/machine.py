@@ -257,6 +257,25 @@ def create(
     write_atomically(directory / "record.json", json.dumps({"id": container, "image": image}) + "\n")
 
 
+FIRST_BOOT = f"""
+set -eu
+[ -e {RESTORE} ] || exit 0
+if [ -s /etc/iscsi/initiatorname.iscsi ] && command -v iscsi-iname >/dev/null; then
+  printf 'InitiatorName=%s\\n' "$(iscsi-iname)" >/etc/iscsi/initiatorname.iscsi
+fi
+if [ -s /etc/nvme/hostnqn ]; then
+  id=$(cat /proc/sys/kernel/random/uuid)
+  printf '%s\\n' "$id" >/etc/nvme/hostid
+  printf 'nqn.2014-08.org.nvmexpress:uuid:%s\\n' "$id" >/etc/nvme/hostnqn
+fi
+if [ -s /var/lib/rabbitmq/.erlang.cookie ]; then
+  tr -d - </proc/sys/kernel/random/uuid | tr -d '\\n' >/var/lib/rabbitmq/.erlang.cookie
+fi
+tar -C / -xf {RESTORE}
+systemctl daemon-reload
+rm -f {RESTORE}
+"""
+
 # What a machine is before each action, for the diff.
 BEFORE = {"": "running", "started": "stopped", "created": "absent", "recreated": "differently defined"}
 
@@ -301,7 +320,9 @@ def login_command(lab: Lab, machine: Machine, user: str, command: str) -> list[s
     ]  # fmt: skip
 
 
-def wait_until_up(lab: Lab, machine: Machine, user: str, podman: Podman, patience: int) -> tuple[str, list[str]]:
+def wait_until_up(
+    lab: Lab, machine: Machine, user: str, podman: Podman, patience: int, fresh: bool
+) -> tuple[str, list[str]]:
     """Wait until a started machine has booted and lets its user in.
 
     Args:
@@ -310,9 +331,11 @@ def wait_until_up(lab: Lab, machine: Machine, user: str, podman: Podman, patienc
         user: The account that logs in.
         podman: How to call podman.
         patience: Seconds.
+        fresh: The machine has just been made, so nothing on it has a reason to start slowly. On others services may
+            wait for other machines for as long as they like; a login is all that is asked of them.
 
     Returns:
-        systemd's state (``running`` or ``degraded``) and the names of failed units.
+        systemd's state (``running``, ``degraded`` or ``starting``) and the names of failed units.
 
     Raises:
         LabError: It did not come up; the message holds the last answer.
@@ -320,17 +343,20 @@ def wait_until_up(lab: Lab, machine: Machine, user: str, podman: Podman, patienc
     deadline = time.monotonic() + patience
     doing = f"Waiting for machine {machine.name} at {machine.addresses['management']}"
     remedy = f"Look at `podman exec {machine.container} journalctl -b`"
-    state = ""
-    while state not in ("running", "degraded"):
+    enough: tuple[str, ...] = ("running", "degraded")
+    if not fresh and not _exec(podman, machine, "ls", RESTORE).strip():
+        enough = (*enough, "starting")
+    while True:
         # Not `--wait`: systemd does not answer at all before its bus is there, and a job that hangs would hang this.
         state = _exec(podman, machine, "systemctl", "is-system-running").strip()
-        if state in ("running", "degraded"):
+        if state in enough:
             break
         if time.monotonic() > deadline:
             jobs = _exec(podman, machine, "systemctl", "list-jobs", "--no-legend")
             raise LabError(doing, f"it is {state or 'silent'} after {patience} seconds, waiting for: {jobs}", remedy)
         time.sleep(0.3)
-    restore_enablement(machine, podman)
+    if state != "starting":
+        restore_enablement(machine, podman)
     while True:
         done = subprocess.run(login_command(lab, machine, user, "sudo -n true"), capture_output=True, check=False)
         if done.returncode == 0:
@@ -343,9 +369,12 @@ def wait_until_up(lab: Lab, machine: Machine, user: str, podman: Podman, patienc
 
 
 def restore_enablement(machine: Machine, podman: Podman) -> None:
-    """Enable what preloaded packages enable, once the machine is up; nothing starts by that."""
-    script = f"if [ -e {RESTORE} ]; then tar -C / -xf {RESTORE} && systemctl daemon-reload && rm -f {RESTORE}; fi"
-    podman("exec", machine.container, "/bin/sh", "-c", script, doing=f"Enabling preloaded units of {machine.name}")
+    """Finish the installation of preloaded packages on a machine that is up; nothing starts by that.
+
+    Units are enabled, and what an installation makes once per machine (iSCSI initiator, NVMe host, Erlang cookie) is
+    made anew, since machines from one image would share it.
+    """
+    podman("exec", machine.container, "/bin/sh", "-c", FIRST_BOOT, doing=f"Finishing {machine.name}'s installation")
 
 
 def _exec(podman: Podman, machine: Machine, *command: str) -> str:

@@ -166,3 +166,57 @@ def test_the_proof_of_a_login_pins_keys_and_ignores_the_users_settings(lab: Lab)
     assert command[1:3] == ["-F", "none"]
     assert "StrictHostKeyChecking=yes" in command
     assert command[-2:] == ["operator@10.137.88.31", "true"]
+
+
+class Boot:
+    """A machine that says what systemd would say, one answer per question, the last one for ever."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, states: list[str], archive: str = "") -> None:
+        self.states = states
+        self.finished = 0
+        self.archive = archive
+        monkeypatch.setattr(machine, "_exec", self.answer)
+        monkeypatch.setattr(machine, "restore_enablement", self.finish)
+        monkeypatch.setattr(machine, "login_command", lambda *_: ["true"])
+
+    def finish(self, *_: object) -> None:
+        self.finished += 1
+
+    def answer(self, _podman: object, _machine: object, *command: str) -> str:
+        if command[0] == "ls":
+            return self.archive
+        if command[1] == "is-system-running":
+            return self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        return "nova-compute.service loaded failed" if "--failed" in command else "7 slow.service start running"
+
+
+def wait(lab: Lab, fresh: bool, patience: int = 1) -> tuple[str, list[str]]:
+    return machine.wait_until_up(lab, lab.machines["compute1"], "operator", None, patience, fresh)  # type: ignore[arg-type]
+
+
+def test_a_new_machine_has_to_boot_to_the_end(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    boot = Boot(monkeypatch, ["", "starting", "running"])
+    assert wait(lab, fresh=True, patience=5) == ("running", ["nova-compute.service"])
+    assert boot.finished == 1
+    Boot(monkeypatch, ["starting"])
+    with pytest.raises(LabError, match=r"it is starting after 1 seconds, waiting for: 7 slow\.service"):
+        wait(lab, fresh=True)
+
+
+def test_a_restarted_machine_only_has_to_let_its_user_in(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    boot = Boot(monkeypatch, ["", "starting"])
+    assert wait(lab, fresh=False, patience=5)[0] == "starting"
+    assert boot.finished == 0
+
+
+def test_an_unfinished_first_boot_is_finished_later(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    boot = Boot(monkeypatch, ["starting", "degraded"], archive="enabled.tar")
+    assert wait(lab, fresh=False, patience=5)[0] == "degraded"
+    assert boot.finished == 1
+
+
+def test_a_machine_that_lets_nobody_in_is_an_error(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    Boot(monkeypatch, ["running"])
+    monkeypatch.setattr(machine, "login_command", lambda *_: ["sh", "-c", "echo denied >&2; exit 255"])
+    with pytest.raises(LabError, match="no login as operator: denied"):
+        wait(lab, fresh=True)
