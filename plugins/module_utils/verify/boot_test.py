@@ -10,6 +10,7 @@ import base64
 import contextlib
 import ipaddress
 import json
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -142,6 +143,8 @@ class BootTest:
         self.cloud, self.settings, self.shell = cloud, settings, shell
         self.now, self.sleep, self.pinger = now, sleep, pinger
         self.steps = Steps(now)
+        # tests with different prefixes may run at the same time, and must not take each other's things for remains
+        self.mark = f"{MARK}: {settings.prefix}"
         self.made = Made()
         names = settings.hosts or ("",)
         self.made.guests = [
@@ -230,7 +233,7 @@ class BootTest:
             allow_duplicates=True,
             min_ram=MEMORY_MIB,
             min_disk=1,
-            stackwright=MARK,
+            stackwright=self.mark,
             hw_rng_model="virtio",
         )
         self.made.image = image.id
@@ -247,7 +250,7 @@ class BootTest:
     def make_flavor(self) -> None:
         """Make a private flavor that suffices for the guest."""
         flavor = self.cloud.compute.create_flavor(
-            name=self.settings.prefix, ram=MEMORY_MIB, vcpus=1, disk=1, is_public=False, description=MARK
+            name=self.settings.prefix, ram=MEMORY_MIB, vcpus=1, disk=1, is_public=False, description=self.mark
         )
         self.made.flavor = flavor.id
 
@@ -268,7 +271,7 @@ class BootTest:
             )
         network = self.cloud.network.create_network(
             name=wanted.prefix + "-external",
-            description=MARK,
+            description=self.mark,
             is_router_external=True,
             provider_network_type=wanted.external_type,
             provider_physical_network=wanted.external_physical_network or None,
@@ -280,7 +283,7 @@ class BootTest:
             pool["allocation_pools"] = [{"start": wanted.external_pool_start, "end": wanted.external_pool_end}]
         self.cloud.network.create_subnet(
             name=wanted.prefix + "-external",
-            description=MARK,
+            description=self.mark,
             network_id=network.id,
             ip_version=4,
             cidr=wanted.external_cidr,
@@ -293,11 +296,11 @@ class BootTest:
     def make_network(self) -> str:
         """Make the tenant network with a subnet, and a router to the external network."""
         name = self.settings.prefix
-        network = self.cloud.network.create_network(name=name, description=MARK)
+        network = self.cloud.network.create_network(name=name, description=self.mark)
         self.made.network, self.made.mtu = network.id, int(network.mtu or 0)
         subnet = self.cloud.network.create_subnet(
             name=name,
-            description=MARK,
+            description=self.mark,
             network_id=network.id,
             ip_version=4,
             cidr=self.settings.tenant_cidr,
@@ -305,7 +308,7 @@ class BootTest:
         )
         self.made.subnet = subnet.id
         router = self.cloud.network.create_router(
-            name=name, description=MARK, external_gateway_info={"network_id": self.made.external}
+            name=name, description=self.mark, external_gateway_info={"network_id": self.made.external}
         )
         self.made.router = router.id
         self.cloud.network.add_interface_to_router(router.id, subnet_id=subnet.id)
@@ -313,7 +316,7 @@ class BootTest:
 
     def make_group(self) -> None:
         """Make a security group that lets ICMP and SSH in."""
-        group = self.cloud.network.create_security_group(name=self.settings.prefix, description=MARK)
+        group = self.cloud.network.create_security_group(name=self.settings.prefix, description=self.mark)
         self.made.group = group.id
         for rule in ({"protocol": "icmp"}, {"protocol": "tcp", "port_range_min": 22, "port_range_max": 22}):
             self.cloud.network.create_security_group_rule(
@@ -339,7 +342,7 @@ class BootTest:
                 security_groups=[{"name": self.made.group}],
                 key_name=self.settings.prefix,
                 user_data=base64.b64encode(USER_DATA.encode()).decode(),
-                metadata={"stackwright": MARK},
+                metadata={"stackwright": self.mark},
                 **({"host": guest.host} if guest.host else {}),
             )
             guest.id = server.id
@@ -403,7 +406,7 @@ class BootTest:
         if port is None:
             raise BootTestError(f"server {self.first.name} has no port")
         floating = self.cloud.network.create_ip(
-            floating_network_id=self.made.external, port_id=port.id, description=MARK
+            floating_network_id=self.made.external, port_id=port.id, description=self.mark
         )
         address = self.made.floating_address = str(floating.floating_ip_address)
         self.shell.trust(address, self.first.boot.host_key if self.first.boot else "")
@@ -592,8 +595,8 @@ class BootTest:
         return [
             Removal("server", f"{server.name} ({server.status})", partial(compute.delete_server, server.id))
             for server in compute.servers()
-            if (server.name == prefix or server.name.startswith(prefix + "-"))
-            and dict(server.metadata or {}).get("stackwright") == MARK
+            if re.fullmatch(rf"{re.escape(prefix)}(-\d+)?", server.name)
+            and dict(server.metadata or {}).get("stackwright") == self.mark
         ]
 
     def servers_gone(self) -> tuple[bool, str]:
@@ -607,7 +610,7 @@ class BootTest:
         return [
             Removal("floating address", str(ip.floating_ip_address), partial(network.delete_ip, ip.id))
             for ip in network.ips()
-            if ip.description == MARK
+            if ip.description == self.mark
         ]
 
     def own_routers(self) -> list[Removal]:
@@ -615,7 +618,7 @@ class BootTest:
         return [
             Removal("router", router.name, partial(self.remove_router, router.id))
             for router in self.cloud.network.routers(name=self.settings.prefix)
-            if router.description == MARK
+            if router.description == self.mark
         ]
 
     def remove_router(self, router: str) -> None:
@@ -633,7 +636,7 @@ class BootTest:
             Removal("network", name, partial(network.delete_network, found.id))
             for name in (self.settings.prefix, self.settings.prefix + "-external")
             for found in network.networks(name=name)
-            if found.description == MARK
+            if found.description == self.mark
         ]
 
     def own_groups(self) -> list[Removal]:
@@ -642,7 +645,7 @@ class BootTest:
         return [
             Removal("security group", group.name, partial(network.delete_security_group, group.id))
             for group in network.security_groups(name=self.settings.prefix)
-            if group.description == MARK
+            if group.description == self.mark
         ]
 
     def own_keys(self) -> list[Removal]:
@@ -660,7 +663,7 @@ class BootTest:
         return [
             Removal("flavor", flavor.name, partial(compute.delete_flavor, flavor.id))
             for flavor in compute.flavors(is_public=False)
-            if flavor.name == self.settings.prefix and flavor.description == MARK
+            if flavor.name == self.settings.prefix and flavor.description == self.mark
         ]
 
     def own_images(self) -> list[Removal]:
@@ -669,7 +672,7 @@ class BootTest:
         return [
             Removal("image", found.name, partial(image.delete_image, found.id))
             for found in image.images(name=self.settings.prefix)
-            if dict(found.properties or {}).get("stackwright") == MARK
+            if dict(found.properties or {}).get("stackwright") == self.mark
         ]
 
     # ------------------------------------------------------------------ evidence

@@ -536,8 +536,21 @@ def test_remains_of_an_interrupted_run_are_removed_and_nothing_of_others(bench: 
     done = bench.test().remove_all()
     assert done == "2 servers, floating address, router, network, security group, key pair, flavor, image"
     left = [thing.description for kind in KINDS for thing in bench.cloud.store[kind].values()]
-    assert MARK not in left
+    assert not any(text.startswith(MARK) for text in left)
     assert left.count("mine") == 8
+
+
+def test_two_tests_at_the_same_time_leave_each_other_alone(bench: Bench) -> None:
+    other = bench.test(prefix=f"{PREFIX}-2", hosts=("compute1", "compute2"))
+    for make in (other.make_external, other.make_network, other.make_image, other.make_flavor, other.make_group):
+        make()
+    other.make_key()
+    other.boot_guests()
+    other.reach_by_ping()
+    bench.shell.key.unlink()
+    before = bench.cloud._left()
+    assert bench.test().remove_all() == ""
+    assert bench.cloud._left() == before
 
 
 def test_removal_goes_on_after_an_error_and_tells_it(bench: Bench) -> None:
