@@ -680,7 +680,13 @@ class BootTest:
     def evidence(self) -> list[str]:
         """What helps to understand a failure: servers, ports, floating address, agents that are down, console."""
         lines: list[str] = []
-        for gather in (self.server_evidence, self.network_evidence, self.agent_evidence, self.console_evidence):
+        for gather in (
+            self.server_evidence,
+            self.action_evidence,
+            self.network_evidence,
+            self.agent_evidence,
+            self.console_evidence,
+        ):
             try:
                 lines += gather()
             except API_ERRORS as error:
@@ -698,6 +704,20 @@ class BootTest:
                     f"server {guest.name}: {server.status}, task {server.task_state}, host {server.compute_host}"
                     + (f", fault: {fault}" if fault else "")
                 )
+        return lines
+
+    def action_evidence(self) -> list[str]:
+        """What failed on the compute hosts, which the servers' faults often leave out."""
+        compute = self.cloud.compute
+        lines = []
+        for guest in self.made.guests:
+            for action in compute.server_actions(guest.id) if guest.id else []:
+                events = compute.get_server_action(action.request_id, guest.id).events or []
+                for event in [dict(one) for one in events]:
+                    if event.get("result") == "Error":
+                        trace = str(event.get("traceback") or event.get("details") or "").strip().splitlines()
+                        what = f"{guest.name}: {event.get('event')} failed on {event.get('host')}"
+                        lines.append(": ".join([what, *(line.strip()[:400] for line in trace[-1:])]))
         return lines
 
     def network_evidence(self) -> list[str]:

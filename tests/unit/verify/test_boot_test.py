@@ -137,6 +137,16 @@ class Cloud:
             "stackwright-guest: ready after 4.5 s\r\n"
         }
 
+    def server_actions(self, identity: str) -> list[Thing]:
+        return [Thing(request_id="req-1")]
+
+    def get_server_action(self, request: str, identity: str) -> Thing:
+        events = [
+            {"event": "schedule", "result": "Success", "traceback": None, "host": "controller1"},
+            {"event": "build", "result": "Error", "traceback": "Trace\n  libvirtError: no KVM\n", "host": "compute1"},
+        ]
+        return Thing(events=events)
+
     def services(self) -> list[Thing]:
         return [Thing(binary="nova-compute", host="compute9", state="down")]
 
@@ -386,6 +396,7 @@ def test_server_in_error_tells_its_fault_with_evidence_and_is_removed(bench: Ben
     assert "No valid host was found." in str(error)
     message = boot_test.failure_message(error, test.steps, "http://k:5000")
     assert "against http://k:5000 failed at the step 'server boots'" in message
+    assert "stackwright-verify: build failed on compute1: libvirtError: no KVM" in message
     assert "down: nova-compute on compute9" in message
     assert "port 192.168.213.10 (compute:nova): ACTIVE, bound as ovs on compute1" in message
     assert "  stackwright-guest: ready after 4.5 s" in message
