@@ -316,9 +316,12 @@ def build_preloaded(
         if podman.image_exists(name):
             return
         log.unlink(missing_ok=True)
-        podman("rm", "--force", "--ignore", container, doing=doing)
+        # What an interrupted build left, also one of another list of packages.
+        mark = f"{LABEL}.build={purpose}"
+        left = podman("ps", "--all", "--quiet", "--filter", f"label={mark}", doing=doing).split()
+        podman("rm", "--force", "--ignore", container, *left, doing=doing)
         podman(
-            "run", "--name", container, "--network", "host", "--hostname", "localhost", "--uts", "private",
+            "run", "--name", container, "--label", mark, "--network", "host", "--hostname", "localhost", "--uts", "private",
             "--stop-signal", "SIGKILL", base, "/bin/sh", "-c", write_options(options) + PRELOAD, "preload",
             "--install-recommends" if recommends else "--no-install-recommends", *sorted(set(packages)),
             doing=doing, log=log, remedy="Check the package names and the mirror.",
