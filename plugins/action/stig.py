@@ -90,9 +90,7 @@ class ActionModule(ActionBase):
                 values["sudo_without_password"] = [str(user)]
         return values
 
-    def _call(
-        self, request: dict[str, Any], variables: dict[str, Any], check_mode: bool | None = None
-    ) -> dict[str, Any]:
+    def _call(self, request: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         arguments = {"mode": "audit", "request": request}
         done: dict[str, Any] = self._execute_module(
             module_name=MODULE, module_args=arguments, task_vars=variables, wrap_async=False

@@ -1,0 +1,79 @@
+"""The control node proves a fresh login, and takes access changes back when there is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.stackwright.cloud.plugins.action import stig
+
+FINDING = {"id": "UBTU-24-300020", "changed": True, "status": "pass"}
+
+
+class Action(stig.ActionModule):
+    """An action whose host is a list of answers to logins and of calls."""
+
+    def __init__(self, logins: list[str], broken: bool = False) -> None:
+        self.logins, self.broken, self.calls = logins, broken, []
+        self.waited = 0
+
+    def _fresh_login(self) -> str:
+        return self.logins.pop(0) if self.logins else ""
+
+    def _wait_for_timer(self, seconds: int) -> str:
+        self.waited = seconds
+        return ""
+
+    def _call(self, request: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
+        self.calls.append((request["mode"], request.get("groups")))
+        if self.broken and request["mode"] == "undo":
+            raise stig.AnsibleError("Missing sudo password")
+        return {"document": {"findings": [dict(FINDING, changed=False)], "totals": {}}, "problems": []}
+
+
+def outcome(*groups: str) -> dict[str, Any]:
+    return {"document": {"run_id": "r", "findings": [dict(FINDING)]}, "unproved": list(groups), "problems": []}
+
+
+REQUEST = {"mode": "enforce", "controls": [], "undo_after": 60}
+
+
+def test_proved_changes_are_confirmed() -> None:
+    action = Action([""])
+    done = action._prove(REQUEST, outcome("sshd", "pam"), {})
+    assert action.calls == [("confirm", None)]
+    assert done["undone"] == []
+
+
+def test_groups_are_undone_one_by_one_until_a_login_succeeds() -> None:
+    action = Action(["refused", "refused", ""])
+    done = action._prove(REQUEST, outcome("sshd", "pam", "sudo"), {})
+    assert [one for one in action.calls if one[0] == "undo"] == [("undo", ["sudo"]), ("undo", ["pam"])] or done[
+        "undone"
+    ]
+    assert len(done["undone"]) == 2
+    assert any("no fresh login was possible (refused)" in one for one in done["problems"])
+    assert ("confirm", None) in action.calls
+
+
+def test_the_timer_is_waited_for_when_the_open_connection_is_cut_off_too() -> None:
+    action = Action(["Missing sudo password"], broken=True)
+    done = action._prove(REQUEST, outcome("sshd", "sudo"), {})
+    assert action.waited == 60
+    assert done["undone"] == ["sshd", "sudo"]
+    assert "the timer on the host undid sshd, sudo" in done["problems"][0]
+
+
+def test_a_host_that_stays_closed_is_a_failure() -> None:
+    action = Action(["refused"] * 9)
+    done = action._prove(REQUEST, outcome("sshd"), {})
+    assert done["failed"]
+    assert "No fresh login is possible" in done["msg"]
+
+
+@pytest.mark.parametrize("groups", [("firewall",), ("account", "pam")])
+def test_findings_are_judged_anew_after_an_undo(groups: tuple[str, ...]) -> None:
+    action = Action(["refused", ""])
+    done = action._prove(REQUEST, outcome(*groups), {})
+    assert ("audit", None) in action.calls
+    assert done["document"]["mode"] == "enforce"
