@@ -140,6 +140,9 @@ agents:
     up:
       description: Whether the API calls it up.
       type: bool
+    age:
+      description: Seconds since its last heartbeat; none when there never was one.
+      type: float
     disabled:
       description: Why it takes no new work; empty when it does.
       type: str
@@ -216,6 +219,7 @@ def main() -> None:
                 "binary": agent.binary,
                 "host": agent.host,
                 "up": agent.up,
+                "age": finding.ages.get(agent.name),
                 "disabled": agent.disabled,
             }
             for agent in finding.agents

@@ -10,8 +10,8 @@ module: ovn_heartbeat
 short_description: Wait until every ovn-controller and metadata agent answers a question put now
 version_added: 0.1.0
 description:
-  - Neutron's API calls agents of OVN alive for more than a minute after they died, and always gives the present time as
-    their heartbeat. This module asks OVN itself. It raises the configuration number in the northbound database, as
+  - Neutron's API calls agents of OVN alive for more than a minute after they died, and some releases give the present
+    time as their heartbeat. This module asks OVN itself. It raises the configuration number in the northbound database, as
     Neutron does for the same purpose, and waits until each node has taken note of it.
   - Metadata agents answer after a random delay of up to half a minute. Put the question early with one task, and look for
     their answers with a later one that gets the RV(number) of the first as O(question).

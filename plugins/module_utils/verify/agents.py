@@ -1,7 +1,8 @@
 """Whether a cloud's services and agents live: registered, up, and with a heartbeat that is young by the cloud's clock.
 
 Nova, Cinder and Heat write a time stamp with each heartbeat. Neutron does so for agents of its own kind; for those of
-OVN its API always answers with the present time, so that their heartbeat is checked with OVN (``ovn_heartbeat``).
+OVN its time stamp is that of their last answer it has noticed, or just the present time, depending on the release, so
+that their heartbeat is checked with OVN as well (``ovn_heartbeat``).
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class Finding:
 
     agents: list[Agent] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    oldest: float = 0.0
+    ages: dict[str, float] = field(default_factory=dict)
     providers: int = 0
 
 
@@ -234,8 +235,11 @@ class Observer:
             finding.agents += [parse_agent(service, entry) for entry in entries]
         expected = [one for one in self.expected if one.service not in failed]
         finding.problems += judge_agents(finding.agents, expected, clocks, max_age, max_age_network)
-        ages = [clocks[agent.service] - agent.heartbeat for agent in finding.agents if agent.heartbeat is not None]
-        finding.oldest = max(ages, default=0.0)
+        finding.ages = {
+            agent.name: round(clocks[agent.service] - agent.heartbeat, 1)
+            for agent in finding.agents
+            if agent.heartbeat is not None
+        }
         computes = [host for one in self.expected if one.binary == "nova-compute" for host in one.hosts]
         if computes:
             try:
@@ -280,7 +284,7 @@ def wait_alive(
 def summary(finding: Finding) -> list[str]:
     """Counts, age of the oldest heartbeat, and services that are switched off."""
     lines = [
-        f"{len(finding.agents)} services and agents alive, oldest heartbeat {max(0.0, finding.oldest):.0f} s ago"
+        f"{len(finding.agents)} services and agents alive, oldest heartbeat {max([0.0, *finding.ages.values()]):.0f} s ago"
         + (f", {finding.providers} hosts offer resources" if finding.providers else "")
     ]
     lines += [f"note: {agent.name} takes no new work: {agent.disabled}" for agent in finding.agents if agent.disabled]

@@ -274,7 +274,7 @@ def test_waiting_ends_at_the_timeout_and_tells_all() -> None:
 
 def test_summary_mentions_what_is_switched_off() -> None:
     seen = agents.parse_agent("compute", nova("nova-compute", "c1", status="disabled", disabled_reason="disk swap"))
-    finding = agents.Finding([seen], [], oldest=3.4, providers=1)
+    finding = agents.Finding([seen], [], ages={"nova-compute on c1": 3.4}, providers=1)
     assert agents.summary(finding) == [
         "1 services and agents alive, oldest heartbeat 3 s ago, 1 hosts offer resources",
         "note: nova-compute on c1 takes no new work: disk swap",
