@@ -61,7 +61,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         known = variables.get(f"__{role}_specifications")
         if known is None:
             raise plan.PlanError(f"service {terms[0]!r}: role {role} is not part of this play or has no specifications")
-        all_paths = [path for component in known.values() for path in component.get("files", {})]
+        all_paths = sorted({path for component in known.values() for path in component.get("files", {})})
         overrides = self._named(f"{role}_config_overrides", variables)
         extra = self._named(f"{role}_config_files", variables)
         result = []

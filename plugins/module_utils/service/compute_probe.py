@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -12,8 +13,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service.open_vsw
 ANSWER = "/var/lib/stackwright/compute-probe.json"
 QEMU = "/usr/bin/qemu-system-x86_64"
 
-# A boot sector: switches to protected mode and back would prove more, but a machine whose KVM is unusable fails as soon as the
-# firmware runs. It writes 0x2a to the debug exit port: mov al,0x2a; mov dx,0xf4; out dx,al; hlt
+# A boot sector; before it, the firmware has already been through protected mode. It writes 0x2a to the debug exit port: mov al,0x2a; mov dx,0xf4; out dx,al; hlt
 BOOT_SECTOR = bytes([0xB0, 0x2A, 0xBA, 0xF4, 0x00, 0xEE, 0xF4]).ljust(510, b"\x00") + b"\x55\xaa"
 # QEMU ends with (value << 1) | 1
 PROVED = (0x2A << 1) | 1
@@ -26,7 +26,8 @@ def boots(accelerator: str, timeout: float = 20) -> bool:
     with tempfile.NamedTemporaryFile(suffix=".img") as disk:
         disk.write(BOOT_SECTOR)
         disk.flush()
-        command = [QEMU, "-accel", accelerator, "-m", "16", "-display", "none", "-nodefaults", "-no-reboot"]
+        # guests get the host's processor model: a machine may run older models and still fail with that one
+        command = [QEMU, "-accel", accelerator, "-cpu", "host" if accelerator == "kvm" else "max", "-m", "64", "-display", "none", "-nodefaults", "-no-reboot"]
         command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
         command += ["-drive", f"file={disk.name},format=raw,if=floppy,readonly=on", "-boot", "a"]
         try:
@@ -48,7 +49,7 @@ def security_module() -> bool:
 def answer(again: bool) -> dict[str, object]:
     """Probe, or return the answer that was found since the machine was started and QEMU last changed."""
     state = os.stat(QEMU).st_mtime_ns if os.path.exists(QEMU) else 0
-    key = f"{boot_id()} {state}"
+    key = f"{boot_id()} {state} {hashlib.sha256(BOOT_SECTOR).hexdigest()[:8]} host"
     if not again:
         try:
             with open(ANSWER, encoding="utf-8") as stream:
