@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from . import identity, network
+from . import compute, dns, identity, image, network, object_store, orchestration, placement, volume
 from .core import Collection, Fault, Route, State
 from .server import Server
 
@@ -40,8 +40,16 @@ __all__ = ["CloudSimulator", "Fault"]
 CATALOGUE: dict[str, tuple[str, str]] = {
     "identity": ("keystone", "/identity/v3"),
     "network": ("neutron", "/network"),
+    "compute": ("nova", "/compute/v2.1"),
+    "image": ("glance", "/image"),
+    "block-storage": ("cinder", "/volume/v3/%(project_id)s"),
+    "volumev3": ("cinderv3", "/volume/v3/%(project_id)s"),
+    "orchestration": ("heat", "/orchestration/v1/%(project_id)s"),
+    "object-store": ("swift", "/object-store/v1/AUTH_%(project_id)s"),
+    "dns": ("designate", "/dns"),
+    "placement": ("placement", "/placement"),
 }
-MODULES: list[Any] = [identity, network]
+MODULES: list[Any] = [identity, network, compute, image, volume, orchestration, object_store, dns, placement]
 
 
 class CloudSimulator(State):
@@ -79,6 +87,18 @@ class CloudSimulator(State):
         """Give a user (identifier) a role (name) on a target (identifier)."""
         target, where = ("system", "all") if system else (("project", project) if project else ("domain", domain))
         self.extra["assignments"].add((self.find("role", name=role)[0]["id"], "user", user, target, where, False))
+
+    def fill(self, ports: int, servers: int) -> None:
+        """Add many ports and servers of the admin's project."""
+        network = self.put("network", name="big", project_id=self.admin_project)["id"]
+        flavor = compute.flavor_view(self.put("flavor", name="big.small", ram=512, vcpus=1, disk=1, _access=set()))
+        group = [self.put("security_group", name="big", project_id=self.admin_project)["id"]]
+        made = [self.put("server", name=f"server-{n}", tenant_id=self.admin_project, flavor=flavor)["id"] for n in range(servers)]
+        for n in range(ports):
+            low = f"{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"
+            self.put("port", name=f"port-{n}", network_id=network, project_id=self.admin_project, status="ACTIVE",
+                     security_groups=group, fixed_ips=[{"subnet_id": "big", "ip_address": f"10.{low}"}],
+                     device_id=made[n] if n < servers else "", mac_address=f"fa:16:3e:{n >> 16:02x}:{n >> 8 & 255:02x}:{n & 255:02x}")
 
     def login_as(self, username: str, password: str, project: str) -> dict[str, Any]:
         """Arguments for ``openstack.connect`` as a user of the default domain."""

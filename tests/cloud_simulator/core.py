@@ -512,7 +512,8 @@ def listed(state: State, request: Request, kind: Collection, match: dict[str, st
     short = kind.detail and not request.path.rstrip("/").endswith("/detail")
     items = [shown(state, request, kind, obj, True) for obj in page]
     if short:
-        items = [{k: item.get(k) for k in (kind.id_key, "name", "links")} for item in items]
+        items = [{k: item[k] for k in (kind.id_key, "name", "links", "hypervisor_hostname", "state", "status") if k in item and
+                  (kind.type == "hypervisor" or k not in ("state", "status"))} for item in items]
     fields = query.get("fields")
     if fields:
         items = [{k: item[k] for k in fields if k in item} for item in items]
