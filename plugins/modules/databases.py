@@ -33,10 +33,6 @@ options:
         description: The user's password.
         type: str
         required: true
-  server_pending:
-    description: The server is not installed yet; only meaningful in check mode.
-    type: bool
-    default: false
 """
 
 EXAMPLES = r"""
@@ -56,6 +52,8 @@ changes:
   returned: success
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import databases
 
@@ -73,14 +71,14 @@ def main() -> None:
                     "password": {"type": "str", "required": True, "no_log": True},
                 },
             },
-            "server_pending": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
         no_log=True,
     )
     try:
         wanted = [databases.Database(**entry) for entry in module.params["databases"]]
-        if module.check_mode and module.params["server_pending"]:
+        if module.check_mode and not os.path.exists(databases.SOCKET):
+            # the server starts in the course of the run that is foretold
             changes = [f"create database {one.name}" for one in wanted]
         else:
             changes = databases.converge(databases.connect(), wanted, module.check_mode)

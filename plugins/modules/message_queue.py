@@ -38,10 +38,6 @@ options:
     type: list
     elements: str
     default: [guest]
-  server_pending:
-    description: The broker is not installed yet; only meaningful in check mode.
-    type: bool
-    default: false
 """
 
 EXAMPLES = r"""
@@ -61,7 +57,7 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import messaging
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import messaging, units
 
 
 def main() -> None:
@@ -78,14 +74,14 @@ def main() -> None:
                 },
             },
             "absent": {"type": "list", "elements": "str", "default": ["guest"]},
-            "server_pending": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
         no_log=True,
     )
     wanted = [messaging.User(**entry) for entry in module.params["users"]]
     try:
-        if module.check_mode and module.params["server_pending"]:
+        if module.check_mode and units.show([messaging.UNIT])[messaging.UNIT].get("ActiveState") != "active":
+            # the broker starts in the course of the run that is foretold
             changes = [f"create message queue user {user.name}" for user in wanted]
         else:
             changes = messaging.converge(wanted, module.params["absent"], module.check_mode)

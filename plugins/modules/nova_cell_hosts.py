@@ -45,6 +45,8 @@ changes:
   returned: success
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import cell_hosts, databases
 
@@ -59,6 +61,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     hosts = module.params["hosts"]
+    if module.check_mode and not os.path.exists(databases.SOCKET):
+        module.exit_json(changed=True, changes=[f"map compute node {host}" for host in hosts])
     try:
         connection = databases.connect()
         timeout = 0 if module.check_mode else module.params["timeout"]

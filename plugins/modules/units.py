@@ -108,6 +108,9 @@ def main() -> None:
         units.systemctl("daemon-reload")
         now = units.show(names)
     decided = units.plan(wanted, now, set(module.params["restart"]) if module.check_mode else set())
+    if module.check_mode:
+        # what is missing now comes with its package
+        decided.start += decided.missing
     result = {
         "changed": bool(decided.lines()),
         "changes": decided.lines(),

@@ -11,8 +11,14 @@ MANAGE = ["/usr/sbin/runuser", "-u", "nova", "--", "/usr/bin/nova-manage", "cell
 
 def unmapped(connection: Any, database: str) -> dict[str, bool]:
     """Registered compute nodes by host name; the value says whether the node waits to be mapped."""
+    import pymysql
+
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT host, mapped FROM `{database}`.compute_nodes WHERE deleted = 0")
+        try:
+            cursor.execute(f"SELECT host, mapped FROM `{database}`.compute_nodes WHERE deleted = 0")
+        except pymysql.err.ProgrammingError:
+            # the schema is not there yet
+            return {}
         return {str(host): not mapped for host, mapped in cursor.fetchall()}
 
 

@@ -16,6 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from typing import Any
 
+UNIT = "rabbitmq-server"
 CONTROL = "/usr/sbin/rabbitmqctl"
 TIMEOUT = 60
 HASHING = "rabbit_password_hashing_sha256"

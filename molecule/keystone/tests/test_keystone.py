@@ -1,0 +1,56 @@
+"""The identity service gives tokens to those who have a password, and to nobody else."""
+
+from __future__ import annotations
+
+import json
+
+REQUEST = {
+    "auth": {
+        "identity": {"methods": ["password"], "password": {"user": {"name": "admin", "domain": {"id": "default"}, "password": ""}}},
+        "scope": {"project": {"name": "admin", "domain": {"id": "default"}}},
+    }
+}
+
+
+def ask(host, password):
+    """Ask for a token with the password on standard input; return status and body."""
+    request = json.loads(json.dumps(REQUEST))
+    request["auth"]["identity"]["password"]["user"]["password"] = password
+    address = host.ansible.get_variables()["lab_management_address"]
+    script = (
+        "import json, sys, urllib.request as u, urllib.error as e\n"
+        f"r = u.Request('http://{address}:5000/v3/auth/tokens', sys.argv[1].encode(), {{'Content-Type': 'application/json'}})\n"
+        "try:\n    a = u.urlopen(r); print(a.status, len(a.headers['X-Subject-Token']), a.read().decode())\n"
+        "except e.HTTPError as x:\n    print(x.code, 0, x.read().decode())\n"
+    )
+    status, length, body = host.check_output("python3 -c %s %s", script, json.dumps(request)).split(" ", 2)
+    return int(status), int(length), json.loads(body)
+
+
+def secret(host, name):
+    return host.ansible("debug", f"msg={{{{ stackwright_secrets.{name} }}}}", become=False)["msg"]
+
+
+def test_the_administrator_gets_a_fernet_token_and_the_catalogue(host):
+    status, length, body = ask(host, secret(host, "keystone_admin"))
+    assert status == 201
+    assert length > 150
+    assert [service["type"] for service in body["token"]["catalog"]] == ["identity"]
+    assert {endpoint["interface"] for endpoint in body["token"]["catalog"][0]["endpoints"]} == {"admin", "internal", "public"}
+
+
+def test_a_wrong_password_is_refused(host):
+    assert ask(host, "not-the-password")[0] == 401
+
+
+def test_keys_and_configuration_are_private(host):
+    keys = host.file("/etc/keystone/fernet-keys")
+    assert (keys.user, keys.mode) == ("keystone", 0o700)
+    configuration = host.file("/etc/keystone/keystone.conf")
+    assert (configuration.user, configuration.group, configuration.mode) == ("root", "keystone", 0o640)
+
+
+def test_secrets_stand_in_no_log_of_the_host(host):
+    password = secret(host, "keystone_database")
+    found = host.run("grep -rls %s /var/log", password)
+    assert found.stdout == ""
