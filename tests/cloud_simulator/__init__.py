@@ -102,7 +102,8 @@ class CloudSimulator(State):
 
     def login_as(self, username: str, password: str, project: str) -> dict[str, Any]:
         """Arguments for ``openstack.connect`` as a user of the default domain."""
-        return self.clouds["clouds"]["simulated"] | {
+        login: dict[str, Any] = self.clouds["clouds"]["simulated"]
+        return login | {
             "auth": {"auth_url": f"{self.url}/identity/v3", "username": username, "password": password,
                      "project_name": project, "user_domain_id": "default", "project_domain_id": "default"},
         }  # fmt: skip

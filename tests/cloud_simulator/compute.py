@@ -426,7 +426,7 @@ def server_action(state: State, request: Request, match: dict[str, str]) -> Answ
         made = state.put("image", name=given["name"], status="active", owner=server["tenant_id"])
         return Answer(202, {"image_id": made["id"]}, {"Location": f"{request.base}/images/{made['id']}"})
     if after:
-        pending = {"rebuild": "REBUILD", "resize": "RESIZE", "reboot": "REBOOT"}.get(action, server["status"])
+        pending: str = {"rebuild": "REBUILD", "resize": "RESIZE", "reboot": "REBOOT"}.get(action, str(server["status"]))
         state.settle("server", server, pending, after)
     return answer
 
@@ -462,7 +462,8 @@ def server_tags(state: State, request: Request, match: dict[str, str]) -> Answer
 
 def quota_of(state: State, project: str) -> dict[str, int]:
     """The limits of a project."""
-    return QUOTAS | state.extra.setdefault("compute_quotas", {}).get(project, {})
+    own: dict[str, int] = state.extra.setdefault("compute_quotas", {}).get(project, {})
+    return QUOTAS | own
 
 
 def use_of(state: State, project: str) -> dict[str, int]:

@@ -14,6 +14,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from typing import Any
 from urllib.parse import urlencode
 
@@ -34,6 +35,7 @@ class Refusal(Exception):
         self.status = status
         self.message = message
         self.headers = dict(headers or {})
+        self.type = ""
 
 
 class Dropped(Exception):
@@ -67,7 +69,7 @@ class Request:
     service: str
     path: str
     query: dict[str, list[str]]
-    headers: Mapping[str, str]
+    headers: Message
     body: bytes
     base: str
     token: Token | None = None
@@ -381,11 +383,11 @@ class State:
             if route.method != request.method and not (request.method == "HEAD" and route.method == "GET"):
                 continue
             with self.lock:
-                request.token = self.valid_token(request, route.open)
                 try:
+                    request.token = self.valid_token(request, route.open)
                     return route.handler(self, request, match.groupdict()), route.type
                 except Refusal as refusal:
-                    refusal.type = route.type  # type: ignore[attr-defined]
+                    refusal.type = route.type
                     raise
         if allowed:
             raise Refusal(405, f"{request.method} is not allowed on {request.path}.")

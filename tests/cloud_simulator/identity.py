@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from .core import Answer, Collection, Object, Refusal, Request, Route, State, Token, new_id, now
+from .core import Answer, Collection, Handler, Object, Refusal, Request, Route, State, Token, new_id, now
 
 SERVICE = "identity"
 Assignment = tuple[str, str, str, str, str, bool]
@@ -430,13 +430,17 @@ GRANT = "/{target_id}/{actor}/{actor_id}/roles"
 def grant_routes() -> list[Route]:
     """Assignments on domains, projects and the system, direct and inherited."""
     out = []
-    ways = (("PUT", grant), ("HEAD", has_grant), ("DELETE", ungrant))
+
+    def fixed(handler: Handler, **more: str) -> Handler:
+        return lambda state, request, match: handler(state, request, match | more)
+
+    ways: tuple[tuple[str, Handler], ...] = (("PUT", grant), ("HEAD", has_grant), ("DELETE", ungrant))
     for method, handler in ways:
         out.append(Route(SERVICE, method, "/v3/{target}" + GRANT + "/{role}", handler, "role_assignment"))
         out.append(Route(SERVICE, method, "/v3/OS-INHERIT/{target}" + GRANT + "/{role}/inherited_to_projects",
-                         lambda s, r, m, h=handler: h(s, r, m | {"inherited": "1"}), "role_assignment"))  # fmt: skip
+                         fixed(handler, inherited="1"), "role_assignment"))  # fmt: skip
         out.append(Route(SERVICE, method, "/v3/system/{actor}/{actor_id}/roles/{role}",
-                         lambda s, r, m, h=handler: h(s, r, m | {"target": "system"}), "role_assignment"))  # fmt: skip
+                         fixed(handler, target="system"), "role_assignment"))  # fmt: skip
     out.append(Route(SERVICE, "GET", "/v3/{target}" + GRANT, grants_of_actor, "role_assignment"))
     return out
 

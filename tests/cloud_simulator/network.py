@@ -28,7 +28,8 @@ Hook = Callable[[State, Request, Object], None]
 
 def quota_of(state: State, project: str) -> dict[str, int]:
     """The limits of a project."""
-    return QUOTAS | state.extra.setdefault("network_quotas", {}).get(project, {})
+    own: dict[str, int] = state.extra.setdefault("network_quotas", {}).get(project, {})
+    return QUOTAS | own
 
 
 def limited(resource: str, then: Hook | None = None) -> Hook:
@@ -141,7 +142,7 @@ def new_subnet(state: State, request: Request, obj: Object) -> None:
     if int(obj["ip_version"]) != cidr.version:
         raise Refusal(400, f"Invalid input for operation: cidr {cidr} is not of IP version {obj['ip_version']}.")
     for other in state.find("subnet", network_id=obj["network_id"]):
-        if net(other["cidr"]).version == cidr.version and net(other["cidr"]).overlaps(cidr):  # type: ignore[arg-type]
+        if net(other["cidr"]).version == cidr.version and net(other["cidr"]).overlaps(cidr):
             raise Refusal(400, f"Requested subnet with cidr: {cidr} for network: {network['id']} overlaps with another subnet.")
     if obj.get("gateway_ip", "auto") == "auto":
         obj["gateway_ip"] = str(cidr[1])
@@ -177,7 +178,7 @@ def allocate(state: State, pool: Object, length: Any) -> str:
         if int(length) < net(prefix).prefixlen:
             continue
         for candidate in net(prefix).subnets(new_prefix=int(length)):
-            if not any(candidate.overlaps(u) for u in used):  # type: ignore[arg-type]
+            if not any(candidate.overlaps(u) for u in used):
                 return str(candidate)
     raise Refusal(409, f"Failed to allocate subnet: insufficient prefix space in pool {pool['id']}.")
 
@@ -414,7 +415,7 @@ def interface(state: State, request: Request, match: dict[str, str]) -> Answer:
                 if ip["subnet_id"] == subnet["id"]:
                     raise Refusal(400, f"Bad router request: Router already has a port on subnet {subnet['id']}.")
                 there = net(state.get("subnet", ip["subnet_id"])["cidr"])
-                if there.version == net(subnet["cidr"]).version and there.overlaps(net(subnet["cidr"])):  # type: ignore[arg-type]
+                if there.version == net(subnet["cidr"]).version and there.overlaps(net(subnet["cidr"])):
                     raise Refusal(400, f"Bad router request: Cidr {subnet['cidr']} overlaps with cidr {there}.")
         if not subnet["gateway_ip"]:
             raise Refusal(400, "Bad router request: Subnet for router interface must have a gateway IP.")

@@ -93,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
             if any(f.drop == "after" for f in faults):
                 raise Dropped
         except Refusal as refusal:
-            kind = getattr(refusal, "type", kind)
+            kind = refusal.type
             answer = Answer(refusal.status, error_body(service, refusal.status, refusal.message), refusal.headers)
         except Dropped:
             state.calls.append(Call(self.command, service, kind, parts.path, 0))
@@ -113,15 +113,12 @@ class Handler(BaseHTTPRequestHandler):
         elif answer.body is not None:
             data = json.dumps(answer.body).encode()
             headers.setdefault("Content-Type", "application/json")
-        self.send_response_only(answer.status)
-        for name, value in headers.items():
-            self.send_header(name, str(value))
-        if answer.status != 204 and "Content-Length" not in headers:
-            self.send_header("Content-Length", str(len(data)))
-        self.send_header("x-openstack-request-id", f"req-{len(self.server.state.calls)}")
-        self._headers_buffer.append(b"\r\n")  # type: ignore[attr-defined]
-        head = b"".join(self._headers_buffer)  # type: ignore[attr-defined]
-        self._headers_buffer = []
+        headers["x-openstack-request-id"] = f"req-{len(self.server.state.calls)}"
+        if answer.status != 204:
+            headers.setdefault("Content-Length", str(len(data)))
+        lines = [f"HTTP/1.1 {answer.status} {self.responses.get(answer.status, ('',))[0]}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        head = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
         # One write for both, so that no packet waits for an acknowledgement.
         self.wfile.write(head if self.command == "HEAD" or answer.status == 204 else head + data)
 

@@ -25,7 +25,8 @@ OWNER = "os-vol-tenant-attr:tenant_id"
 
 def quota_of(state: State, project: str) -> dict[str, int]:
     """The limits of a project."""
-    return QUOTAS | state.extra.setdefault("volume_quotas", {}).get(project, {})
+    own: dict[str, int] = state.extra.setdefault("volume_quotas", {}).get(project, {})
+    return QUOTAS | own
 
 
 def use_of(state: State, project: str) -> dict[str, int]:
