@@ -1,0 +1,143 @@
+"""The whole way from module arguments to a result, without Ansible."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item, parse
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, CloudError, Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.execute import Executor
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.ledger import Ledger, default_path
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import HIDDEN, Change, Planner
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_identity import proves
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a document is applied."""
+
+    state: str = "present"
+    owner: str = ""
+    prune: str = "none"
+    replace: bool = False
+    ledger: str = ""
+    parallel: int = 8
+    wait: bool = True
+    timeout: float = 600.0
+    check: bool = False
+
+
+def converge(
+    login: Login, document: Any, options: Options, connect: Callable[[Login], Cloud] = Cloud
+) -> tuple[dict[str, Any], CloudError | None]:
+    """Apply a document. Returns the module's result, and the error that ended it, if one did."""
+    started = time.monotonic()
+    changes: list[Change] = []
+    executor: Executor | None = None
+    cloud: Cloud | None = None
+    failure: CloudError | None = None
+    warnings: list[str] = []
+    try:
+        items = parse(document, absent=options.state == "absent")
+        if options.prune == "owned" and not options.owner:
+            raise CloudError(Problem("prune: owned needs to know whose resources.", "Set the option owner.", "prune"))
+        cloud = connect(login)
+        ledger = Ledger()
+        if options.owner:
+            ledger = Ledger.load(options.ledger or default_path(options.owner, cloud.auth_url))
+        planner = Planner(
+            cloud,
+            items,
+            ledger,
+            owner=options.owner,
+            prune=options.prune == "owned",
+            replace=options.replace,
+            parallel=options.parallel,
+        )
+        changes = planner.plan()
+        warnings = prove_passwords(cloud, changes)
+        if not options.check:
+            executor = Executor(
+                cloud,
+                ledger,
+                owner=options.owner,
+                parallel=options.parallel,
+                wait=options.wait,
+                timeout=options.timeout,
+            )
+            executor.run([change for change in changes if change.action != "unchanged"])
+    except CloudError as error:
+        failure = error
+    except ApiError as error:
+        failure = CloudError(error.problem())
+    real = [change for change in changes if change.action != "unchanged"]
+    done = real if options.check or (executor and failure is None) else executor.finished if executor else []
+    result = {
+        "changed": bool(done),
+        "plan": [change.as_dict() for change in real],
+        "changes": [change.line for change in done],
+        "summary": dict(Counter(change.action for change in changes)),
+        "ids": _ids(changes),
+        "calls": cloud.calls if cloud else 0,
+        "seconds": round(time.monotonic() - started, 3),
+        "warnings": warnings,
+        "diff": _diff(done),
+        "errors": [problem.as_dict() for problem in failure.problems] if failure else [],
+    }
+    return result, failure
+
+
+def prove_passwords(cloud: Cloud, changes: list[Change]) -> list[str]:
+    """Turn users whose password is to be kept right, and is not, into updates. One login attempt each; returns warnings.
+
+    A failed attempt counts towards a lockout; the login that proves the new password takes the count back.
+    """
+    warnings = []
+    for change in changes:
+        item = change.item
+        if (
+            item.type.name != "user"
+            or change.action not in ("unchanged", "update")
+            or item.absent
+            or item.current is None
+        ):
+            continue
+        if item.values.get("update_password") != "always" or not item.values.get("password"):
+            continue
+        if not item.current.get("enabled", True):
+            warnings.append(
+                f"{item.label} is disabled, so whether the password is right cannot be proved; it is left alone."
+            )
+            continue
+        if proves(Operation(cloud, item.type, {}, raw=item.current), str(item.values["password"])):
+            continue
+        change.action = "update"
+        change.fields.append("password")
+        change.before["password"], change.after["password"] = "(another)", HIDDEN
+    return warnings
+
+
+def _ids(changes: list[Change]) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for change in changes:
+        item: Item = change.item
+        if item.id and not item.absent:
+            found.setdefault(item.type.plural, {})[item.label.split(" ", 1)[-1]] = item.id
+    return found
+
+
+def _diff(changes: list[Change]) -> dict[str, Any]:
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    for change in changes:
+        if change.action != "create":
+            before[change.item.label] = change.before
+        if change.action != "delete":
+            after[change.item.label] = change.after
+    return {"before": before, "after": after}

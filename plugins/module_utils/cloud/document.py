@@ -1,0 +1,214 @@
+"""From YAML variables to entries: every unknown key, wrong type and missing value of a document, found at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem, nearest
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_PLURAL
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
+
+_TRUE, _FALSE = {"true", "yes", "on"}, {"false", "no", "off"}
+
+
+@dataclass(eq=False)
+class Item:
+    """One entry of a document; later, the object in the cloud that it stands for."""
+
+    type: ResourceType
+    path: str
+    values: dict[str, Any]
+    absent: bool = False
+    wanted_id: str = ""
+    current: Raw | None = None
+    resolved: dict[str, Any] = field(default_factory=dict)
+    id: str = ""
+
+    @property
+    def label(self) -> str:
+        """Type and names, for messages: "project web"."""
+        words = [
+            _words(self.values[name])
+            for name in self.type.identity
+            if name in self.values and (name not in ("project", "domain") or self.type.identity[0] not in self.values)
+        ]
+        return f"{self.type.name.replace('_', ' ')} {' '.join(words) or self.wanted_id}"
+
+    def problem(self, cause: str, mend: str = "", key: str = "") -> Problem:
+        """A problem of this entry, or of one of its keys."""
+        return Problem(cause, mend, f"{self.path}.{key}" if key else self.path, self.label)
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("name", value.get("id", "")))
+    return str(value)
+
+
+def parse(document: Any, absent: bool = False) -> list[Item]:
+    """The entries of a document.
+
+    :raises CloudError: with every problem that can be seen without asking the cloud.
+    """
+    if not isinstance(document, Mapping):
+        raise CloudError(Problem("The document is not a mapping of resource types to lists.", path="document"))
+    problems: list[Problem] = []
+    items: list[Item] = []
+    for plural, entries in document.items():
+        kind = BY_PLURAL.get(str(plural))
+        if kind is None:
+            problems.append(Problem(f"Unknown resource type '{plural}'.", nearest(str(plural), BY_PLURAL), str(plural)))
+            continue
+        if entries is None:
+            continue
+        if not isinstance(entries, list):
+            problems.append(Problem(f"A list is wanted, this is {_kind_of(entries)}.", path=str(plural)))
+            continue
+        for number, entry in enumerate(entries):
+            path = f"{plural}[{number}]"
+            if isinstance(entry, str) and kind.identity[0] == "name":
+                entry = {"name": entry}
+            if not isinstance(entry, Mapping):
+                problems.append(Problem(f"A mapping is wanted, this is {_kind_of(entry)}.", path=path))
+                continue
+            items.append(_entry(kind, path, entry, absent, problems))
+    problems += _duplicates(items)
+    if problems:
+        raise CloudError(*problems)
+    return items
+
+
+def _entry(kind: ResourceType, path: str, entry: Mapping[str, Any], absent: bool, problems: list[Problem]) -> Item:
+    item = Item(kind, path, {}, absent)
+    state = entry.get("state", "present")
+    if state not in ("present", "absent"):
+        problems.append(Problem(f"The state is present or absent, not '{state}'.", path=f"{path}.state"))
+    item.absent = absent or state == "absent"
+    item.wanted_id = str(entry.get("id") or "")
+    item.values = _mapping(
+        kind.fields, {k: v for k, v in entry.items() if k not in ("state", "id")}, path, problems, ("state", "id")
+    )
+    for declared in kind.fields:
+        missing = declared.required and declared.name not in item.values
+        if missing and (not item.absent or declared.name in kind.identity) and not (item.wanted_id and item.absent):
+            problems.append(item.problem(f"The key '{declared.name}' is missing.", declared.doc))
+    if kind.check and not item.absent:
+        problems += [item.problem(cause, mend, key) for key, cause, mend in kind.check(item.values)]
+    return item
+
+
+def _mapping(
+    fields: tuple[Field, ...], entry: Mapping[str, Any], path: str, problems: list[Problem], extra: tuple[str, ...] = ()
+) -> dict[str, Any]:
+    known = {declared.name: declared for declared in fields}
+    values: dict[str, Any] = {}
+    for key, value in entry.items():
+        declared = known.get(str(key))
+        if declared is None:
+            problems.append(Problem(f"Unknown key '{key}'.", nearest(str(key), [*known, *extra]), f"{path}.{key}"))
+        elif value is not None:
+            try:
+                values[declared.name] = _value(declared, value, f"{path}.{key}", problems)
+            except ValueError as error:
+                problems.append(Problem(str(error), declared.doc, f"{path}.{key}"))
+    return values
+
+
+def _value(declared: Field, value: Any, path: str, problems: list[Problem]) -> Any:
+    """Check a value and bring it into its type.
+
+    :raises ValueError: wrong type or choice.
+    """
+    if declared.kind in ("list", "set"):
+        if isinstance(value, str | int | Mapping):
+            value = [value]
+        if not isinstance(value, list | tuple | set):
+            raise ValueError(f"A list is wanted, this is {_kind_of(value)}.")
+        result: list[Any] = []
+        for number, element in enumerate(value):
+            if declared.keys and isinstance(element, Mapping):
+                part = _mapping(declared.keys, element, f"{path}[{number}]", problems)
+                for key in declared.keys:
+                    if key.required and key.name not in part:
+                        problems.append(Problem(f"The key '{key.name}' is missing.", key.doc, f"{path}[{number}]"))
+                result.append(part)
+            elif declared.keys:
+                raise ValueError(f"Its elements are mappings with the keys {', '.join(k.name for k in declared.keys)}.")
+            elif isinstance(element, Mapping) and not declared.ref:
+                raise ValueError("Its elements are plain values.")
+            else:
+                result.append(dict(element) if isinstance(element, Mapping) else str(element))
+        return result
+    if declared.kind == "dict":
+        if not isinstance(value, Mapping):
+            raise ValueError(f"A mapping is wanted, this is {_kind_of(value)}.")
+        return {str(key): element for key, element in value.items()}
+    if isinstance(value, Mapping) and declared.ref:
+        return dict(value)
+    if isinstance(value, list | Mapping):
+        raise ValueError(f"One value of type {declared.kind} is wanted, this is {_kind_of(value)}.")
+    if declared.kind == "bool":
+        word = str(value).lower()
+        if word not in _TRUE | _FALSE:
+            raise ValueError(f"True or false is wanted, not '{value}'.")
+        return word in _TRUE
+    if declared.kind in ("int", "float"):
+        try:
+            if isinstance(value, bool):
+                raise ValueError
+            return int(value) if declared.kind == "int" else float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"A number is wanted, not '{value}'.") from None
+    if isinstance(value, bool):
+        raise ValueError(f"Text is wanted, this is the boolean {value}: put it in quotes.")
+    text = str(value)
+    if declared.choices and text not in declared.choices:
+        raise ValueError(
+            f"'{text}' is not one of {', '.join(declared.choices)}. {nearest(text, declared.choices)}".strip()
+        )
+    return text
+
+
+def _kind_of(value: Any) -> str:
+    names = {
+        "dict": "a mapping",
+        "list": "a list",
+        "str": "text",
+        "int": "a number",
+        "bool": "a boolean",
+        "NoneType": "empty",
+    }
+    return names.get(type(value).__name__, type(value).__name__)
+
+
+def _duplicates(items: list[Item]) -> list[Problem]:
+    seen: dict[str, Item] = {}
+    problems = []
+    for item in items:
+        key = f"{item.type.name} {item.wanted_id} {[item.values.get(name) for name in item.type.identity]!r}"
+        if key in seen:
+            problems.append(item.problem(f"The same resource as {seen[key].path}.", "Remove one of the two."))
+        seen[key] = item
+    return problems
+
+
+def secrets_of(document: Any) -> set[str]:
+    """Every secret text in a document, whether or not the document is sound; for masking."""
+    found: set[str] = set()
+    if not isinstance(document, Mapping):
+        return found
+    for plural, entries in document.items():
+        kind = BY_PLURAL.get(str(plural))
+        for entry in entries if isinstance(entries, list) else []:
+            if not isinstance(entry, Mapping):
+                continue
+            secret = {declared.name for declared in kind.fields if declared.secret} if kind else set()
+            found |= {
+                str(value)
+                for key, value in entry.items()
+                if value
+                and (key in secret or ("password" in str(key) and key != "update_password") or "secret" in str(key))
+            }
+    return found

@@ -1,0 +1,70 @@
+"""Problems an operator must mend: what in which document entry, why, and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One fault. ``path`` is the place in the document ("users[2].domain"), ``resource`` what it is about ("user 'eve'")."""
+
+    cause: str
+    mend: str = ""
+    path: str = ""
+    resource: str = ""
+
+    def __str__(self) -> str:
+        where = " ".join(part for part in (self.path, f"({self.resource})" if self.resource else "") if part)
+        text = f"{where}: {self.cause}" if where else self.cause
+        return f"{text} {self.mend}" if self.mend else text
+
+    def as_dict(self) -> dict[str, str]:
+        """The fields of this problem, for a module's result."""
+        return asdict(self)
+
+
+class CloudError(Exception):
+    """Something cannot be done; ``problems`` holds every reason that is known."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class ApiError(Exception):
+    """A service refused a request or could not be asked. ``status`` is 0 when there was no answer."""
+
+    def __init__(self, status: int, message: str, request: str, mend: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.request = request
+        self.mend = mend
+
+    def __str__(self) -> str:
+        answer = f"answered {self.status}: " if self.status else ""
+        return f"{self.request}: {answer}{self.message}"
+
+    def problem(self, path: str = "", resource: str = "") -> Problem:
+        """This error as a problem of one document entry."""
+        return Problem(cause=ensure_stop(str(self)), mend=self.mend, path=path, resource=resource)
+
+
+def ensure_stop(text: str) -> str:
+    """End a sentence with a full stop."""
+    text = text.strip()
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint that names the known word most like ``word``; all known ones when there are few; or nothing."""
+    names = sorted(set(known))
+    matches = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    if matches:
+        return f"Did you mean '{matches[0]}'?"
+    if 0 < len(names) <= 40:
+        return f"Known: {', '.join(names)}."
+    return ""

@@ -1,0 +1,244 @@
+"""Carry out a plan: independent changes side by side, dependent ones in order, ownership recorded as they happen."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, CloudError, Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.ledger import Ledger
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import (
+    Operation,
+    apply_field,
+    create_object,
+    delete_object,
+    set_tags,
+    update_object,
+)
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Change, dependencies
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import canonical, read_field
+
+
+@dataclass(eq=False)
+class Step:
+    """A piece of work on one entry, and the steps that must be done before it."""
+
+    item: Item
+    work: Callable[[], None]
+    after: list[Step] = field(default_factory=list)
+
+
+def run_steps(steps: list[Step], parallel: int) -> list[Problem]:
+    """Run steps as their predecessors finish. A failure stops what depends on it, not the rest; all causes are returned."""
+    waiting = list(steps)
+    done: set[Step] = set()
+    failed: set[Step] = set()
+    problems: list[Problem] = []
+    running: dict[concurrent.futures.Future[None], Step] = {}
+    with concurrent.futures.ThreadPoolExecutor(max(1, parallel)) as pool:
+        while waiting or running:
+            for step in list(waiting):
+                if any(other in failed for other in step.after):
+                    failed.add(step)
+                    waiting.remove(step)
+                elif all(other in done for other in step.after):
+                    waiting.remove(step)
+                    running[pool.submit(step.work)] = step
+            if not running:
+                if not any(other in failed for step in waiting for other in step.after):
+                    break
+                continue
+            finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
+            for future in finished:
+                step = running.pop(future)
+                try:
+                    future.result()
+                    done.add(step)
+                except ApiError as error:
+                    failed.add(step)
+                    problems.append(error.problem(step.item.path, step.item.label))
+                except CloudError as error:
+                    failed.add(step)
+                    problems += error.problems
+    for step in waiting:
+        problems.append(
+            step.item.problem("It waits for itself through other entries.", "Remove one of the references.")
+        )
+    return problems
+
+
+class Executor:
+    """Carries out the changes of one plan."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        ledger: Ledger | None = None,
+        *,
+        owner: str = "",
+        parallel: int = 8,
+        wait: bool = True,
+        timeout: float = 600.0,
+    ) -> None:
+        self.cloud, self.ledger = cloud, ledger or Ledger()
+        self.owner, self.parallel, self.wait, self.timeout = owner, parallel, wait, timeout
+        self.finished: list[Change] = []
+
+    def run(self, changes: list[Change]) -> None:
+        """Do all changes: removals that make room, then what is to be there, then removals that were still in use.
+
+        :raises CloudError: with every cause; what does not depend on a failure is done all the same.
+        """
+        problems: list[Problem] = []
+        kept = [change for change in changes if change.action in ("create", "update", "replace")]
+        removals = [change for change in changes if change.action == "delete"]
+        late = self._late(removals, kept)
+        early = [change for change in removals if change not in late]
+        early += [change for change in kept if change.action == "replace"]
+        for phase in (self._delete_steps(early), self._steps(kept, changes), self._delete_steps(late)):
+            problems += run_steps(phase, self.parallel)
+            if problems:
+                raise CloudError(*problems)
+
+    def _late(self, removals: list[Change], kept: list[Change]) -> list[Change]:
+        """Removals of objects that something kept still uses until it is updated, and what these lie in."""
+        used: set[str] = set()
+        for change in kept:
+            if change.action == "update":
+                used |= current_refs(change.item)
+        late: list[Change] = []
+        while True:
+            more = [change for change in removals if change not in late and change.item.id in used]
+            if not more:
+                return late
+            late += more
+            for change in more:
+                used |= current_refs(change.item)
+
+    def _delete_steps(self, changes: list[Change]) -> list[Step]:
+        steps = {change.item.id: Step(change.item, lambda change=change: self._delete(change)) for change in changes}  # type: ignore[misc]
+        for change in changes:
+            for ident in current_refs(change.item):
+                if ident in steps and ident != change.item.id:
+                    steps[ident].after.append(steps[change.item.id])
+        return list(steps.values())
+
+    def _steps(self, kept: list[Change], changes: list[Change]) -> list[Step]:
+        make: dict[Item, Step] = {}
+        parts: dict[Item, Step] = {}
+        for change in kept:
+            make[change.item] = Step(change.item, lambda change=change: self._make(change))  # type: ignore[misc]
+            parts[change.item] = Step(
+                change.item,
+                lambda change=change: self._parts(change),  # type: ignore[misc]
+                [make[change.item]],
+            )
+        for item, step in make.items():
+            step.after += [make[other] for other in dependencies(item) if other in make and other is not item]
+            for other in parts:
+                if other.type.name in item.type.after and other is not item:
+                    step.after.append(parts[other])
+            parts[item].after += [
+                make[other] for other in dependencies(item, parts=True) if other in make and other is not item
+            ]
+        return [*make.values(), *parts.values()]
+
+    def _operation(self, item: Item) -> Operation:
+        values = {name: _ids(value) for name, value in item.resolved.items()}
+        for declared in item.type.fields:
+            if declared.name not in values and declared.default is not None:
+                continue
+        return Operation(
+            self.cloud,
+            item.type,
+            values,
+            raw=dict(item.current or {}),
+            owner=self.owner,
+            wait=self.wait,
+            timeout=self.timeout,
+        )
+
+    def _make(self, change: Change) -> None:
+        item = change.item
+        op = self._operation(item)
+        if change.action == "update":
+            update_object(op, {name: op.values[name] for name in change.fields})
+            return
+        op.raw = {}
+        if self.owner:
+            self.ledger.write("intent", item.type.name, _key(item))
+        try:
+            item.current = create_object(op)
+        except ApiError as error:
+            if self.owner and error.status:
+                self.ledger.write("dropped", item.type.name, _key(item))
+            raise
+        item.id = str(item.current[item.type.id_key])
+        if self.owner:
+            if item.type.mark != "tags":
+                self.ledger.write("made", item.type.name, item.id)
+            else:
+                set_tags(self._operation(item), list(op.values.get("tags") or []), owned=True)
+                self.ledger.write("made", item.type.name, item.id)
+            self.ledger.write("dropped", item.type.name, _key(item))
+
+    def _parts(self, change: Change) -> None:
+        item = change.item
+        op = self._operation(item)
+        made = change.action != "update"
+        for declared in item.type.fields:
+            if declared.apply is None or declared.name not in op.values:
+                continue
+            if not made and declared.name not in change.fields:
+                continue
+            if made and self.owner and declared.name == "tags" and item.type.mark == "tags":
+                continue
+            before = read_field(declared, op.raw)
+            after = canonical(declared, op.values[declared.name])
+            if declared.write_only or before != after:
+                apply_field(op, declared, before, after)
+        if self.wait and made and item.type.ready:
+            item.current = op.wait_until(item.type.ready)
+        self.finished.append(change)
+
+    def _delete(self, change: Change) -> None:
+        op = self._operation(change.item)
+        delete_object(op)
+        if (change.item.type.name, change.item.id) in self.ledger.owned:
+            self.ledger.write("gone", change.item.type.name, change.item.id)
+        if change.action == "delete":
+            self.finished.append(change)
+
+
+def _key(item: Item) -> str:
+    """The name of an entry in the ledger's intents."""
+    return " ".join(f"{name}={item.values.get(name, '')}" for name in item.type.identity)
+
+
+def current_refs(item: Item) -> set[str]:
+    """Identifiers that the present object refers to."""
+    if item.current is None:
+        return set()
+    found: set[str] = set()
+    for declared in item.type.fields:
+        for holder in (declared, *declared.keys):
+            if not holder.ref:
+                continue
+            value = read_field(declared, item.current)
+            for element in value if isinstance(value, list) else [value]:
+                found.add(str(element.get(holder.name) if isinstance(element, dict) else element))
+    return found
+
+
+def _ids(value: Any) -> Any:
+    if isinstance(value, Item):
+        return value.id
+    if isinstance(value, list):
+        return [_ids(element) for element in value]
+    if isinstance(value, dict):
+        return {key: _ids(element) for key, element in value.items()}
+    return value

@@ -1,0 +1,207 @@
+"""What a resource type's functions get to work with, and the generic ways to list, make, change and remove."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Answer, Cloud
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import MARK, Field, Raw, ResourceType, bury
+
+# Longest address that every server in front of an API takes.
+LONGEST_QUERY = 6000
+
+
+@dataclass
+class Query:
+    """Which objects of a type are wanted. ``names`` None means all; ``projects`` are the ids that entries name."""
+
+    cloud: Cloud
+    type: ResourceType
+    names: set[str] | None = None
+    projects: set[str] = field(default_factory=set)
+    owner: str = ""
+
+    def collect(
+        self, path: str = "", collection: str = "", params: list[tuple[str, Any]] | None = None, project: str = ""
+    ) -> list[Raw]:
+        """All pages of a collection; the type's own by default."""
+        kind = self.type
+        return list(
+            self.cloud.pages(
+                kind.service,
+                path or kind.list_path or kind.path,
+                collection or kind.collection_key,
+                params if params is not None else list(kind.list_params.items()),
+                microversion=kind.microversion,
+                project=project,
+            )
+        )
+
+
+def list_objects(query: Query) -> list[Raw]:
+    """List a collection, filtered by name where the service can."""
+    kind = query.type
+    base = list(kind.list_params.items())
+    if query.names is not None and kind.name_filter:
+        if not query.names:
+            found: list[Raw] = []
+        elif len(query.names) == 1 or kind.name_filter == "many":
+            names = [(kind.name_param, name) for name in sorted(query.names)]
+            if sum(len(name) + 7 for _, name in names) > LONGEST_QUERY:
+                return query.collect()
+            found = query.collect(params=base + names)
+        else:
+            return query.collect()
+        if query.owner and kind.mark == "tags":
+            known = {raw[kind.id_key] for raw in found}
+            marked = query.collect(params=[*base, ("tags", mark_tag(query.owner))])
+            found += [raw for raw in marked if raw[kind.id_key] not in known]
+        elif query.owner:
+            return query.collect()
+        return found
+    return query.collect()
+
+
+def mark_tag(owner: str) -> str:
+    """The tag that marks an object as made by a document."""
+    return f"{MARK}={owner}"
+
+
+def is_mark(tag: str) -> bool:
+    """Whether a tag or property is one of our ownership marks."""
+    return tag.startswith(MARK)
+
+
+@dataclass
+class Operation:
+    """One change under way: the type, the object (``raw``, empty before it is made) and all values with references as ids."""
+
+    cloud: Cloud
+    type: ResourceType
+    values: dict[str, Any]
+    raw: Raw = field(default_factory=dict)
+    owner: str = ""
+    wait: bool = True
+    timeout: float = 600.0
+    scope: str = ""
+
+    @property
+    def id(self) -> str:
+        """Identifier of the object."""
+        return str(self.raw[self.type.id_key])
+
+    def call(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+        """A request to the type's service in the resource's project."""
+        options.setdefault("microversion", self.type.microversion)
+        options.setdefault("project", self.scope)
+        return self.cloud.call(self.type.service, method, path, body, **options)
+
+    def wait_until(self, status: str, path: str = "") -> Raw:
+        """Poll the object until its status is ``status`` (any case).
+
+        :raises ApiError: it came to a failed state, or the timeout passed.
+        """
+        address = path or f"{self.type.path}/{self.id}"
+        deadline = time.monotonic() + self.timeout
+        pause = 0.2
+        while True:
+            body = self.call("GET", address).body
+            raw: Raw = body.get(self.type.body_key, body)
+            now = str(raw.get("status", "")).lower()
+            if now == status.lower():
+                return raw
+            if now in self.type.failed or now.startswith("error"):
+                fault = raw.get("fault") or {}
+                why = fault.get("message") if isinstance(fault, Mapping) else ""
+                raise ApiError(
+                    0, f"its state became {now}{f': {why}' if why else ''}", f"Wait for {self.type.name} {self.id}"
+                )
+            if time.monotonic() > deadline:
+                raise ApiError(
+                    0,
+                    f"still in state {now} after {self.timeout:.0f} seconds, not {status}",
+                    f"Wait for {self.type.name} {self.id}",
+                    "Raise the option timeout, or look for the cause in the service's log.",
+                )
+            time.sleep(pause)
+            pause = min(pause * 1.5, 3.0)
+
+    def wait_gone(self, path: str = "") -> None:
+        """Poll until the object is gone.
+
+        :raises ApiError: the timeout passed, or the removal failed.
+        """
+        deadline = time.monotonic() + self.timeout
+        pause = 0.2
+        while True:
+            answer = self.call("GET", path or f"{self.type.path}/{self.id}", accept=(404,))
+            if answer.status == 404:
+                return
+            raw = answer.body.get(self.type.body_key, answer.body)
+            state = str(raw.get("status", "")).lower()
+            if state in ("deleted", "delete_complete"):
+                return
+            if state in ("error_deleting", "delete_failed") or time.monotonic() > deadline:
+                raise ApiError(0, f"it is still there, in state {state}", f"Remove {self.type.name} {self.id}")
+            time.sleep(pause)
+            pause = min(pause * 1.5, 3.0)
+
+
+def body_of(kind: ResourceType, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The API object for field values; fields with calls of their own are left out."""
+    body: dict[str, Any] = {}
+    for declared in kind.fields:
+        if declared.name in values and declared.apply is None and values[declared.name] is not None:
+            bury(body, declared.key, values[declared.name])
+    return body
+
+
+def create_object(op: Operation) -> Raw:
+    """POST the object to its collection."""
+    if op.type.create:
+        return op.type.create(op)
+    body = body_of(op.type, op.values)
+    if op.owner and op.type.mark == "metadata":
+        body.setdefault("metadata", {})[MARK] = op.owner
+    elif op.owner and op.type.mark == "property":
+        body[MARK] = op.owner
+    answer = op.call("POST", op.type.path, {op.type.body_key: body}).body
+    raw: Raw = answer[op.type.body_key]
+    return raw
+
+
+def update_object(op: Operation, changes: dict[str, Any]) -> None:
+    """Send the changed fields; fields with calls of their own are applied elsewhere."""
+    if op.type.update:
+        op.type.update(op, changes)
+        return
+    values = {name: value for name, value in changes.items() if op.type.field(name).apply is None}
+    if values:
+        sent = op.values if op.type.update_whole else values
+        op.call(op.type.update_method, f"{op.type.path}/{op.id}", {op.type.body_key: body_of(op.type, sent)})
+
+
+def delete_object(op: Operation) -> None:
+    """DELETE the object; that it is gone already is fine."""
+    if op.type.delete:
+        op.type.delete(op)
+        return
+    op.call("DELETE", f"{op.type.path}/{op.id}", accept=(404,))
+
+
+def apply_field(op: Operation, declared: Field, before: Any, after: Any) -> None:
+    """Set one field by its own calls."""
+    if declared.apply:
+        declared.apply(op, before, after)
+
+
+def set_tags(op: Operation, tags: list[str], owned: bool = False) -> None:
+    """Replace an object's tags, keeping ownership marks."""
+    marks = [tag for tag in op.raw.get("tags") or [] if is_mark(tag)]
+    if owned and mark_tag(op.owner) not in marks:
+        marks.append(mark_tag(op.owner))
+    op.call("PUT", f"{op.type.path}/{op.id}/tags", {"tags": sorted({*tags, *marks})})

@@ -1,0 +1,613 @@
+"""The plan: what the document asks for against what the cloud holds. Reads only."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import (
+    ApiError,
+    CloudError,
+    Problem,
+    nearest,
+)
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.ledger import Ledger
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Query, list_objects, mark_tag
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_NAME, TYPES
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
+    AUTH_DOMAIN,
+    AUTH_PROJECT,
+    MARK,
+    Field,
+    Raw,
+    ResourceType,
+    canonical,
+    read_field,
+)
+
+Action = Literal["create", "update", "replace", "delete", "unchanged"]
+HIDDEN = "(secret)"
+_ID = re.compile(r"^([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|default)$")
+
+
+@dataclass
+class Change:
+    """One resource of the plan. ``before`` and ``after`` hold the fields that differ, references as names."""
+
+    action: Action
+    item: Item
+    fields: list[str] = field(default_factory=list)
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+    reason: str = ""
+
+    @property
+    def line(self) -> str:
+        """The change in one line."""
+        parts = [f"{name} {_short(self.before.get(name))} -> {_short(self.after.get(name))}" for name in self.fields]
+        text = f"{self.action} {self.item.label}"
+        if self.action in ("update", "replace") and parts:
+            text += f": {', '.join(parts)}"
+        return f"{text} ({self.reason})" if self.reason else text
+
+    def as_dict(self) -> dict[str, Any]:
+        """The change for a module's result."""
+        return {
+            "action": self.action,
+            "type": self.item.type.name,
+            "name": self.item.label.split(" ", 1)[1] if " " in self.item.label else self.item.label,
+            "path": self.item.path,
+            "id": self.item.id,
+            "before": self.before,
+            "after": self.after,
+            "reason": self.reason,
+        }
+
+
+def _short(value: Any) -> str:
+    text = str(value) if isinstance(value, str | int | float | list | dict) else "(none)"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def hide(value: Any) -> Any:
+    """A value for output: nothing unless there is one."""
+    return HIDDEN if value else value
+
+
+@dataclass
+class State:
+    """What was read of the cloud, by type."""
+
+    cloud: Cloud
+    objects: dict[str, list[Raw]] = field(default_factory=dict)
+    by_id: dict[str, dict[str, Raw]] = field(default_factory=dict)
+
+    def name_of(self, kind: str, ident: str) -> str:
+        """Name for an id, for people; the id itself when it is not known."""
+        raw = self.by_id.get(kind, {}).get(ident)
+        if raw is None:
+            return self.cloud.project_name if kind == "project" and ident == self.cloud.project_id else ident
+        declared = BY_NAME[kind]
+        return str(read_field(declared.field(declared.identity[0]), raw) or ident)
+
+    def put(self, kind: ResourceType, objects: list[Raw]) -> None:
+        """Remember a type's objects."""
+        self.objects[kind.name] = objects
+        self.by_id[kind.name] = {str(raw[kind.id_key]): raw for raw in objects}
+
+
+def refs(kind: ResourceType, values: Mapping[str, Any]) -> Iterable[tuple[Field, Field, Any, str]]:
+    """Every reference in values: the field, the field that refers (itself or a key of its elements), the value, its place."""
+    for declared in kind.fields:
+        value = values.get(declared.name)
+        if value is None:
+            continue
+        if declared.ref:
+            for number, element in enumerate(value if isinstance(value, list) else [value]):
+                yield (
+                    declared,
+                    declared,
+                    element,
+                    f"{declared.name}[{number}]" if isinstance(value, list) else declared.name,
+                )
+        for key in declared.keys:
+            for number, element in enumerate(value if key.ref else []):
+                if element.get(key.name) is not None:
+                    yield declared, key, element[key.name], f"{declared.name}[{number}].{key.name}"
+
+
+def needed_names(items: list[Item], everything: bool) -> dict[str, set[str] | None]:
+    """Types that must be listed, with the names that are wanted; None wants all."""
+    needed: dict[str, set[str] | None] = {}
+
+    def want(kind: str, name: Any) -> None:
+        names = needed.setdefault(kind, set())
+        if isinstance(name, Mapping):
+            for key, value in name.items():
+                inner = next((f for f in BY_NAME[kind].fields if f.name == key and f.ref), None)
+                if inner:
+                    want(inner.ref, value)
+            name = name.get("name")
+        if name is None or _ID.match(str(name)):
+            needed[kind] = None
+        elif names is not None:
+            names.add(str(name))
+
+    for item in items:
+        if item.wanted_id or item.type.identity[0] != "name" or "name" not in item.values:
+            needed[item.type.name] = None
+        else:
+            want(item.type.name, item.values["name"])
+        for _, holder, value, _place in refs(item.type, item.values):
+            want(holder.ref, value)
+    if everything:
+        for item in items:
+            needed[item.type.name] = None
+    return needed
+
+
+class Planner:
+    """Works out the plan of one document for one cloud."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        items: list[Item],
+        ledger: Ledger | None = None,
+        *,
+        owner: str = "",
+        prune: bool = False,
+        replace: bool = False,
+        parallel: int = 8,
+    ) -> None:
+        self.cloud, self.items, self.ledger = cloud, items, ledger or Ledger()
+        self.owner, self.prune, self.replace, self.parallel = owner, prune, replace, parallel
+        self.state = State(cloud)
+        self.problems: list[Problem] = []
+        self.own: dict[str, list[Item]] = defaultdict(list)
+        for item in items:
+            self.own[item.type.name].append(item)
+        self.replaced: set[Item] = set()
+
+    # Reading ---------------------------------------------------------------------------------------------------------
+
+    def read(self) -> None:
+        """List every type that the document needs, in parallel.
+
+        :raises CloudError: a service is missing in the catalogue or refuses the listing.
+        """
+        needed = needed_names(self.items, False)
+        services = {item.type.service: item.path for item in reversed(self.items)}
+        if self.prune:
+            for kind in TYPES:
+                if kind.mark and not kind.singleton and self.cloud.endpoint(kind.service):
+                    in_ledger = any(name == kind.name for name, _ in self.ledger.owned)
+                    if kind.mark != "ledger":
+                        needed.setdefault(kind.name, set())
+                    elif in_ledger:
+                        needed[kind.name] = None
+        self.cloud.require(services)
+
+        def listing(name: str) -> tuple[ResourceType, list[Raw]]:
+            kind = BY_NAME[name]
+            query = Query(self.cloud, kind, needed[name], owner=self.owner if self.prune else "")
+            try:
+                return kind, (kind.listing or list_objects)(query)
+            except ApiError as error:
+                user = next((item for item in self.items if item.type.name == name), None)
+                raise CloudError(error.problem(user.path if user else "", kind.plural.replace("_", " "))) from error
+
+        with concurrent.futures.ThreadPoolExecutor(self.parallel) as pool:
+            for kind, objects in pool.map(listing, needed):
+                self.state.put(kind, objects)
+
+    # Identity and references -----------------------------------------------------------------------------------------
+
+    def _default(self, value: Any) -> Any:
+        if value == AUTH_PROJECT:
+            return self.cloud.project_id
+        if value == AUTH_DOMAIN:
+            return self.cloud.domain_id
+        return value
+
+    def match(self) -> None:
+        """Find the object of the cloud for every entry, types that others are identified by first."""
+        for kind in TYPES:
+            if not self.own[kind.name]:
+                continue
+            index: dict[tuple[Any, ...], list[Raw]] = defaultdict(list)
+            for raw in self.state.objects[kind.name]:
+                index[self._current_key(kind, raw)].append(raw)
+            claimed: dict[str, Item] = {}
+            for item in self.own[kind.name]:
+                self._match_one(item, index)
+                if item.id and item.id in claimed:
+                    self.problems.append(
+                        item.problem(
+                            f"It is the same object ({item.id}) as {claimed[item.id].path}.", "Remove one of the two."
+                        )
+                    )
+                claimed[item.id] = item
+
+    def _current_key(self, kind: ResourceType, raw: Raw) -> tuple[Any, ...]:
+        return tuple(_hashable(read_field(kind.field(name), raw)) for name in kind.identity if name not in kind.loose)
+
+    def _match_one(self, item: Item, index: Mapping[tuple[Any, ...], list[Raw]]) -> None:
+        kind = item.type
+        key: list[Any] = []
+        for name in kind.identity:
+            declared = kind.field(name)
+            if name in item.values:
+                try:
+                    value = self._resolve(item, declared, item.values[name], name)
+                except LookupError:
+                    if item.absent:
+                        return
+                    value = None
+                item.resolved[name] = value
+            else:
+                value = self._default(declared.default)
+            if name not in kind.loose:
+                key.append(_hashable(canonical(declared, self._ident(value))))
+        if item.wanted_id:
+            found = [raw for ident, raw in self.state.by_id[kind.name].items() if ident == item.wanted_id]
+            if not found and not item.absent:
+                self.problems.append(
+                    item.problem(f"No {kind.name} has the id {item.wanted_id}.", "Remove the id.", "id")
+                )
+        else:
+            found = index.get(tuple(key), [])
+        for name in kind.loose:
+            if name in item.values:
+                wanted = canonical(kind.field(name), self._ident(item.resolved.get(name)))
+                found = [raw for raw in found if read_field(kind.field(name), raw) == wanted]
+        if len(found) > 1:
+            self.problems.append(
+                item.problem(
+                    f"The cloud holds {len(found)} of this name: {', '.join(sorted(str(raw[kind.id_key]) for raw in found))}.",
+                    "Say which with the key id, or rename the others.",
+                )
+            )
+        elif found:
+            item.current, item.id = found[0], str(found[0][kind.id_key])
+
+    def _ident(self, value: Any) -> Any:
+        """References to objects that exist become ids; others stay entries."""
+        if isinstance(value, Item):
+            return value.id if value.id and value not in self.replaced else value
+        if isinstance(value, list):
+            return [self._ident(element) for element in value]
+        if isinstance(value, dict):
+            return {key: self._ident(element) for key, element in value.items()}
+        return value
+
+    def _resolve(self, item: Item, declared: Field, value: Any, place: str) -> Any:
+        """Turn names into entries or ids, through lists and mappings.
+
+        :raises LookupError: a reference leads nowhere; the problem is recorded unless the entry is to be absent.
+        """
+        if isinstance(value, list) and declared.keys:
+            result = []
+            for number, element in enumerate(value):
+                result.append(
+                    {
+                        key.name: self._resolve(item, key, element[key.name], f"{place}[{number}].{key.name}")
+                        for key in declared.keys
+                        if key.name in element
+                    }
+                )
+            return result
+        if not declared.ref:
+            return value
+        if isinstance(value, list):
+            return [self._find(item, declared, element, f"{place}[{number}]") for number, element in enumerate(value)]
+        return self._find(item, declared, value, place)
+
+    def _find(self, item: Item, declared: Field, value: Any, place: str) -> Any:
+        kind = BY_NAME[declared.ref]
+        wanted: dict[str, Any] = dict(value) if isinstance(value, Mapping) else {}
+        name = str(wanted.pop("name", wanted.get("id", ""))) if isinstance(value, Mapping) else str(value)
+        wanted.pop("id", None)
+        first = kind.field(kind.identity[0])
+        candidates: dict[str, tuple[Any, Any]] = {}
+        for raw in self.state.objects.get(kind.name, []):
+            ident = str(raw[kind.id_key])
+            if ident == name or read_field(first, raw) == name or (kind.name == "service" and raw.get("type") == name):
+                candidates[ident] = (ident, self._scope(kind, raw))
+        for other in self.own[kind.name]:
+            if other.absent and not item.absent:
+                candidates.pop(other.id, None)
+                continue
+            if name in (other.values.get(first.name), other.id or None) or (
+                kind.name == "service" and other.values.get("type") == name
+            ):
+                scope = {
+                    key: self._ident(other.resolved.get(key, self._default(kind.field(key).default)))
+                    for key in ("domain", "project")
+                    if key in kind.identity
+                }
+                candidates[other.id or f"entry {other.path}"] = (other, scope)
+        if not candidates and kind.name == "project" and name in (self.cloud.project_id, self.cloud.project_name):
+            return self.cloud.project_id
+        if not candidates and kind.name == "domain" and name == self.cloud.domain_id:
+            return name
+        for key, scope_value in wanted.items():
+            field_of = next((f for f in kind.fields if f.name == key), None)
+            if field_of is None:
+                self._wrong(
+                    item, place, f"Unknown key '{key}' in a reference to a {kind.name}.", nearest(key, kind.field_names)
+                )
+            else:
+                target = self._ident(self._resolve(item, field_of, scope_value, f"{place}.{key}"))
+                candidates = {ident: entry for ident, entry in candidates.items() if entry[1].get(key) == target}
+        if len(candidates) > 1:
+            mine = {
+                key: self._ident(item.resolved[key]) if key in item.resolved else self._scope_default(key)
+                for key in ("project", "domain")
+            }
+            near = {
+                ident: entry
+                for ident, entry in candidates.items()
+                if entry[1] and all(mine.get(key) == scope for key, scope in entry[1].items())
+            }
+            candidates = near if len(near) == 1 else candidates
+        if len(candidates) > 1:
+            self._wrong(
+                item,
+                place,
+                f"The {kind.name} '{name}' is ambiguous: {', '.join(sorted(candidates))}.",
+                "Give the id, or a mapping with name and " + " or ".join(kind.identity[1:] or ("id",)) + ".",
+            )
+        if not candidates:
+            known = self._names(kind) if not item.absent else set()
+            known |= {str(other.values.get(first.name)) for other in self.own[kind.name] if not other.absent}
+            self._wrong(
+                item,
+                place,
+                f"There is no {kind.name.replace('_', ' ')} '{name}', neither in the document nor in the cloud.",
+                nearest(name, known) or f"Add it to {kind.plural}.",
+            )
+        return next(iter(candidates.values()))[0]
+
+    def _names(self, kind: ResourceType) -> set[str]:
+        """All names of a type, for hints; asks again, since the listing held only the names of the document."""
+        try:
+            objects = (kind.listing or list_objects)(Query(self.cloud, kind))
+        except ApiError:
+            objects = self.state.objects.get(kind.name, [])
+        return {str(read_field(kind.field(kind.identity[0]), raw)) for raw in objects}
+
+    def _wrong(self, item: Item, place: str, cause: str, mend: str) -> None:
+        if not item.absent:
+            self.problems.append(item.problem(cause, mend, place))
+        raise LookupError(cause)
+
+    def _scope(self, kind: ResourceType, raw: Raw) -> dict[str, Any]:
+        return {key: read_field(kind.field(key), raw) for key in ("domain", "project") if key in kind.identity}
+
+    def _scope_default(self, key: str) -> str:
+        return self.cloud.project_id if key == "project" else self.cloud.domain_id
+
+    def resolve(self) -> None:
+        """Resolve the references of every entry that is to be present."""
+        for item in self.items:
+            if item.absent:
+                continue
+            for name, value in item.values.items():
+                if name in item.resolved:
+                    continue
+                try:
+                    item.resolved[name] = self._resolve(item, item.type.field(name), value, name)
+                except LookupError:
+                    continue
+
+    # Differences -----------------------------------------------------------------------------------------------------
+
+    def plan(self) -> list[Change]:
+        """The changes, in the order of the document, removals last.
+
+        :raises CloudError: with every problem of the document against this cloud.
+        """
+        self.read()
+        self.match()
+        self.resolve()
+        if self.problems:
+            raise CloudError(*dict.fromkeys(self.problems))
+        ordered = self._ordered()
+        changes = {item: self._change(item) for item in ordered}
+        if self.problems:
+            raise CloudError(*dict.fromkeys(self.problems))
+        result = [changes[item] for item in self.items]
+        if self.prune:
+            result += self._pruned()
+        return result
+
+    def _ordered(self) -> list[Item]:
+        """Entries after those they refer to.
+
+        :raises CloudError: entries refer to each other in a circle.
+        """
+        done: dict[Item, int] = {}
+        order: list[Item] = []
+
+        def visit(item: Item, trail: list[Item]) -> None:
+            if done.get(item) == 2:
+                return
+            if done.get(item) == 1:
+                circle = [*trail[trail.index(item) :], item]
+                raise CloudError(
+                    item.problem(
+                        f"Entries refer to each other in a circle: {' -> '.join(other.path for other in circle)}.",
+                        "Remove one of these references.",
+                    )
+                )
+            done[item] = 1
+            for other in dependencies(item):
+                visit(other, [*trail, item])
+            done[item] = 2
+            order.append(item)
+
+        for item in self.items:
+            visit(item, [])
+        return order
+
+    def _change(self, item: Item) -> Change:
+        if item.absent:
+            return (
+                Change("delete", item, before=self._shown(item))
+                if item.current is not None
+                else Change("unchanged", item)
+            )
+        if item.current is None:
+            return Change("create", item, after=self._wanted(item))
+        change = Change("unchanged", item)
+        fixed: list[str] = []
+        for name, value in item.resolved.items():
+            declared = item.type.field(name)
+            if declared.write_only or (name in item.type.identity and not item.wanted_id):
+                continue
+            before, after = self.compare(item, declared, value)
+            if before == after:
+                continue
+            change.fields.append(name)
+            change.before[name] = hide(before) if declared.secret else self.named(declared, before)
+            change.after[name] = hide(after) if declared.secret else self.named(declared, after)
+            if declared.immutable:
+                fixed.append(name)
+        for name in item.type.identity:
+            target = item.resolved.get(name)
+            if isinstance(target, Item) and target in self.replaced:
+                fixed.append(name)
+                change.fields.append(name)
+        if not change.fields:
+            return change
+        change.action = "update"
+        if fixed:
+            change.action = "replace"
+            change.reason = f"{', '.join(fixed)} cannot be changed in place"
+            self.replaced.add(item)
+            if not self.replace:
+                self.problems.append(
+                    item.problem(
+                        f"{change.reason.capitalize()}: "
+                        + ", ".join(
+                            f"{name} is {change.before.get(name)!r}, wanted {change.after.get(name)!r}"
+                            for name in fixed
+                        )
+                        + ".",
+                        "Set replace: true to remove and make it anew, or take the old value.",
+                        fixed[0],
+                    )
+                )
+        return change
+
+    def compare(self, item: Item, declared: Field, value: Any) -> tuple[Any, Any]:
+        """A field's present and wanted value, in one form."""
+        assert item.current is not None
+        before = read_field(declared, item.current)
+        after = canonical(declared, self._ident(value))
+        if declared.kind == "dict":
+            if declared.merge:
+                before = {key: (before or {}).get(key) for key in after}
+            elif isinstance(before, dict):
+                before = {key: element for key, element in before.items() if not key.startswith(MARK)}
+        if declared.name == "tags" and isinstance(before, list):
+            before = [tag for tag in before if not tag.startswith(MARK)]
+        if before is None and after in ("", [], {}):
+            before = after
+        return before, after
+
+    def named(self, declared: Field, value: Any) -> Any:
+        """A value with names for ids, for people."""
+        if isinstance(value, Item):
+            return value.label.split(" ", 1)[-1]
+        if isinstance(value, list):
+            if declared.keys:
+                return [
+                    {
+                        key.name: self.named(key, element[key.name])
+                        for key in declared.keys
+                        if isinstance(element, dict) and element.get(key.name) is not None
+                    }
+                    for element in value
+                ]
+            return [self.named(declared, element) for element in value]
+        return self.state.name_of(declared.ref, value) if declared.ref and isinstance(value, str) else value
+
+    def _wanted(self, item: Item) -> dict[str, Any]:
+        return {
+            name: hide(value) if item.type.field(name).secret else self.named(item.type.field(name), self._ident(value))
+            for name, value in item.resolved.items()
+        }
+
+    def _shown(self, item: Item) -> dict[str, Any]:
+        assert item.current is not None
+        values = {
+            declared.name: (declared, read_field(declared, item.current))
+            for declared in item.type.fields
+            if not declared.secret
+        }
+        return {
+            name: self.named(declared, value)
+            for name, (declared, value) in values.items()
+            if value not in (None, "", [], {})
+        }
+
+    def is_owned(self, kind: ResourceType, raw: Raw) -> bool:
+        """Whether an object carries this document's ownership mark."""
+        if (kind.name, str(raw[kind.id_key])) in self.ledger.owned:
+            return True
+        if kind.mark == "tags":
+            return mark_tag(self.owner) in (raw.get("tags") or [])
+        if kind.mark == "metadata":
+            return bool((raw.get("metadata") or {}).get(MARK) == self.owner)
+        return kind.mark == "property" and raw.get(MARK) == self.owner
+
+    def _pruned(self) -> list[Change]:
+        claimed = {(item.type.name, item.id) for item in self.items}
+        result = []
+        for kind in TYPES:
+            for raw in self.state.objects.get(kind.name, []) if kind.mark and not kind.singleton else []:
+                ident = str(raw[kind.id_key])
+                if (kind.name, ident) in claimed or not self.is_owned(kind, raw):
+                    continue
+                values = {
+                    name: self.named(kind.field(name), read_field(kind.field(name), raw)) for name in kind.identity
+                }
+                item = Item(kind, "(pruned)", values, absent=True, current=raw, id=ident)
+                result.append(Change("delete", item, before=self._shown(item), reason="no longer in the document"))
+        return result
+
+
+def dependencies(item: Item, parts: bool = False) -> list[Item]:
+    """Entries that ``item`` refers to: in its body, or with ``parts`` in the fields that have calls of their own."""
+    found: list[Item] = []
+
+    def walk(value: Any) -> None:
+        if isinstance(value, Item):
+            found.append(value)
+        elif isinstance(value, list):
+            for element in value:
+                walk(element)
+        elif isinstance(value, dict):
+            for element in value.values():
+                walk(element)
+
+    for name, value in item.resolved.items():
+        if (item.type.field(name).apply is not None) == parts:
+            walk(value)
+    return found
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(_hashable(element) for element in value)
+    if isinstance(value, dict):
+        return tuple(sorted((key, _hashable(element)) for key, element in value.items()))
+    return value

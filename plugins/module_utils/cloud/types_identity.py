@@ -1,0 +1,287 @@
+"""Resource types of the identity service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import (
+    Operation,
+    Query,
+    body_of,
+    set_tags,
+)
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
+    AUTH_DOMAIN,
+    Field,
+    Raw,
+    ResourceType,
+)
+
+NAME = Field("name", "Name.", required=True)
+DESCRIPTION = Field("description", "Description for people.")
+ENABLED = Field("enabled", "Whether it can be used.", "bool")
+DOMAIN = Field(
+    "domain", "Domain that it belongs to.", api="domain_id", ref="domain", immutable=True, default=AUTH_DOMAIN
+)
+
+
+def _tags(op: Operation, before: Any, after: Any) -> None:
+    set_tags(op, after)
+
+
+def _delete_domain(op: Operation) -> None:
+    # The service removes only disabled domains.
+    op.call("PATCH", f"/domains/{op.id}", {"domain": {"enabled": False}}, accept=(404,))
+    op.call("DELETE", f"/domains/{op.id}", accept=(404,))
+
+
+DOMAIN_TYPE = ResourceType(
+    "domain",
+    "domains",
+    "identity",
+    "/domains",
+    (NAME, DESCRIPTION, ENABLED),
+    doc="A domain, which holds projects, users and groups.",
+    name_filter="one",
+    delete=_delete_domain,
+)
+
+PROJECT = ResourceType(
+    "project",
+    "projects",
+    "identity",
+    "/projects",
+    (
+        NAME,
+        DOMAIN,
+        DESCRIPTION,
+        ENABLED,
+        Field(
+            "parent",
+            "Project above this one.",
+            api="parent_id",
+            ref="project",
+            immutable=True,
+            read=lambda raw: raw.get("parent_id") if raw.get("parent_id") != raw.get("domain_id") else None,
+        ),
+        Field("tags", "Labels.", "set", apply=_tags),
+    ),
+    doc="A project, the owner of resources and quotas.",
+    identity=("name", "domain"),
+    name_filter="one",
+    mark="tags",
+)
+
+
+def proves(op: Operation, password: str) -> bool:
+    """Whether a user's password is ``password``: one login, whose token is thrown away."""
+    user = {"id": op.id, "password": password}
+    answer = op.call(
+        "POST",
+        "/auth/tokens",
+        {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": "unscoped"}},
+        params={"nocatalog": ""},
+        headers={"X-Auth-Token": ""},
+        accept=(401,),
+    )
+    return answer.status < 300
+
+
+def _user_body(op: Operation, values: Mapping[str, Any]) -> dict[str, Any]:
+    body = body_of(op.type, values)
+    body.pop("update_password", None)
+    return body
+
+
+def _create_user(op: Operation) -> Raw:
+    raw: Raw = op.call("POST", "/users", {"user": _user_body(op, op.values)}).body["user"]
+    return raw
+
+
+def _update_user(op: Operation, changes: dict[str, Any]) -> None:
+    body = _user_body(op, changes)
+    if body:
+        op.call("PATCH", f"/users/{op.id}", {"user": body})
+    if (
+        "password" in body
+        and op.values.get("enabled", op.raw.get("enabled", True))
+        and not proves(op, body["password"])
+    ):
+        raise ApiError(
+            0,
+            "the identity service took the new password and yet refuses a login with it",
+            f"Prove the password of user {op.id}",
+            "The account may be locked by failed logins or expired: wait for the lockout to end, then run again.",
+        )
+
+
+USER = ResourceType(
+    "user",
+    "users",
+    "identity",
+    "/users",
+    (
+        NAME,
+        DOMAIN,
+        Field(
+            "password", "Password. Compared by one login where update_password is always.", secret=True, write_only=True
+        ),
+        Field(
+            "update_password",
+            "Whether a password that differs is changed: on_create or always.",
+            choices=("on_create", "always"),
+            write_only=True,
+            export=False,
+        ),
+        Field("email", "Mail address."),
+        Field("default_project", "Project of logins that name none.", api="default_project_id", ref="project"),
+        DESCRIPTION,
+        ENABLED,
+    ),
+    doc="A user.",
+    identity=("name", "domain"),
+    name_filter="one",
+    create=_create_user,
+    update=_update_user,
+)
+
+
+GROUP = ResourceType(
+    "group",
+    "groups",
+    "identity",
+    "/groups",
+    (NAME, DOMAIN, DESCRIPTION),
+    doc="A group of users.",
+    identity=("name", "domain"),
+    name_filter="one",
+)
+
+ROLE = ResourceType(
+    "role",
+    "roles",
+    "identity",
+    "/roles",
+    (
+        NAME,
+        Field("domain", "Domain of a domain's own role.", api="domain_id", ref="domain", immutable=True),
+        DESCRIPTION,
+    ),
+    doc="A role.",
+    identity=("name", "domain"),
+)
+
+
+def _assignments(query: Query) -> list[Raw]:
+    found = []
+    for raw in query.collect("/role_assignments", "role_assignments"):
+        flat = {
+            "role": raw["role"]["id"],
+            "user": raw.get("user", {}).get("id"),
+            "group": raw.get("group", {}).get("id"),
+            "project": raw["scope"].get("project", {}).get("id"),
+            "domain": raw["scope"].get("domain", {}).get("id"),
+            "system": "all" if raw["scope"].get("system") else None,
+            "inherited": "OS-INHERIT:inherited_to" in raw["scope"],
+        }
+        flat["id"] = _assignment_path(flat)
+        found.append(flat)
+    return found
+
+
+def _assignment_path(values: Mapping[str, Any]) -> str:
+    actor = f"users/{values['user']}" if values.get("user") else f"groups/{values.get('group')}"
+    if values.get("system"):
+        place = "system"
+    elif values.get("project"):
+        place = f"projects/{values['project']}"
+    else:
+        place = f"domains/{values.get('domain')}"
+    if values.get("inherited"):
+        return f"/OS-INHERIT/{place}/{actor}/roles/{values['role']}/inherited_to_projects"
+    return f"/{place}/{actor}/roles/{values['role']}"
+
+
+def _assign(op: Operation) -> Raw:
+    path = _assignment_path(op.values)
+    op.call("PUT", path)
+    return {**op.values, "id": path}
+
+
+def _unassign(op: Operation) -> None:
+    op.call("DELETE", op.id, accept=(404,))
+
+
+def _check_assignment(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    found = []
+    if ("user" in values) == ("group" in values):
+        found.append(("", "Exactly one of user and group is wanted.", ""))
+    if sum(key in values for key in ("project", "domain", "system")) != 1:
+        found.append(("", "Exactly one of project, domain and system is wanted.", ""))
+    return found
+
+
+ROLE_ASSIGNMENT = ResourceType(
+    "role_assignment",
+    "role_assignments",
+    "identity",
+    "/role_assignments",
+    (
+        Field("role", "Role that is given.", ref="role", required=True),
+        Field("user", "User that gets it.", ref="user"),
+        Field("group", "Group that gets it.", ref="group"),
+        Field("project", "Project in which it counts.", ref="project"),
+        Field("domain", "Domain in which it counts.", ref="domain"),
+        Field("system", "The whole cloud, written all.", choices=("all",)),
+        Field("inherited", "Whether it counts in the projects below instead.", "bool", default=False),
+    ),
+    doc="A role of a user or group in a project, a domain or the system.",
+    identity=("role", "user", "group", "project", "domain", "system", "inherited"),
+    listing=_assignments,
+    create=_assign,
+    delete=_unassign,
+    check=_check_assignment,
+)
+
+SERVICE = ResourceType(
+    "service",
+    "services",
+    "identity",
+    "/services",
+    (NAME, Field("type", "Service type, such as compute.", required=True), DESCRIPTION, ENABLED),
+    doc="A service of the catalogue.",
+    identity=("name", "type"),
+)
+
+REGION = ResourceType(
+    "region",
+    "regions",
+    "identity",
+    "/regions",
+    (
+        Field("name", "Identifier of the region.", api="id", required=True),
+        DESCRIPTION,
+        Field("parent", "Region above this one.", api="parent_region_id", ref="region"),
+    ),
+    doc="A region.",
+)
+
+ENDPOINT = ResourceType(
+    "endpoint",
+    "endpoints",
+    "identity",
+    "/endpoints",
+    (
+        Field("service", "Service, by name or type.", api="service_id", ref="service", required=True),
+        Field("interface", "Who uses it.", choices=("public", "internal", "admin"), required=True),
+        Field("region", "Region that it serves.", api="region_id", ref="region"),
+        Field("url", "Address of the API.", required=True),
+        ENABLED,
+    ),
+    doc="An address of a service.",
+    identity=("service", "interface", "region"),
+)
+
+IDENTITY_TYPES = (DOMAIN_TYPE, REGION, PROJECT, USER, GROUP, ROLE, ROLE_ASSIGNMENT, SERVICE, ENDPOINT)
