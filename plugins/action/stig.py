@@ -23,7 +23,7 @@ def load_catalogue() -> catalogues.Catalogue:
     return catalogues.load()
 
 
-class ActionModule(ActionBase):
+class ActionModule(ActionBase):  # type: ignore[misc]
     """See plugins/modules/stig.py for the documentation."""
 
     _connection: Any

@@ -47,7 +47,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
         found: set[str] = set()
-        for term in [one for term in terms for one in ([term] if isinstance(term, str) else term)]:
+        for term in [one for given in terms for one in ([given] if isinstance(given, str) else given)]:
             found.update(packages_of(term))
         return sorted(found)
 

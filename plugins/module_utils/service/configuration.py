@@ -150,7 +150,7 @@ def _identities(file: File) -> tuple[int, int]:
     try:
         return pwd.getpwnam(file.owner).pw_uid, grp.getgrnam(file.group).gr_gid
     except KeyError as error:
-        raise ConfigurationError([f"{file.path}: {str(error.args[0])}; is the package that makes it installed?"]) from error
+        raise ConfigurationError([f"{file.path}: {error.args[0]!s}; is the package that makes it installed?"]) from error
 
 
 def _describe(path: str) -> tuple[str, str]:

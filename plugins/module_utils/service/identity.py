@@ -27,12 +27,12 @@ class Api:
         :raises IdentityError: the service does not answer.
         """
         data = json.dumps(body).encode() if body is not None else None
-        request = urllib.request.Request(self.base + path, data=data, method=method)  # noqa: S310
+        request = urllib.request.Request(self.base + path, data=data, method=method)
         request.add_header("Content-Type", "application/json")
         if self.token:
             request.add_header("X-Auth-Token", self.token)
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=self.timeout) as answer:
                 text = answer.read()
                 return answer.status, json.loads(text) if text else {}, dict(answer.headers)
         except urllib.error.HTTPError as error:

@@ -75,7 +75,7 @@ def since(properties: dict[str, str]) -> float:
     if len(words) < 3:
         return 0.0
     stamp = datetime.datetime.strptime(f"{words[1]} {words[2]}", "%Y-%m-%d %H:%M:%S.%f")
-    return stamp.replace(tzinfo=datetime.timezone.utc).timestamp()
+    return stamp.replace(tzinfo=datetime.UTC).timestamp()
 
 
 def _written(path: str) -> float:
