@@ -353,7 +353,12 @@ def _as_list(value: Any) -> list[Any]:
 
 def _name(task: Any) -> str:
     """The task's name after its role's, which goes without its collection."""
-    return str(task.get_name(include_role_fqcn=False)).strip().replace(" : ", ": ", 1)
+    try:
+        name = task.get_name(include_role_fqcn=False)
+    except TypeError:
+        # include_role and import_role take no argument here
+        name = task.get_name()
+    return str(name).strip().replace(" : ", ": ", 1)
 
 
 def _task_name(result: Any) -> str:

@@ -12,9 +12,9 @@ description:
     versions, when its database is empty, or when a file that it makes is missing.
 author: The Stackwright developers
 attributes:
-  check_mode: {support: full, description: Says which steps are due.}
-  diff_mode: {support: full, description: A line for each step that is due.}
-  idempotent: {support: full, description: A step that is not due does not run.}
+  check_mode: {support: full, description: "Says which steps are due."}
+  diff_mode: {support: full, description: "A line for each step that is due."}
+  idempotent: {support: full, description: "A step that is not due does not run."}
 options:
   steps:
     description: Steps of all services of the host.

@@ -13,7 +13,8 @@ description:
   - Takes a document with any mix of resource types and makes the cloud agree with it, with one login, one list call
     per type, and parallel writes in dependency order.
   - Keys that an entry leaves out are not managed.
-  - Entries refer to each other, and to what the cloud holds already, by name. Where a name is ambiguous, a mapping
+  - >-
+    Entries refer to each other, and to what the cloud holds already, by name. Where a name is ambiguous, a mapping
     such as C({name: web, domain: customers}) or an identifier decides.
   - Every problem of the document is reported before the first change.
 author:

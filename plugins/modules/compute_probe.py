@@ -12,9 +12,9 @@ description:
   - The answer is kept until the machine is started anew.
 author: The Stackwright developers
 attributes:
-  check_mode: {support: full, description: Does the same; nothing on the host changes but the kept answer.}
-  diff_mode: {support: none, description: Changes nothing.}
-  idempotent: {support: full, description: Returns the kept answer.}
+  check_mode: {support: full, description: "Does the same; nothing on the host changes but the kept answer."}
+  diff_mode: {support: none, description: "Changes nothing."}
+  idempotent: {support: full, description: "Returns the kept answer."}
 options:
   again:
     description: Probe although there is an answer.

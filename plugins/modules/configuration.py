@@ -13,9 +13,9 @@ description:
   - Options of OpenStack services are checked against the definitions that the installed service itself carries.
 author: The Stackwright developers
 attributes:
-  check_mode: {support: full, description: Compares and validates, and writes nothing.}
-  diff_mode: {support: full, description: Shows the difference of every file, secrets masked.}
-  idempotent: {support: full, description: A file that is as described is left alone.}
+  check_mode: {support: full, description: "Compares and validates, and writes nothing."}
+  diff_mode: {support: full, description: "Shows the difference of every file, secrets masked."}
+  idempotent: {support: full, description: "A file that is as described is left alone."}
 options:
   files:
     description:

@@ -11,9 +11,9 @@ description:
   - Runs on the database host and connects through the server's local socket as root.
 author: The Stackwright developers
 attributes:
-  check_mode: {support: full, description: Says what would be changed.}
-  diff_mode: {support: full, description: A line for each change.}
-  idempotent: {support: full, description: Compares databases, password hashes and grants before it writes.}
+  check_mode: {support: full, description: "Says what would be changed."}
+  diff_mode: {support: full, description: "A line for each change."}
+  idempotent: {support: full, description: "Compares databases, password hashes and grants before it writes."}
 options:
   databases:
     description: Databases with their users.

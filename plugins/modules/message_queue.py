@@ -11,9 +11,9 @@ description:
   - Runs on the broker's host. Reads all users in one export and writes the differences in one import.
 author: The Stackwright developers
 attributes:
-  check_mode: {support: full, description: Says what would be changed.}
-  diff_mode: {support: full, description: A line for each change.}
-  idempotent: {support: full, description: Compares password hashes and permissions before it writes.}
+  check_mode: {support: full, description: "Says what would be changed."}
+  diff_mode: {support: full, description: "A line for each change."}
+  idempotent: {support: full, description: "Compares password hashes and permissions before it writes."}
 options:
   users:
     description: Users with full permissions in their virtual host.

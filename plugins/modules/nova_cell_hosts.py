@@ -12,9 +12,9 @@ description:
   - Runs on a controller that carries nova's database.
 author: The Stackwright developers
 attributes:
-  check_mode: {support: full, description: Says which nodes would be mapped; does not wait.}
-  diff_mode: {support: full, description: A line for each node.}
-  idempotent: {support: full, description: Does nothing when every node is mapped.}
+  check_mode: {support: full, description: "Says which nodes would be mapped; does not wait."}
+  diff_mode: {support: full, description: "A line for each node."}
+  idempotent: {support: full, description: "Does nothing when every node is mapped."}
 options:
   hosts:
     description: Host names of the compute nodes.

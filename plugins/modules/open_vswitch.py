@@ -12,8 +12,8 @@ description:
   - Refuses to take the interface by which the host is managed.
 author: The Stackwright developers
 attributes:
-  check_mode: {support: full, description: Says what would be changed.}
-  diff_mode: {support: full, description: A line for each change.}
+  check_mode: {support: full, description: "Says what would be changed."}
+  diff_mode: {support: full, description: "A line for each change."}
   idempotent: {support: full, description: Compares with the switch's database before it writes.}
 options:
   external_ids:

@@ -12,8 +12,8 @@ description:
   - Finishes what an interrupted package manager left half done.
 author: The Stackwright developers
 attributes:
-  check_mode: {support: full, description: Simulates the installation.}
-  diff_mode: {support: full, description: Lists the packages that are added.}
+  check_mode: {support: full, description: "Simulates the installation."}
+  diff_mode: {support: full, description: "Lists the packages that are added."}
   idempotent: {support: full, description: Reads dpkg's database and does nothing when all is there.}
 options:
   names:

@@ -13,9 +13,9 @@ description:
   - Needs nothing but Python, so that it runs on a controller before any client is configured.
 author: The Stackwright developers
 attributes:
-  check_mode: {support: full, description: Says what would be changed.}
-  diff_mode: {support: full, description: A line for each change.}
-  idempotent: {support: full, description: Compares before it writes.}
+  check_mode: {support: full, description: "Says what would be changed."}
+  diff_mode: {support: full, description: "A line for each change."}
+  idempotent: {support: full, description: "Compares before it writes."}
 options:
   auth_url:
     description: Address of the identity service, ending in C(/v3).

@@ -15,9 +15,9 @@ description:
     the host undoes them when the control node has gone away.
 author: The Stackwright developers
 attributes:
-  check_mode: {support: full, description: Audits, and says what an enforcement would change.}
-  diff_mode: {support: full, description: Shows the files before and after, and what is changed beside files.}
-  idempotent: {support: full, description: A host in line is left alone.}
+  check_mode: {support: full, description: "Audits, and says what an enforcement would change."}
+  diff_mode: {support: full, description: "Shows the files before and after, and what is changed beside files."}
+  idempotent: {support: full, description: "A host in line is left alone."}
 options:
   mode:
     description: What to do.

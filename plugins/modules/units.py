@@ -12,9 +12,9 @@ description:
   - A unit is restarted when one of the files it reads is newer than its start, so that an interrupted run is made good.
 author: The Stackwright developers
 attributes:
-  check_mode: {support: full, description: Says what would be done.}
-  diff_mode: {support: full, description: One line for each action.}
-  idempotent: {support: full, description: A unit in its state is left alone.}
+  check_mode: {support: full, description: "Says what would be done."}
+  diff_mode: {support: full, description: "One line for each action."}
+  idempotent: {support: full, description: "A unit in its state is left alone."}
 options:
   units:
     description: Units and their states.
