@@ -21,9 +21,12 @@ lab: setup ## Make the lab's machines (COMPUTES=n).
 	@ansible-playbook playbooks/lab.yml
 
 cloud: setup ## Make the lab's machines, deploy a cloud on them and prove it (COMPUTES=n).
+	@tools/vault-key create >/dev/null
 	@ansible-playbook playbooks/lab.yml
+	@ansible-playbook playbooks/secrets.yml
 	@ansible-playbook playbooks/site.yml
 	@ansible-playbook playbooks/verify.yml
+	@tools/summary
 
 cloud-clean: setup ## Remove the lab. Stored images stay; IMAGES=true removes them too.
 	@ansible-playbook playbooks/lab_clean.yml $(if $(IMAGES),-e lab_clean_images=true)
