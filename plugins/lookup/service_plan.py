@@ -7,6 +7,7 @@ DOCUMENTATION = r"""
 name: service_plan
 short_description: What a host is to be, from the specifications of its services
 description:
+  - A problem of the operator's variables is returned as the only key C(problem), so that it can be shown although the plan is hidden.
   - Reads C(__<role>_specifications) of every named service, merges the operator's C(<role>_config_overrides) and
     C(<role>_config_files) (and all variables whose names go on from these, in the order of their names), and returns one plan.
 author: The Stackwright developers
@@ -33,7 +34,6 @@ _raw:
 
 from typing import Any
 
-from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import plan
 
@@ -55,7 +55,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]
                 components += self._role(role, terms_of_role, variables)
             return [plan.combine(components)]
         except plan.PlanError as error:
-            raise AnsibleError(str(error)) from error
+            # the plan holds secrets, so whoever reads it hides its output: a problem of the operator's must not be hidden with it
+            return [{"problem": str(error)}]
 
     def _role(self, role: str, terms: list[str], variables: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
         known = variables.get(f"__{role}_specifications")
