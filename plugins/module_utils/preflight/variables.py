@@ -205,6 +205,10 @@ def _faults(name: str, option: Mapping[str, Any], setting: Setting) -> Iterator[
     """What the role's own specification, and then the meaning of the name, has against the value."""
     if setting.value is None:
         return
+    # what nests file, section and option is explained better by its own test than by its type
+    if "_config_overrides" in name and (fault := _overrides(setting.value)):
+        yield fault
+        return
     broken = False
     for fault in _specification_faults(name, option, setting):
         broken = True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -187,5 +189,7 @@ def test_an_action_of_a_documented_module_needs_no_page(tool, tree):
     assert not (tree / "docs/reference/action").exists()
 
 
-def test_the_committed_reference_is_current(tool, capsys):
-    assert tool.main(["--check"]) == 0, capsys.readouterr().err
+def test_the_committed_reference_is_current():
+    # as a program of its own, because Ansible finds collections only where it was the first to import them
+    done = subprocess.run([sys.executable, str(ROOT / "tools/docs"), "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

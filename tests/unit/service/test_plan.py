@@ -1,0 +1,73 @@
+"""Specifications become a plan, with the operator's overrides merged last."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import plan
+
+FILES = {"/etc/nova/nova.conf": {"options": {"DEFAULT": {"debug": False, "my_ip": "192.0.2.1"}}, "units": ["nova-api"]}}
+
+
+def overridden(overrides, extra=None, files=FILES, paths=None):
+    return plan.overridden("nova", files, paths or list(FILES), overrides, extra or {})
+
+
+def test_overrides_by_base_name_are_merged_in_the_order_of_their_names():
+    result = overridden(
+        {
+            "nova_config_overrides_z": {"nova.conf": {"DEFAULT": {"debug": "last"}}},
+            "nova_config_overrides": {"nova.conf": {"DEFAULT": {"debug": "first"}, "api": {"max_limit": 5}}},
+        }
+    )
+    assert result["/etc/nova/nova.conf"]["options"] == {
+        "DEFAULT": {"debug": "last", "my_ip": "192.0.2.1"},
+        "api": {"max_limit": 5},
+    }
+
+
+def test_an_unknown_file_is_refused_with_the_nearest_name():
+    with pytest.raises(plan.PlanError, match=r"nova_config_overrides: no file 'nova.cnf'.*did you mean 'nova.conf'"):
+        overridden({"nova_config_overrides": {"nova.cnf": {}}})
+
+
+def test_an_override_for_a_component_that_this_host_lacks_is_no_error():
+    paths = [*FILES, "/etc/nova/nova-compute.conf"]
+    assert overridden({"nova_config_overrides": {"nova-compute.conf": {"DEFAULT": {}}}}, paths=paths) == FILES
+
+
+def test_an_additional_file_keeps_the_units_of_the_one_it_replaces():
+    result = overridden({}, {"nova_config_files": {"/etc/nova/nova.conf": {"content": "own"}, "/etc/nova/x": {"content": "x"}}})
+    assert result["/etc/nova/nova.conf"] == {"content": "own", "units": ["nova-api"]}
+    assert result["/etc/nova/x"] == {"content": "x"}
+
+
+def test_units_carry_the_files_they_read_and_early_ones_stand_apart():
+    result = plan.combine(
+        [
+            ("keystone", {"units": [{"name": "keystone", "early": True}], "health": [{"name": "K", "early": True}]}),
+            ("nova.api", {"files": FILES, "units": [{"name": "nova-api"}]}),
+        ]
+    )
+    assert result["units"] == [{"name": "nova-api", "files": ["/etc/nova/nova.conf"]}]
+    assert result["early_units"] == [{"name": "keystone", "files": []}]
+    assert (result["health"], result["early_health"]) == ([], [{"name": "K"}])
+
+
+def test_a_file_that_two_components_share_has_the_units_of_both():
+    other = {"/etc/nova/nova.conf": {**FILES["/etc/nova/nova.conf"], "units": ["nova-compute"]}}
+    result = plan.combine([("a", {"files": FILES}), ("b", {"files": other})])
+    assert result["files"]["/etc/nova/nova.conf"]["units"] == ["nova-api", "nova-compute"]
+    differing = {"/etc/nova/nova.conf": {"options": {}}}
+    with pytest.raises(plan.PlanError, match=r"specifications a and b describe /etc/nova/nova.conf differently"):
+        plan.combine([("a", {"files": FILES}), ("b", {"files": differing})])
+
+
+def test_a_misspelt_key_of_a_specification_is_named():
+    with pytest.raises(plan.PlanError, match="unknown key 'unit'; did you mean 'units'"):
+        plan.combine([("nova.api", {"unit": []})])
+
+
+def test_inputs_of_steps_leave_the_plan_only_as_a_digest():
+    result = plan.combine([("a", {"bootstrap": [{"name": "s", "inputs": ["hunter2-is-secret"]}]})])
+    assert "hunter2" not in repr(result)
+    assert len(result["bootstrap"][0]["inputs"][0]) == 64
