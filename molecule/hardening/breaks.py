@@ -75,7 +75,7 @@ def break_permissions(spec: dict[str, Any]) -> bool:
     if "forbid" in spec or "require" in spec:
         mode = os.stat(path).st_mode & 0o7777
         forbidden = int(spec.get("forbid", "0"), 8)
-        os.chmod(path, 0o777 if spec.get("world_writable") else mode | (forbidden & 0o040 or forbidden & 0o020))
+        os.chmod(path, 0o777 if spec.get("world_writable") else mode | (forbidden & 0o040 or forbidden & 0o020 or forbidden & -forbidden))
     elif "owner" in spec:
         os.chown(path, 65534, -1)
     elif "group" in spec:
@@ -144,7 +144,8 @@ def break_sudoers(spec: dict[str, Any]) -> bool:
 
 
 def break_sysctl(spec: dict[str, Any]) -> bool:
-    pathlib.Path(f"/etc/sysctl.d/99-zzz-{spec['key']}.conf").write_text(f"{spec['key']} = 0\n", "ascii")
+    wrong = 1 if str(spec.get("value")) == "0" else 0
+    pathlib.Path(f"/etc/sysctl.d/99-zzz-{spec['key']}.conf").write_text(f"{spec['key']} = {wrong}\n", "ascii")
     return True
 
 
