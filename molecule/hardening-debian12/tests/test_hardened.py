@@ -1,1 +1,0 @@
-../../hardening/tests/test_hardened.py
