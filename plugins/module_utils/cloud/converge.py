@@ -31,6 +31,8 @@ class Options:
     wait: bool = True
     timeout: float = 600.0
     check: bool = False
+    # Whether the result holds each resource as it is afterwards.
+    describe: bool = False
 
 
 def converge(
@@ -41,6 +43,7 @@ def converge(
     changes: list[Change] = []
     executor: Executor | None = None
     cloud: Cloud | None = None
+    planner: Planner | None = None
     failure: CloudError | None = None
     warnings: list[str] = []
     try:
@@ -90,6 +93,8 @@ def converge(
         "diff": _diff(done),
         "errors": [problem.as_dict() for problem in failure.problems] if failure else [],
     }
+    if options.describe and planner and failure is None:
+        result["resources"] = [planner.described(change.item) for change in changes if not change.item.absent]
     return result, failure
 
 

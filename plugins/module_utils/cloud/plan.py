@@ -559,6 +559,16 @@ class Planner:
             if value not in (None, "", [], {})
         }
 
+    def described(self, item: Item) -> dict[str, Any]:
+        """An entry as it is after the run, or would be after a check: its identifier and its fields without secrets."""
+        values = self._shown(item) if item.current is not None else {}
+        wanted = {
+            name: value
+            for name, value in self._wanted(item).items()
+            if not item.type.field(name).secret and not item.type.field(name).write_only
+        }
+        return {"id": item.id, **values, **wanted}
+
     def is_owned(self, kind: ResourceType, raw: Raw) -> bool:
         """Whether an object carries this document's ownership mark."""
         if (kind.name, str(raw[kind.id_key])) in self.ledger.owned:
