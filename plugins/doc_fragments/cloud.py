@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Login and run options."""
+    """Login, what every change needs, and how modules that change or only read behave."""
 
     DOCUMENTATION = r"""
 options:
@@ -49,6 +49,12 @@ options:
     description: Seconds that one request may take.
     type: float
     default: 60
+requirements:
+  - openstacksdk
+"""
+
+    CHANGE = r"""
+options:
   parallel:
     description: How many requests run at the same time.
     type: int
@@ -65,8 +71,6 @@ options:
     description: Whether a resource is removed and made anew when a change cannot be made in place. Refused otherwise.
     type: bool
     default: false
-requirements:
-  - openstacksdk
 attributes:
   check_mode:
     description: Reads, plans and changes nothing. The following run does what the plan says.
@@ -76,5 +80,23 @@ attributes:
     support: full
   idempotent:
     description: A second run finds nothing to do.
+    support: full
+"""
+
+    READ = r"""
+options:
+  parallel:
+    description: How many requests run at the same time.
+    type: int
+    default: 8
+attributes:
+  check_mode:
+    description: Reads only, so check mode makes no difference.
+    support: full
+  diff_mode:
+    description: Changes nothing in the cloud, so there is no difference to show.
+    support: none
+  idempotent:
+    description: The same cloud gives the same answer.
     support: full
 """

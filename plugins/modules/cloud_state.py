@@ -48,6 +48,7 @@ options:
     type: path
 extends_documentation_fragment:
   - stackwright.cloud.cloud
+  - stackwright.cloud.cloud.change
 """
 
 EXAMPLES = r"""
