@@ -162,7 +162,7 @@ class Cloud:
     ) -> None:
         self.login = login
         self.calls = 0
-        self._sleep = sleep
+        self.sleep = sleep
         self._lock = threading.Lock()
         self._scoped: dict[str, Any] = {}
         self._region, self._session = connect(login)
@@ -281,6 +281,8 @@ class Cloud:
     ) -> Answer:
         """Do one request. 429 and 503 are repeated when the service says how long to wait.
 
+        ``data`` is a body that is no JSON: bytes, or a function that opens it anew for each attempt.
+
         :raises ApiError: the answer is an error that ``accept`` does not list, or there is no answer.
         """
         session = self.session(project)
@@ -294,8 +296,6 @@ class Cloud:
         arguments: dict[str, Any] = {"headers": sent, "raise_exc": False, "authenticated": True, "log": False}
         if body is not None:
             arguments["json"] = body
-        if data is not None:
-            arguments["data"] = data
         if params:
             arguments["params"] = params
         if method in ("GET", "HEAD"):
@@ -304,14 +304,18 @@ class Cloud:
         for attempt in range(1, ATTEMPTS + 1):
             with self._lock:
                 self.calls += 1
+            if data is not None:
+                arguments["data"] = data() if callable(data) else data
             try:
                 response = session.request(url, method, **arguments)
+            except CloudError:
+                raise
             except Exception as error:
                 raise _transport_error(error, request) from error
             pause = _pause(response)
             if response.status_code not in (429, 503) or pause is None or attempt == ATTEMPTS:
                 break
-            self._sleep(pause)
+            self.sleep(pause)
         if response.status_code >= 400 and response.status_code not in accept:
             raise ApiError(response.status_code, message_of(response), request, _mend(response.status_code, service))
         return Answer(response.status_code, response.headers, response)

@@ -205,10 +205,16 @@ def secrets_of(document: Any) -> set[str]:
             if not isinstance(entry, Mapping):
                 continue
             secret = {declared.name for declared in kind.fields if declared.secret} if kind else set()
-            found |= {
-                str(value)
-                for key, value in entry.items()
-                if value
-                and (key in secret or ("password" in str(key) and key != "update_password") or "secret" in str(key))
-            }
+            for key, value in entry.items():
+                if key in secret or ("password" in str(key) and key != "update_password") or "secret" in str(key):
+                    found |= _leaves(value)
     return found
+
+
+def _leaves(value: Any) -> set[str]:
+    """Every text in a value, however deep."""
+    if isinstance(value, Mapping):
+        return {word for element in value.values() for word in _leaves(element)}
+    if isinstance(value, list | tuple):
+        return {word for element in value for word in _leaves(element)}
+    return {str(value)} if value else set()

@@ -17,6 +17,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation 
     create_object,
     delete_object,
     set_tags,
+    settle_object,
     update_object,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Change, dependencies
@@ -149,9 +150,9 @@ class Executor:
 
     def _operation(self, item: Item) -> Operation:
         values = {name: _ids(value) for name, value in item.resolved.items()}
-        for declared in item.type.fields:
-            if declared.name not in values and declared.default is not None:
-                continue
+        scope = ""
+        if item.type.scoped:
+            scope = str(values.get("project") or read_field(item.type.field("project"), item.current or {}) or "")
         return Operation(
             self.cloud,
             item.type,
@@ -160,6 +161,7 @@ class Executor:
             owner=self.owner,
             wait=self.wait,
             timeout=self.timeout,
+            scope=scope,
         )
 
     def _make(self, change: Change) -> None:
@@ -185,6 +187,7 @@ class Executor:
                 set_tags(self._operation(item), list(op.values.get("tags") or []), owned=True)
                 self.ledger.write("made", item.type.name, item.id)
             self.ledger.write("dropped", item.type.name, _key(item))
+        item.current = settle_object(self._operation(item))
 
     def _parts(self, change: Change) -> None:
         item = change.item
@@ -199,10 +202,10 @@ class Executor:
                 continue
             before = read_field(declared, op.raw)
             after = canonical(declared, op.values[declared.name])
+            if declared.compare:
+                before, after = declared.compare(op.raw, op.values[declared.name], op.values)
             if declared.write_only or before != after:
                 apply_field(op, declared, before, after)
-        if self.wait and made and item.type.ready:
-            item.current = op.wait_until(item.type.ready)
         self.finished.append(change)
 
     def _delete(self, change: Change) -> None:

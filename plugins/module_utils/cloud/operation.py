@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,13 +17,24 @@ LONGEST_QUERY = 6000
 
 @dataclass
 class Query:
-    """Which objects of a type are wanted. ``names`` None means all; ``projects`` are the ids that entries name."""
+    """Which objects of a type are wanted.
+
+    ``names`` None means all. ``projects`` are the ids of those that entries name, for types that are asked project by project;
+    empty stands for the login's. ``entries`` are the values of the document's entries, ``owned`` the ids in the ledger.
+    """
 
     cloud: Cloud
     type: ResourceType
     names: set[str] | None = None
-    projects: set[str] = field(default_factory=set)
+    projects: tuple[str, ...] = ("",)
     owner: str = ""
+    entries: Sequence[Mapping[str, Any]] = ()
+    owned: frozenset[str] = frozenset()
+
+    def call(self, method: str, path: str, **options: Any) -> Answer:
+        """A request for a part that the listing does not hold."""
+        options.setdefault("microversion", self.type.microversion)
+        return self.cloud.call(self.type.service, method, path, **options)
 
     def collect(
         self, path: str = "", collection: str = "", params: list[tuple[str, Any]] | None = None, project: str = ""
@@ -100,34 +111,37 @@ class Operation:
         options.setdefault("project", self.scope)
         return self.cloud.call(self.type.service, method, path, body, **options)
 
-    def wait_until(self, status: str, path: str = "") -> Raw:
-        """Poll the object until its status is ``status`` (any case).
+    def wait_until(self, *states: str, path: str = "", key: str = "status") -> Raw:
+        """Poll the object until its state, below ``key``, is one of ``states`` (any case).
 
         :raises ApiError: it came to a failed state, or the timeout passed.
         """
         address = path or f"{self.type.path}/{self.id}"
+        wanted = {state.lower() for state in states}
         deadline = time.monotonic() + self.timeout
         pause = 0.2
         while True:
             body = self.call("GET", address).body
             raw: Raw = body.get(self.type.body_key, body)
-            now = str(raw.get("status", "")).lower()
-            if now == status.lower():
+            now = str(raw.get(key) or "").lower()
+            if now in wanted:
                 return raw
-            if now in self.type.failed or now.startswith("error"):
-                fault = raw.get("fault") or {}
-                why = fault.get("message") if isinstance(fault, Mapping) else ""
+            if now in self.type.failed or now.startswith("error") or now.endswith("_failed"):
+                why = fault_of(raw, key)
                 raise ApiError(
-                    0, f"its state became {now}{f': {why}' if why else ''}", f"Wait for {self.type.name} {self.id}"
+                    0,
+                    f"its state became {now}{f': {why}' if why else ''}",
+                    f"Wait for {self.type.name} {self.id}",
+                    "Mend the cause and run again.",
                 )
             if time.monotonic() > deadline:
                 raise ApiError(
                     0,
-                    f"still in state {now} after {self.timeout:.0f} seconds, not {status}",
+                    f"still in state {now} after {self.timeout:.0f} seconds, not {' or '.join(states)}",
                     f"Wait for {self.type.name} {self.id}",
                     "Raise the option timeout, or look for the cause in the service's log.",
                 )
-            time.sleep(pause)
+            self.cloud.sleep(pause)
             pause = min(pause * 1.5, 3.0)
 
     def wait_gone(self, path: str = "") -> None:
@@ -147,8 +161,23 @@ class Operation:
                 return
             if state in ("error_deleting", "delete_failed") or time.monotonic() > deadline:
                 raise ApiError(0, f"it is still there, in state {state}", f"Remove {self.type.name} {self.id}")
-            time.sleep(pause)
+            self.cloud.sleep(pause)
             pause = min(pause * 1.5, 3.0)
+
+
+def fault_of(raw: Raw, key: str = "status") -> str:
+    """The service's own words for why an object failed; empty if it has none."""
+    fault = raw.get("fault")
+    if isinstance(fault, Mapping):
+        return str(fault.get("message") or "")
+    return str(raw.get(f"{key}_reason") or raw.get("fail_reason") or "")
+
+
+def settle_object(op: Operation) -> Raw:
+    """The new object in full, once it is ready to be used."""
+    if op.type.settle:
+        return op.type.settle(op)
+    return op.wait_until(op.type.ready) if op.wait and op.type.ready else op.raw
 
 
 def body_of(kind: ResourceType, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -196,7 +196,15 @@ class Planner:
 
         def listing(name: str) -> tuple[ResourceType, list[Raw]]:
             kind = BY_NAME[name]
-            query = Query(self.cloud, kind, needed[name], owner=self.owner if self.prune else "")
+            query = Query(
+                self.cloud,
+                kind,
+                needed[name],
+                projects=self._projects(kind),
+                owner=self.owner if self.prune else "",
+                entries=[item.values for item in self.own[name]],
+                owned=frozenset(ident for owned, ident in self.ledger.owned if owned == name),
+            )
             try:
                 return kind, (kind.listing or list_objects)(query)
             except ApiError as error:
@@ -204,8 +212,29 @@ class Planner:
                 raise CloudError(error.problem(user.path if user else "", kind.plural.replace("_", " "))) from error
 
         with concurrent.futures.ThreadPoolExecutor(self.parallel) as pool:
-            for kind, objects in pool.map(listing, needed):
-                self.state.put(kind, objects)
+            # What is asked project by project comes after the projects.
+            later = [name for name in needed if BY_NAME[name].scoped and "project" in needed]
+            for names in ([name for name in needed if name not in later], later):
+                for kind, objects in pool.map(listing, names):
+                    self.state.put(kind, objects)
+
+    def _projects(self, kind: ResourceType) -> tuple[str, ...]:
+        """Projects in which a type's objects are looked for: the login's ("") and those that exist of the ones named."""
+        if not kind.scoped:
+            return ("",)
+        values = [
+            value
+            for item in (self.items if self.prune else self.own[kind.name])
+            for declared, _, value, _ in refs(item.type, item.values)
+            if declared.ref == "project"
+        ]
+        if self.prune:
+            values += [item.values["name"] for item in self.own["project"] if "name" in item.values]
+        names = {str(value.get("name", value.get("id"))) if isinstance(value, Mapping) else str(value) for value in values}
+        found = {
+            str(raw["id"]) for raw in self.state.objects.get("project", []) if {str(raw["id"]), raw["name"]} & names
+        } - {self.cloud.project_id}
+        return ("", *sorted(found))
 
     # Identity and references -----------------------------------------------------------------------------------------
 
@@ -468,6 +497,7 @@ class Planner:
             return Change("create", item, after=self._wanted(item))
         change = Change("unchanged", item)
         fixed: list[str] = []
+        reasons: list[str] = []
         for name, value in item.resolved.items():
             declared = item.type.field(name)
             if declared.write_only or (name in item.type.identity and not item.wanted_id):
@@ -478,24 +508,37 @@ class Planner:
             change.fields.append(name)
             change.before[name] = hide(before) if declared.secret else self.named(declared, before)
             change.after[name] = hide(after) if declared.secret else self.named(declared, after)
-            if declared.immutable:
+            why = declared.fixed(item.current, before, after, item.values) if declared.fixed else ""
+            if why:
+                reasons.append(why)
+            if why or declared.immutable:
                 fixed.append(name)
         for name in item.type.identity:
             target = item.resolved.get(name)
             if isinstance(target, Item) and target in self.replaced:
                 fixed.append(name)
                 change.fields.append(name)
+        broken = item.type.broken(item.current) if item.type.broken else ""
+        if broken:
+            change.action, change.reason = "replace", broken
+            self.replaced.add(item)
+            # What failed when this document made it holds nothing that could be lost.
+            if not self.replace and not self.is_owned(item.type, item.current):
+                self.problems.append(
+                    item.problem(f"{broken[0].upper()}{broken[1:]}.", "Set replace: true to make it anew, or mend it.")
+                )
+            return change
         if not change.fields:
             return change
         change.action = "update"
         if fixed:
             change.action = "replace"
-            change.reason = f"{', '.join(fixed)} cannot be changed in place"
+            change.reason = "; ".join(reasons) or f"{', '.join(fixed)} cannot be changed in place"
             self.replaced.add(item)
             if not self.replace:
                 self.problems.append(
                     item.problem(
-                        f"{change.reason.capitalize()}: "
+                        f"{change.reason[0].upper()}{change.reason[1:]}: "
                         + ", ".join(
                             f"{name} is {change.before.get(name)!r}, wanted {change.after.get(name)!r}"
                             for name in fixed
@@ -510,6 +553,8 @@ class Planner:
     def compare(self, item: Item, declared: Field, value: Any) -> tuple[Any, Any]:
         """A field's present and wanted value, in one form."""
         assert item.current is not None
+        if declared.compare:
+            return declared.compare(item.current, self._ident(value), item.values)
         before = read_field(declared, item.current)
         after = canonical(declared, self._ident(value))
         if declared.kind == "dict":

@@ -32,6 +32,8 @@ class Field:
     ``read`` takes the value from the API object, ``normal`` brings values of both sides into one form, ``apply`` sets the value by
     calls of its own after the resource was made, instead of in its body. ``default`` is what the service assumes when the field
     is left out; it counts for identity and is not compared. ``keys`` describe the elements of a list of mappings.
+    ``compare`` gets the API object, the wanted value and all values of the entry, and returns both sides where the object's
+    own value is not enough. ``fixed`` gets the same and the two sides; it says why this change needs a new object, or nothing.
     """
 
     name: str
@@ -50,6 +52,8 @@ class Field:
     read: Callable[[Raw], Any] | None = None
     normal: Callable[[Any], Any] | None = None
     apply: Callable[[Operation, Any, Any], None] | None = None
+    compare: Callable[[Raw, Any, Mapping[str, Any]], tuple[Any, Any]] | None = None
+    fixed: Callable[[Raw, Any, Any, Mapping[str, Any]], str] | None = None
     keys: tuple[Field, ...] = ()
 
     @property
@@ -85,8 +89,14 @@ class ResourceType:
     after: tuple[str, ...] = ()
     # Looked up in the cloud but never made, changed or removed on its own.
     singleton: bool = False
+    # Listed and changed with a token of the project that the entry's field "project" names.
+    scoped: bool = False
     ready: str = ""
     failed: tuple[str, ...] = ("error",)
+    # Waits for a new object and returns it in full; by default its state has to become ``ready``.
+    settle: Callable[[Operation], Raw] | None = None
+    # Why an object can only be made anew (it failed when it was made), or nothing.
+    broken: Callable[[Raw], str] | None = None
     listing: Callable[[Query], list[Raw]] | None = None
     create: Callable[[Operation], Raw] | None = None
     update: Callable[[Operation, dict[str, Any]], None] | None = None
@@ -141,6 +151,18 @@ def read_field(declared: Field, raw: Raw) -> Any:
     """The value of a field in an API object, in the form in which it is compared."""
     value = declared.read(raw) if declared.read else dig(raw, declared.key)
     return canonical(declared, value)
+
+
+def words(value: Any) -> Any:
+    """A mapping as services keep metadata: every value as text. None stays, it stands for a key that is not there."""
+    if not isinstance(value, Mapping):
+        return value
+    return {str(key): element if element is None else text(element) for key, element in value.items()}
+
+
+def text(value: Any) -> str:
+    """A value as text; booleans as services write them."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def canonical(declared: Field, value: Any) -> Any:
