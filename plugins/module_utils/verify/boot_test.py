@@ -1,7 +1,7 @@
 """Boot test: proves a cloud by using it as a customer would, and leaves nothing behind.
 
-Everything made carries the run's fixed names, and where the API has a field for it a mark, so that what an interrupted
-run left is found by the next. Nothing else is ever deleted.
+Everything made carries the test's names and the mark of its run, so that what an interrupted run left is found by the
+next, while a run that outlives its caller removes nothing of a later one. Nothing else is ever deleted.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import ipaddress
 import json
 import re
+import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -144,7 +145,10 @@ class BootTest:
         self.now, self.sleep, self.pinger = now, sleep, pinger
         self.steps = Steps(now)
         # tests with different prefixes may run at the same time, and must not take each other's things for remains
-        self.mark = f"{MARK}: {settings.prefix}"
+        self.any_run = f"{MARK}: {settings.prefix}, run "
+        run = secrets.token_hex(4)
+        self.mark = self.any_run + run
+        self.key_name = f"{settings.prefix}-{run}"
         self.made = Made()
         names = settings.hosts or ("",)
         self.made.guests = [
@@ -180,7 +184,7 @@ class BootTest:
         """Do all steps; whatever happens, remove what was made unless ``keep_failed`` says otherwise."""
         several = len(self.made.guests) > 1
         plan: list[tuple[str, Callable[[], str | None]]] = [
-            ("remains of earlier runs are removed", self.remove_all),
+            ("remains of earlier runs are removed", partial(self.remove_all, self.any_run)),
             ("image is stored", self.make_image),
             ("flavor is made", self.make_flavor),
             ("external network is there", self.make_external),
@@ -207,7 +211,7 @@ class BootTest:
         finally:
             if not (failed and self.settings.keep_failed):
                 try:
-                    self.steps.run("everything made is removed", self.remove_all)
+                    self.steps.run("everything made is removed", partial(self.remove_all, self.mark))
                 except BootTestError:
                     if not failed:
                         raise
@@ -326,10 +330,10 @@ class BootTest:
     def make_key(self) -> None:
         """Generate a key pair here and register its public half."""
         try:
-            public = self.shell.make_key(self.settings.prefix)
+            public = self.shell.make_key(self.key_name)
         except OSError as error:
             raise BootTestError(str(error)) from None
-        self.cloud.compute.create_keypair(name=self.settings.prefix, public_key=public)
+        self.cloud.compute.create_keypair(name=self.key_name, public_key=public)
 
     def boot_guests(self) -> str:
         """Create all servers, then wait until each is active and has an address."""
@@ -340,7 +344,7 @@ class BootTest:
                 flavor_id=self.made.flavor,
                 networks=[{"uuid": self.made.network}],
                 security_groups=[{"name": self.made.group}],
-                key_name=self.settings.prefix,
+                key_name=self.key_name,
                 user_data=base64.b64encode(USER_DATA.encode()).decode(),
                 metadata={"stackwright": self.mark},
                 **({"host": guest.host} if guest.host else {}),
@@ -548,8 +552,8 @@ class BootTest:
 
     # ------------------------------------------------------------------ removal
 
-    def remove_all(self) -> str:
-        """Remove everything that bears this test's names and mark, in the order that dependencies ask for.
+    def remove_all(self, mark: str) -> str:
+        """Remove everything whose mark begins with ``mark``, in the order that dependencies ask for.
 
         Goes on after an error and reports all of them; raises :class:`BootTestError` when something is left.
         """
@@ -566,7 +570,7 @@ class BootTest:
             self.own_images,
         ):
             try:
-                found = find()
+                found = find(mark)
             except API_ERRORS as error:
                 problems.append(f"{find.__name__.replace('own_', '')} cannot be listed: {first_line(error)}")
                 continue
@@ -578,7 +582,7 @@ class BootTest:
                     problems.append(f"{item.kind} {item.label}: {first_line(error)}")
             if find == self.own_servers and found:
                 try:
-                    self.wait("the servers must disappear", self.servers_gone)
+                    self.wait("the servers must disappear", partial(self.servers_gone, mark))
                 except BootTestError as error:
                     problems.append(str(error))
         if problems:
@@ -589,36 +593,36 @@ class BootTest:
         counts = {kind: removed.count(kind) for kind in dict.fromkeys(removed)}
         return ", ".join(f"{number} {kind}s" if number > 1 else kind for kind, number in counts.items())
 
-    def own_servers(self) -> list[Removal]:
+    def own_servers(self, mark: str) -> list[Removal]:
         """Servers that this test made, now or earlier."""
         prefix, compute = self.settings.prefix, self.cloud.compute
         return [
             Removal("server", f"{server.name} ({server.status})", partial(compute.delete_server, server.id))
             for server in compute.servers()
             if re.fullmatch(rf"{re.escape(prefix)}(-\d+)?", server.name)
-            and dict(server.metadata or {}).get("stackwright") == self.mark
+            and bears(mark, dict(server.metadata or {}).get("stackwright"))
         ]
 
-    def servers_gone(self) -> tuple[bool, str]:
+    def servers_gone(self, mark: str) -> tuple[bool, str]:
         """Whether no listing shows a server of this test any more; one just deleted may appear once more."""
-        left = self.own_servers()
+        left = self.own_servers(mark)
         return not left, "still there: " + ", ".join(server.label for server in left)
 
-    def own_addresses(self) -> list[Removal]:
+    def own_addresses(self, mark: str) -> list[Removal]:
         """Floating addresses that this test made."""
         network = self.cloud.network
         return [
             Removal("floating address", str(ip.floating_ip_address), partial(network.delete_ip, ip.id))
             for ip in network.ips()
-            if ip.description == self.mark
+            if bears(mark, ip.description)
         ]
 
-    def own_routers(self) -> list[Removal]:
+    def own_routers(self, mark: str) -> list[Removal]:
         """Routers that this test made."""
         return [
             Removal("router", router.name, partial(self.remove_router, router.id))
             for router in self.cloud.network.routers(name=self.settings.prefix)
-            if router.description == self.mark
+            if bears(mark, router.description)
         ]
 
     def remove_router(self, router: str) -> None:
@@ -629,50 +633,51 @@ class BootTest:
                 network.remove_interface_from_router(router, port_id=port.id)
         network.delete_router(router)
 
-    def own_networks(self) -> list[Removal]:
+    def own_networks(self, mark: str) -> list[Removal]:
         """Networks that this test made; their subnets go with them."""
         network = self.cloud.network
         return [
             Removal("network", name, partial(network.delete_network, found.id))
             for name in (self.settings.prefix, self.settings.prefix + "-external")
             for found in network.networks(name=name)
-            if found.description == self.mark
+            if bears(mark, found.description)
         ]
 
-    def own_groups(self) -> list[Removal]:
+    def own_groups(self, mark: str) -> list[Removal]:
         """Security groups that this test made."""
         network = self.cloud.network
         return [
             Removal("security group", group.name, partial(network.delete_security_group, group.id))
             for group in network.security_groups(name=self.settings.prefix)
-            if group.description == self.mark
+            if bears(mark, group.description)
         ]
 
-    def own_keys(self) -> list[Removal]:
-        """Key pairs with this test's name; there is no field for a mark."""
-        compute = self.cloud.compute
+    def own_keys(self, mark: str) -> list[Removal]:
+        """Key pairs whose name holds the run; there is no field for a mark."""
+        compute, prefix = self.cloud.compute, self.settings.prefix
         return [
             Removal("key pair", key.name, partial(compute.delete_keypair, key.name))
             for key in compute.keypairs()
-            if key.name == self.settings.prefix
+            if re.fullmatch(rf"{re.escape(prefix)}-[0-9a-f]{{8}}", key.name)
+            and bears(mark, self.any_run + key.name.removeprefix(f"{prefix}-"))
         ]
 
-    def own_flavors(self) -> list[Removal]:
+    def own_flavors(self, mark: str) -> list[Removal]:
         """Flavors that this test made."""
         compute = self.cloud.compute
         return [
             Removal("flavor", flavor.name, partial(compute.delete_flavor, flavor.id))
             for flavor in compute.flavors(is_public=False)
-            if flavor.name == self.settings.prefix and flavor.description == self.mark
+            if flavor.name == self.settings.prefix and bears(mark, flavor.description)
         ]
 
-    def own_images(self) -> list[Removal]:
+    def own_images(self, mark: str) -> list[Removal]:
         """Images that this test uploaded."""
         image = self.cloud.image
         return [
             Removal("image", found.name, partial(image.delete_image, found.id))
             for found in image.images(name=self.settings.prefix)
-            if dict(found.properties or {}).get("stackwright") == self.mark
+            if bears(mark, dict(found.properties or {}).get("stackwright"))
         ]
 
     # ------------------------------------------------------------------ evidence
@@ -750,6 +755,11 @@ class BootTest:
                 lines.append(f"console of {guest.name}:" if tail else f"console of {guest.name} is empty")
                 lines += [f"  {line}" for line in tail]
         return lines
+
+
+def bears(mark: str, found: object) -> bool:
+    """Whether a mark that was found is this one, or begins with it."""
+    return isinstance(found, str) and found.startswith(mark)
 
 
 def short(host: str) -> str:

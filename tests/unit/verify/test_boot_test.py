@@ -50,6 +50,11 @@ class Cloud:
         self.store[kind][identity] = thing
         return thing
 
+    def _server(self, identity: str) -> Thing:
+        if identity not in self.store["server"]:
+            raise OSError(f"{identity} could not be found")
+        return self.store["server"][identity]
+
     def _left(self, *kinds: str) -> list[str]:
         return [thing.name for kind in kinds or KINDS for thing in self.store[kind].values()]
 
@@ -108,7 +113,7 @@ class Cloud:
         return server
 
     def get_server(self, identity: str) -> Thing:
-        server = self.store["server"][identity]
+        server = self._server(identity)
         shown = Thing(**vars(server))
         server.status = {"BUILD": "ACTIVE", "REBUILD": "ACTIVE"}.get(server.status, server.status)
         return shown
@@ -129,7 +134,7 @@ class Cloud:
         self.boots[identity] += 1
 
     def get_server_console_output(self, identity: str) -> dict[str, str]:
-        server = self.store["server"][identity]
+        server = self._server(identity)
         return {
             "output": "BIOS\r\nstackwright-guest: started, kernel 6\r\n"
             f"stackwright-guest: host key ssh-ed25519 AAAA{self.boots[identity]}{server.name[-1]}\r\n"
@@ -544,7 +549,9 @@ def test_remains_of_an_interrupted_run_are_removed_and_nothing_of_others(bench: 
     for kind in ("image", "server", "group", "router", "network", "ip", "flavor"):
         bench.cloud._make(kind, **theirs, is_public=False, floating_ip_address="203.0.113.9", interfaces=[])
     bench.cloud.store["server"]["server-theirs"] = Thing(id="server-theirs", **(theirs | {"name": f"{PREFIX}-9"}))
-    done = bench.test().remove_all()
+    later = bench.test()
+    assert later.remove_all(later.mark) == ""
+    done = later.remove_all(later.any_run)
     assert done == "2 servers, floating address, router, network, security group, key pair, flavor, image"
     left = [thing.description for kind in KINDS for thing in bench.cloud.store[kind].values()]
     assert not any(text.startswith(MARK) for text in left)
@@ -560,8 +567,29 @@ def test_two_tests_at_the_same_time_leave_each_other_alone(bench: Bench) -> None
     other.reach_by_ping()
     bench.shell.key.unlink()
     before = bench.cloud._left()
-    assert bench.test().remove_all() == ""
+    test = bench.test()
+    assert test.remove_all(test.any_run) == ""
     assert bench.cloud._left() == before
+
+
+def test_run_that_outlives_its_caller_removes_nothing_of_a_later_one(bench: Bench) -> None:
+    orphan, later = bench.test(), bench.test()
+
+    def next_run_begins(**fields: Any) -> None:
+        del bench.cloud.faults["create_ip"]
+        bench.shell.key.unlink()
+        later.remove_all(later.any_run)
+        for make in (later.make_image, later.make_flavor, later.make_external, later.make_network, later.make_group):
+            make()
+        later.make_key()
+        later.boot_guests()
+        raise OSError("the port is gone")
+
+    bench.cloud.faults["create_ip"] = next_run_begins
+    with pytest.raises(boot_test.BootTestError, match="the port is gone"):
+        orphan.run()
+    for kind in ("image", "flavor", "network", "router", "group", "keypair", "server"):
+        assert PREFIX in bench.cloud._left(kind)[-1]
 
 
 def test_removal_goes_on_after_an_error_and_tells_it(bench: Bench) -> None:
