@@ -168,8 +168,7 @@ def apply(lab: Lab, todo: Plan, podman: Podman) -> None:
         machine.make_key(state / "id_ed25519", f"stackwright-{lab.name}")
     if todo.remove_containers:
         machine.close_connections(Path(control_path_directory(lab.state_directory)))
-    for name in todo.remove_containers:
-        podman.remove_container(name)
+    podman.remove_containers(todo.remove_containers)
     for name in todo.remove_networks:
         podman("network", "rm", name, doing=f"Removing network {name}")
     for network in todo.create_networks:
@@ -204,8 +203,7 @@ def remove(lab: Lab, found: Mapping[str, Sequence[str]], podman: Podman) -> None
     connections = Path(control_path_directory(lab.state_directory))
     machine.close_connections(connections)
     shutil.rmtree(connections, ignore_errors=True)
-    for name in found["containers"]:
-        podman.remove_container(name)
+    podman.remove_containers(found["containers"])
     for name in found["networks"]:
         podman("network", "rm", name, doing=f"Removing network {name}")
     for name in found["volumes"]:

@@ -141,6 +141,7 @@ class Podman:
         """Tell whether an image of this name is stored."""
         return self.succeeds("image", "exists", image)
 
-    def remove_container(self, name: str) -> None:
-        """Remove a container, also one that is half made or running."""
-        self("rm", "--force", "--time", "20", "--volumes", name, doing=f"Removing container {name}")
+    def remove_containers(self, names: Sequence[str]) -> None:
+        """Remove containers at the same time, also such that are half made or running."""
+        if names:
+            self("rm", "--force", "--time", "20", "--volumes", *names, doing=f"Removing {', '.join(names)}")
