@@ -53,12 +53,13 @@ EXAMPLES = r"""
 - name: Make sure that the group is there
   stackwright.cloud.group:
     cloud: company
-    name: name
+    name: developers
+    description: Everybody who may try things
 
 - name: Make sure that the group is gone
   stackwright.cloud.group:
     cloud: company
-    name: name
+    name: developers
     state: absent
 """
 

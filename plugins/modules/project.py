@@ -68,12 +68,13 @@ EXAMPLES = r"""
 - name: Make sure that the project is there
   stackwright.cloud.project:
     cloud: company
-    name: name
+    name: web
+    description: Public sites
 
 - name: Make sure that the project is gone
   stackwright.cloud.project:
     cloud: company
-    name: name
+    name: web
     state: absent
 """
 

@@ -77,12 +77,15 @@ EXAMPLES = r"""
 - name: Make sure that the user is there
   stackwright.cloud.user:
     cloud: company
-    name: name
+    name: alice
+    password: '{{ vault_alice_password }}'
+    email: alice@example.com
+    default_project: web
 
 - name: Make sure that the user is gone
   stackwright.cloud.user:
     cloud: company
-    name: name
+    name: alice
     state: absent
 """
 
