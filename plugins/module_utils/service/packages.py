@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import glob
 import os
 import re
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 STATUS = "/var/lib/dpkg/status"
 UPDATES = "/var/lib/dpkg/updates"
 LISTS = "/var/lib/apt/lists"
+LOCK = "/var/lib/dpkg/lock-frontend"
+LOCK_SECONDS = 600
+SOURCES = "/etc/apt/sources.list.d/stackwright.list"
 POLICY = "/usr/sbin/policy-rc.d"
 POLICY_SAVED = "/usr/sbin/policy-rc.d.stackwright-saved"
-POLICY_TEXT = "#!/bin/sh\n# Stackwright: services start when they are configured, not when they are unpacked\nexit 101\n"
+POLICY_TEXT = (
+    "#!/bin/sh\n# Stackwright: services start when they are configured, not when they are unpacked\nexit 101\n"
+)
 
 
 class PackagesError(Exception):
@@ -44,7 +52,10 @@ def parse_status(text: str) -> State:
         if status[2] == "installed":
             version = re.search(r"^Version: (\S+)", block, re.MULTILINE)
             state.installed[name[1]] = version[1] if version else ""
-        elif status[2] in ("half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending") or status[1] != "ok":
+        elif (
+            status[2] in ("half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending")
+            or status[1] != "ok"
+        ):
             state.unfinished.append(name[1])
     return state
 
@@ -58,17 +69,66 @@ def read_state() -> State:
     return state
 
 
+def wait_for_others(seconds: float = LOCK_SECONDS) -> None:
+    """Wait until no package manager works on the host: that of an interrupted run goes on to its end.
+
+    :raises PackagesError: one still works after this time.
+    """
+    deadline = time.monotonic() + seconds
+    with open(LOCK, "ab") as stream:
+        while True:
+            try:
+                fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                if time.monotonic() >= deadline:
+                    raise PackagesError(
+                        f"another package manager has held {LOCK} for {seconds:.0f} s",
+                        "See with lsof or fuser on the host which it is, let it end, then run again.",
+                    ) from None
+                time.sleep(1)
+            else:
+                return
+
+
+def read_sources() -> str:
+    """Text of our own file of package sources, empty if there is none."""
+    try:
+        with open(SOURCES, encoding="utf-8") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        return ""
+
+
+def write_sources(text: str) -> None:
+    """Write or, with an empty text, remove our own file of package sources."""
+    if text:
+        fresh = f"{SOURCES}.new"
+        with open(fresh, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.chmod(fresh, 0o644)
+        os.replace(fresh, SOURCES)
+    else:
+        os.unlink(SOURCES)
+
+
 def lists_age() -> float:
-    """Seconds since the package lists were last fetched; infinite if there are none."""
+    """Seconds since the package lists were last fetched; infinite if there are none, or our sources are newer."""
     found = glob.glob(f"{LISTS}/*_Packages*")
     if not found:
         return float("inf")
     newest = max([os.stat(LISTS).st_mtime, *(os.stat(path).st_mtime for path in glob.glob(f"{LISTS}/partial"))])
+    if os.path.exists(SOURCES) and os.stat(SOURCES).st_mtime >= newest:
+        return float("inf")
     return time.time() - newest
 
 
 def _run(command: list[str], doing: str) -> str:
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "APT_LISTCHANGES_FRONTEND": "none", "LC_ALL": "C.UTF-8"}
+    environment = {
+        **os.environ,
+        "DEBIAN_FRONTEND": "noninteractive",
+        "APT_LISTCHANGES_FRONTEND": "none",
+        "LC_ALL": "C.UTF-8",
+    }
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment, check=False)
     if done.returncode == 0:
         return done.stdout
@@ -83,14 +143,21 @@ def hint_for(output: str) -> str:
     if "No space left on device" in output or "don't have enough free space" in output:
         return "Free disk space on the host (see df -h /var) and run again; what was begun is finished then."
     if re.search(r"Unable to locate package|has no installation candidate", output):
-        return "The host's package sources do not offer it: check /etc/apt/sources.list* on the host or base_apt_sources."
-    if re.search(r"Could not (resolve|connect)|Temporary failure resolving|Connection timed out|Failed to fetch", output):
-        return "The package mirror does not answer from this host: check its network, proxy and sources, then run again."
+        return (
+            "The host's package sources do not offer it: check /etc/apt/sources.list* on the host or base_apt_sources."
+        )
+    if re.search(
+        r"Could not (resolve|connect)|Temporary failure resolving|Connection timed out|Failed to fetch", output
+    ):
+        return (
+            "The package mirror does not answer from this host: check its network, proxy and sources, then run again."
+        )
     if "Could not get lock" in output:
         return "Another package manager has been running on the host for minutes; let it end, then run again."
     return "Look at /var/log/apt/term.log on the host, mend the cause and run again."
 
 
+DPKG = ["/usr/bin/dpkg", "--configure"]
 APT = [
     "/usr/bin/apt-get",
     "-q",
@@ -116,7 +183,7 @@ def update_lists() -> None:
 
 def finish() -> None:
     """Finish what an interrupted package manager left half done."""
-    _run(["/usr/bin/dpkg", "--configure", "-a", "--force-confold", "--force-confdef"], "finishing interrupted installations")
+    _run([*DPKG, "-a", "--force-confold", "--force-confdef"], "finishing interrupted installations")
     _run([*APT, "--fix-broken", "install"], "repairing interrupted installations")
 
 
@@ -146,19 +213,20 @@ def restore_policy() -> None:
         os.replace(POLICY_SAVED, POLICY)
 
 
-def install(names: list[str], recommends: bool, start_services: bool) -> None:
-    """Install packages in one transaction.
-
-    :param start_services: let maintainer scripts start what they install; otherwise nothing starts before it is configured.
-    :raises PackagesError: the package manager failed.
-    """
-    if not start_services:
-        if os.path.exists(POLICY) and not policy_is_ours():
-            os.replace(POLICY, POLICY_SAVED)
-        with open(POLICY, "w", encoding="utf-8") as stream:
-            stream.write(POLICY_TEXT)
-        os.chmod(POLICY, 0o755)
+@contextlib.contextmanager
+def services_held() -> Iterator[None]:
+    """Inside the block no maintainer script starts a service: nothing starts before it is configured."""
+    if os.path.exists(POLICY) and not policy_is_ours():
+        os.replace(POLICY, POLICY_SAVED)
+    with open(POLICY, "w", encoding="utf-8") as stream:
+        stream.write(POLICY_TEXT)
+    os.chmod(POLICY, 0o755)
     try:
-        _run([*APT, *_recommends(recommends), "install", *names], f"installing {len(names)} packages")
+        yield
     finally:
         restore_policy()
+
+
+def install(names: list[str], recommends: bool) -> None:
+    """Install packages in one transaction; raises :class:`PackagesError`."""
+    _run([*APT, *_recommends(recommends), "install", *names], f"installing {len(names)} packages")

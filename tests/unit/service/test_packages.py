@@ -1,0 +1,189 @@
+"""The packages module run as a program against a package manager of our own that keeps dpkg's database in a file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import packages
+from ansible_collections.stackwright.cloud.plugins.modules import packages as module
+
+# Keeps the database, refuses names that begin with "no-", and notes each call with whether services were held back.
+APT = """#!/usr/bin/python3
+import os, sys
+root = {root!r}
+words = [w for w in sys.argv[1:] if not w.startswith("-") and "::" not in w and "=" not in w]
+held = os.path.exists(root + "/policy-rc.d")
+with open(root + "/calls", "a") as calls:
+    calls.write(("held " if held else "free ") + " ".join(words) + "\\n")
+unknown = [w for w in words if w.startswith("no-")]
+if unknown:
+    sys.exit("E: Unable to locate package " + unknown[0])
+if words[0] == "update":
+    open(root + "/lists/mirror_Packages", "w").close()
+    os.utime(root + "/lists")
+elif "-s" in sys.argv:
+    print("".join("Inst " + w + " (1)\\n" for w in words[1:]))
+elif words[0] == "install":
+    known = open(root + "/status").read().replace("half-configured", "installed")
+    for name in words[1:]:
+        known += "Package: " + name + "\\nStatus: install ok installed\\nVersion: 1\\n\\n"
+    open(root + "/status", "w").write(known)
+"""
+
+
+class Host:
+    """A machine with a package manager; ``run`` runs the module on it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.status, self.policy, self.sources = root / "status", root / "policy-rc.d", root / "stackwright.list"
+        for name in ("lists/partial", "updates"):
+            (root / name).mkdir(parents=True)
+        self.status.write_text("Package: base-files\nStatus: install ok installed\nVersion: 13\n\n")
+        (root / "lock").touch()
+        (root / "apt-get").write_text(APT.format(root=str(root)))
+        (root / "apt-get").chmod(0o755)
+
+    def run(self, capsys: pytest.CaptureFixture[str], check: bool = False, **options: Any) -> dict[str, Any]:
+        with patch_module_args({"_ansible_check_mode": check, **options}), contextlib.suppress(SystemExit):
+            module.main()
+        answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return answer
+
+    def calls(self) -> list[str]:
+        path = self.root / "calls"
+        return path.read_text().splitlines() if path.exists() else []
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    host = Host(tmp_path)
+    paths = {"STATUS": "status", "UPDATES": "updates", "LISTS": "lists", "LOCK": "lock", "SOURCES": "stackwright.list"}
+    paths |= {"POLICY": "policy-rc.d", "POLICY_SAVED": "policy-rc.d.saved"}
+    for name, path in paths.items():
+        monkeypatch.setattr(packages, name, str(tmp_path / path))
+    monkeypatch.setattr(packages, "APT", [str(tmp_path / "apt-get"), *packages.APT[1:]])
+    monkeypatch.setattr(packages, "DPKG", [str(tmp_path / "apt-get"), "configure"])
+    yield host
+
+
+def test_missing_packages_are_installed_once_without_starting_services(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer = host.run(capsys, names=["keystone", "base-files"])
+    assert answer["changed"] and answer["added"] == answer["missing"] == ["keystone"]
+    assert host.calls() == ["held update", "held install keystone"]
+    assert not host.policy.exists()
+    answer = host.run(capsys, names=["keystone", "base-files"])
+    assert not answer["changed"]
+    assert len(host.calls()) == 2
+
+
+def test_services_may_start_when_asked_for(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    host.run(capsys, names=["keystone"], start_services=True)
+    assert host.calls() == ["free update", "free install keystone"]
+
+
+def test_policy_of_the_host_is_put_back(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    host.policy.write_text("theirs")
+    host.run(capsys, names=["keystone"])
+    assert host.policy.read_text() == "theirs"
+
+
+def test_check_mode_tells_and_changes_nothing(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    host.run(capsys, names=["first"])
+    before = host.status.read_text()
+    answer = host.run(
+        capsys, check=True, names=["keystone"], sources=["deb http://mirror.example.org/debian trixie main"]
+    )
+    assert answer["changed"] and answer["added"] == ["keystone"]
+    assert host.status.read_text() == before
+    assert not host.sources.exists()
+
+
+def test_sources_are_written_and_the_lists_fetched_before_the_installation(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = "deb http://mirror.example.org/debian trixie main"
+    host.run(capsys, names=["first"])
+    answer = host.run(capsys, names=["keystone"], sources=[line])
+    assert host.sources.read_text() == f"{line}\n"
+    assert answer["diff"][0]["after"] == f"{line}\n"
+    assert host.calls()[2:] == ["held update", "held install keystone"]
+    assert not host.run(capsys, names=["keystone"], sources=[line])["changed"]
+    assert not host.run(capsys, names=["keystone"])["changed"]
+    assert host.run(capsys, names=["keystone"], sources=[])["changed"]
+    assert not host.sources.exists()
+
+
+def test_what_was_left_half_done_is_finished_without_starting_services(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.status.write_text("Package: nova-api\nStatus: install ok half-configured\n\n")
+    answer = host.run(capsys, names=["nova-api"])
+    assert answer["changed"]
+    assert host.calls()[0] == "held configure"
+    assert all(call.startswith("held ") for call in host.calls())
+    assert not host.run(capsys, names=["nova-api"])["changed"]
+
+
+def test_policy_that_a_killed_run_left_is_removed(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    host.run(capsys, names=["keystone"])
+    host.policy.write_text(packages.POLICY_TEXT)
+    host.run(capsys, names=["keystone"])
+    assert not host.policy.exists()
+
+
+def test_package_manager_of_an_interrupted_run_is_waited_for(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    order: list[str] = []
+
+    def other() -> None:
+        time.sleep(1)
+        host.status.write_text("Package: keystone\nStatus: install ok installed\n\n")
+        order.append("other ends")
+        release()
+
+    with held_by_another_process(host.root / "lock") as release:
+        thread = threading.Thread(target=other)
+        thread.start()
+        answer = host.run(capsys, names=["keystone"])
+        thread.join()
+    assert order == ["other ends"]
+    assert answer["added"] == [] and host.calls() == []
+
+
+def test_package_manager_that_does_not_end_is_named(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    with (
+        held_by_another_process(host.root / "lock"),
+        pytest.raises(packages.PackagesError, match="another package manager"),
+    ):
+        packages.wait_for_others(0)
+
+
+def test_unknown_package_is_named_with_what_to_do(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = host.run(capsys, names=["no-such"])
+    assert answer["failed"]
+    assert answer["msg"] == "installing 1 packages failed: Unable to locate package no-such"
+    assert "base_apt_sources" in answer["hint"]
+    assert not host.policy.exists()
+
+
+@contextlib.contextmanager
+def held_by_another_process(path: Path) -> Iterator[Callable[[], None]]:
+    """Another process holds the lock until what is returned is called, or the block ends."""
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'ab'); fcntl.lockf(f, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin and process.stdout
+        assert process.stdout.readline() == "held\n"
+        yield process.stdin.close
