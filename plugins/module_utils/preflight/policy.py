@@ -12,10 +12,15 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interf
 
 @dataclass(frozen=True)
 class Group:
-    """A group that carries roles. `odd` asks for an odd number of members, for the sake of quorum."""
+    """A group that carries roles.
+
+    `odd` asks for an odd number of members, for the sake of quorum; more than `maximum` can be described, not deployed
+    (0: no limit).
+    """
 
     minimum: int = 0
     odd: bool = False
+    maximum: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,9 +56,11 @@ class Policy:
         """
         parsed: dict[str, Group] = {}
         for name, rule in groups.items():
-            if not isinstance(rule, Mapping) or not set(rule) <= {"minimum", "odd"}:
-                raise ValueError(f"preflight_groups: {name!r} must be a mapping with minimum and odd, both optional.")
-            parsed[name] = Group(int(rule.get("minimum", 0)), bool(rule.get("odd", False)))
+            if not isinstance(rule, Mapping) or not set(rule) <= {"minimum", "odd", "maximum"}:
+                raise ValueError(
+                    f"preflight_groups: {name!r} must be a mapping with minimum, odd and maximum, all optional."
+                )
+            parsed[name] = Group(int(rule.get("minimum", 0)), bool(rule.get("odd", False)), int(rule.get("maximum", 0)))
         pairs: list[Conflict] = []
         for number, rule in enumerate(conflicts, start=1):
             pair = rule.get("groups")

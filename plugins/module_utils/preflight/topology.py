@@ -46,6 +46,13 @@ def _groups(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                 "Use one, three or five: with an even number the loss of half of them stops the database and the "
                 "message queue, so the last host adds no safety.",
             )
+        elif policy.deploying and group.maximum and len(members or []) > group.maximum:
+            yield Problem(
+                INVENTORY,
+                name,
+                f"this group has {len(members or [])} hosts, and the roles deploy at most {group.maximum}",
+                f"Leave {group.maximum} in it: the roles do not join more of them to a cluster yet.",
+            )
     for name in inventory.groups:
         if name in policy.groups or name in _BUILT_IN:
             continue

@@ -66,10 +66,12 @@ def write(case: dict[str, Any], directory: Path) -> Path:
     return directory
 
 
-def policy(deploying: bool = True) -> Policy:
-    """The product's own policy, as the role's defaults state it."""
+def policy(seen: snapshot.Snapshot, deploying: bool = True) -> Policy:
+    """The policy for an inventory: the product's own, as the role's defaults state it, unless the inventory has another."""
+    own = [host.settings["preflight_groups"].value for host in seen.hosts.values() if "preflight_groups" in host.own]
     defaults = _ROLES["preflight"].defaults
-    return Policy.parse(defaults["preflight_groups"], defaults["preflight_conflicts"], _ROLES, _DECLARED, deploying)
+    groups = own[0] if own else defaults["preflight_groups"]
+    return Policy.parse(groups, defaults["preflight_conflicts"], _ROLES, _DECLARED, deploying)
 
 
 def view(source: Path) -> snapshot.Snapshot:
@@ -98,4 +100,5 @@ def expectations_of(source: Path) -> dict[str, dict[str, Any]]:
 
 def examine(source: Path, deploying: bool = True) -> list[Problem]:
     """What the static part of preflight says about the inventory at `source`."""
-    return inventory.examine(view(source), policy(deploying))
+    seen = view(source)
+    return inventory.examine(seen, policy(seen, deploying))
