@@ -6,12 +6,13 @@ taken from the catalogue that comes with the token, so no version discovery is n
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import (
@@ -190,11 +191,36 @@ class Cloud:
         """Service types in the catalogue."""
         return sorted({str(entry.get("type")) for entry in self._catalogue})
 
+    def regions(self, service: str) -> list[str]:
+        """Regions in which the catalogue offers a service with the login's kind of endpoint."""
+        wanted = self.login.interface.removesuffix("URL")
+        return sorted(
+            {
+                str(endpoint.get("region_id") or endpoint.get("region") or "")
+                for entry in self._catalogue
+                if entry.get("type") in SERVICES[service][0]
+                for endpoint in entry.get("endpoints", [])
+                if endpoint.get("interface") == wanted
+            }
+            - {""}
+        )
+
+    def in_region(self, region: str) -> Cloud:
+        """The same login with another region's endpoints."""
+        other = copy.copy(self)
+        other.login = replace(self.login, region_name=region)
+        return other
+
+    @property
+    def region_name(self) -> str:
+        """The region that the login or the configuration names; empty if neither does."""
+        return self.login.region_name or str(getattr(self._region, "region_name", "") or "")
+
     def endpoint(self, service: str, project: str = "") -> str:
         """Base address of a service with its version part, without a slash at the end; empty if the catalogue lacks it."""
         names, version = SERVICES[service]
         wanted = self.login.interface.removesuffix("URL")
-        region = self.login.region_name or str(getattr(self._region, "region_name", "") or "")
+        region = self.region_name
         url = ""
         override = self._region.config.get(f"{service.replace('-', '_')}_endpoint_override") if self._region else None
         if override:
