@@ -6,7 +6,7 @@ import base64
 import hashlib
 from typing import Any
 
-from .core import Answer, Collection, Object, Refusal, Request, Route, State, fetch, new_id, remove, shown
+from .core import Answer, Collection, Object, Refusal, Request, Route, State, fetch, microversion, new_id, remove, shown
 from .network import new_port
 
 SERVICE = "compute"
@@ -40,6 +40,17 @@ def new_flavor(state: State, request: Request, obj: Object) -> None:
         obj["id"] = new_id()
     obj["_access"] = set()
     obj["extra_specs"] = {}
+
+
+def show_flavor(state: State, request: Request, out: Object) -> Object:
+    """What older versions of the API leave out or write otherwise."""
+    version = microversion(request)
+    for word, since in (("description", (2, 55)), ("extra_specs", (2, 61))):
+        if version < since:
+            out.pop(word, None)
+    if version < (2, 75):
+        out["swap"] = out["swap"] or ""
+    return out
 
 
 def extra_specs(state: State, request: Request, match: dict[str, str]) -> Answer:
@@ -230,6 +241,11 @@ def new_server(state: State, request: Request, obj: Object) -> None:
     hints = request.json().get("os:scheduler_hints") or request.json().get("OS-SCH-HNT:scheduler_hints") or {}
     if hints.get("group"):
         state.get("server_group", hints["group"], 400)["members"].append(obj["id"])
+    version = microversion(request)
+    if version >= (2, 37) and networks == "auto" and "networks" not in request.wrapped("server"):
+        raise Refusal(400, "Invalid input for field/attribute server: 'networks' is a required property.")
+    if version < (2, 52) and obj.get("tags"):
+        raise Refusal(400, "Invalid input for field/attribute server: Additional properties are not allowed ('tags').")
     groups = obj.pop("security_groups", None) or [{"name": "default"}]
     for word in ("min_count", "max_count", "return_reservation_id"):
         obj.pop(word, None)
@@ -241,11 +257,17 @@ def new_server(state: State, request: Request, obj: Object) -> None:
         "_user_data": obj.pop("user_data", None), "adminPass": obj.pop("adminPass", None) or "generated",
     }  # fmt: skip
     for entry in mapping:
-        if entry.get("source_type") == "volume":
-            attach_volume(state, obj, entry["uuid"], bool(entry.get("delete_on_termination")))
+        if entry.get("source_type") == "image":
+            made = dict(state.types["volume"].defaults) | {
+                "name": "", "size": entry["volume_size"], "bootable": "true", "volume_type": entry.get("volume_type"),
+                "os-vol-tenant-attr:tenant_id": project}  # fmt: skip
+            entry = entry | {"uuid": state.put("volume", **made)["id"]}
+        if entry.get("source_type") in ("volume", "image"):
+            attach_volume(state, obj, entry["uuid"], bool(entry.get("delete_on_termination")), root=True)
     if networks not in ("none", "auto"):
         for wanted in networks:
             plug(state, request, obj, wanted)
+    obj["_stillborn"] = bool(state.fail_next["server"])
     state.settle("server", obj, "BUILD", "ACTIVE")
 
 
@@ -294,6 +316,19 @@ def show_server(state: State, request: Request, out: Object) -> Object:
                 out["addresses"][name].append({"addr": floating["floating_ip_address"], "version": 4,
                                                "OS-EXT-IPS:type": "floating",
                                                "OS-EXT-IPS-MAC:mac_addr": port["mac_address"]})  # fmt: skip
+    version = microversion(request)
+    stored = state.objects["server"].get(out["id"], out)
+    out["flavor"] = {k: v for k, v in out["flavor"].items() if (k == "id") == (version < (2, 47))}
+    for word, since in (("locked", (2, 9)), ("description", (2, 19)), ("tags", (2, 26))):
+        if version < since:
+            out.pop(word, None)
+    if request.who.admin and version >= (2, 3):
+        out["OS-EXT-SRV-ATTR:user_data"] = stored.get("_user_data")
+    if version < (2, 3):
+        out["os-extended-volumes:volumes_attached"] = [{"id": v["id"]} for v in out["os-extended-volumes:volumes_attached"]]
+    out["OS-SRV-USG:launched_at"] = None if out["status"] == "BUILD" or stored.get("_stillborn") else out["created"]
+    if out["status"] == "ERROR":
+        out["fault"] = {"code": 500, "message": "No valid host was found.", "created": out["created"]}
     password = out.pop("adminPass", None)
     if request.method == "POST" and request.path.endswith("/servers"):
         out["adminPass"] = password
@@ -315,12 +350,12 @@ def drop_server(state: State, request: Request, obj: Object) -> None:
             group["members"].remove(obj["id"])
 
 
-def attach_volume(state: State, server: Object, volume_id: str, delete: bool = False) -> Object:
+def attach_volume(state: State, server: Object, volume_id: str, delete: bool = False, root: bool = False) -> Object:
     """Attach an available volume; Refusal 400 when it is not."""
     volume = state.get("volume", volume_id)
     if volume["status"] != "available":
         raise Refusal(400, f"Invalid volume: volume {volume_id} status must be available, but is {volume['status']}.")
-    device = f"/dev/vd{'bcdefghijkl'[len(server['os-extended-volumes:volumes_attached'])]}"
+    device = "/dev/vda" if root else f"/dev/vd{'bcdefghijkl'[len(server['os-extended-volumes:volumes_attached'])]}"
     volume |= {"status": "in-use", "attachments": [{"server_id": server["id"], "device": device, "id": volume_id}]}
     server["os-extended-volumes:volumes_attached"].append({"id": volume_id, "delete_on_termination": delete})
     return state.put("volume_attachment", id=f"{server['id']}-{volume_id}", serverId=server["id"], volumeId=volume_id,
@@ -342,18 +377,31 @@ def attachments(state: State, request: Request, match: dict[str, str]) -> Answer
     server = fetch(state, request, state.types["server"], {"id": match["server"]})
     volume = match.get("volume")
     mine = state.find("volume_attachment", serverId=server["id"])
+    if request.method in ("POST", "DELETE"):
+        free(state, request, server)
     if request.method == "POST":
         made = attach_volume(state, server, request.wrapped("volumeAttachment").get("volumeId", ""))
+        state.settle("attachment", state.get("volume", made["volumeId"]), "attaching", "in-use")
         return Answer(200, {"volumeAttachment": made})
     if volume is None:
         return Answer(200, {"volumeAttachments": mine})
     if request.method == "DELETE":
         detach_volume(state, server, volume)
+        state.settle("attachment", state.get("volume", volume), "detaching", "available")
         return Answer(202)
     found = [a for a in mine if a["volumeId"] == volume]
     if not found:
         raise Refusal(404, f"Volume {volume} is not attached.")
     return Answer(200, {"volumeAttachment": found[0]})
+
+
+def free(state: State, request: Request, server: Object) -> None:
+    """Refusal 409 while a server is being built, or is locked against this user."""
+    state.poll(server)
+    if server["status"] in ("BUILD", "REBUILD", "RESIZE"):
+        raise Refusal(409, f"Cannot do this to instance {server['id']} while it is in task_state spawning.")
+    if server["locked"] and not request.who.admin:
+        raise Refusal(409, f"Instance {server['id']} is locked.")
 
 
 def interfaces(state: State, request: Request, match: dict[str, str]) -> Answer:
@@ -398,6 +446,8 @@ def server_action(state: State, request: Request, match: dict[str, str]) -> Answ
     """POST of an action."""
     server = fetch(state, request, state.types["server"], {"id": match["id"]})
     state.poll(server)
+    if server["locked"] and not request.who.admin and "unlock" not in request.json():
+        raise Refusal(409, f"Instance {server['id']} is locked.")
     action, given = next(iter(request.json().items()))
     if action not in ACTIONS:
         raise Refusal(400, f"There is no such action: {action}.")
@@ -414,7 +464,11 @@ def server_action(state: State, request: Request, match: dict[str, str]) -> Answ
         server["flavor"] = server.pop("_old_flavor")
     elif action == "rebuild":
         server["image"] = {"id": state.get("image", given["imageRef"], 400)["id"]}
-        server |= {k: given[k] for k in ("name", "metadata", "description") if k in given}
+        server |= {k: given[k] for k in ("name", "metadata", "description", "key_name") if k in given}
+        if "user_data" in given:
+            if microversion(request) < (2, 57):
+                raise Refusal(400, "Additional properties are not allowed ('user_data' was unexpected).")
+            server["_user_data"] = given["user_data"]
         answer = Answer(202, {"server": shown(state, request, state.types["server"], server)})
     elif action in ("lock", "unlock"):
         server["locked"] = action == "lock"
@@ -435,6 +489,8 @@ def metadata(state: State, request: Request, match: dict[str, str]) -> Answer:
     """Metadata of a server: read, merge (POST), replace (PUT), one key."""
     server = fetch(state, request, state.types["server"], {"id": match["id"]})
     key = match.get("key")
+    if request.method != "GET":
+        free(state, request, server)
     if request.method == "DELETE":
         if server["metadata"].pop(key or "", None) is None:
             raise Refusal(404, f"Metadata item {key} was not found.")
@@ -520,17 +576,17 @@ def version_of(request: Request) -> Object:
 
 COLLECTIONS = [
     declare("flavor", "flavors", required=("name", "ram", "vcpus"), admin_write=True, own_id=True, detail=True,
-            unique=(("name",),), visible=see_flavor, on_create=new_flavor, immutable=("name", "ram", "vcpus", "disk"), defaults={
+            unique=(("name",),), visible=see_flavor, view=show_flavor, on_create=new_flavor, immutable=("name", "ram", "vcpus", "disk"), defaults={
                 "disk": 0, "swap": 0, "OS-FLV-EXT-DATA:ephemeral": 0, "OS-FLV-DISABLED:disabled": False, "rxtx_factor": 1.0,
                 "os-flavor-access:is_public": True, "description": None, "extra_specs": {}, "_access": frozenset()}),
     declare("keypair", "os-keypairs-stored", methods=()),
-    declare("server_group", "os-server-groups", owner="project_id", on_create=new_group, methods=("POST", "GET", "DELETE"),
+    declare("server_group", "os-server-groups", owner="project_id", on_create=new_group, page="offset", methods=("POST", "GET", "DELETE"),
             defaults={"members": [], "metadata": {}, "rules": {}}, statuses={"POST": 200, "DELETE": 204}),
     declare("aggregate", "os-aggregates", admin_write=True, admin_read=True, unique=(("name",),), on_create=new_aggregate,
             on_update=change_aggregate, on_delete=drop_aggregate, statuses={"POST": 200, "DELETE": 200},
             defaults={"hosts": [], "metadata": {}, "availability_zone": None, "deleted": False}),
     declare("server", "servers", owner="tenant_id", own_only=True, detail=True, on_create=new_server, on_delete=drop_server,
-            view=show_server, statuses={"POST": 202, "DELETE": 204}, defaults={
+            view=show_server, patterns=("name",), lingers="ACTIVE", statuses={"POST": 202, "DELETE": 204}, defaults={
                 "status": "ACTIVE", "metadata": {}, "tags": [], "key_name": None, "description": None, "locked": False,
                 "config_drive": "", "created": "2026-01-01T00:00:00Z", "updated": "2026-01-01T00:00:00Z", "accessIPv4": "",
                 "accessIPv6": "", "security_groups": [], "os-extended-volumes:volumes_attached": [], "flavor": {},

@@ -5,7 +5,9 @@ A service declares its resource types as :class:`Collection` data. What is not "
 
 from __future__ import annotations
 
+import ast
 import copy
+import csv
 import json
 import re
 import threading
@@ -126,7 +128,9 @@ class Collection:
     (``/users/{user_id}/application_credentials``). ``unique`` are sets of fields that no two objects may share.
     ``refs`` maps fields to the types whose objects they name. ``used_by`` lists (type, field) that forbid removal.
     ``cascade`` lists (type, field) that go with the object. ``immutable`` fields are refused in updates (status 400).
-    ``owner`` is the field with the project. ``view`` adds what is worked out when the object is shown.
+    ``owner`` is the field with the project. ``view`` adds what is worked out when the object is shown. ``patterns`` are fields
+    whose filter is a regular expression. With ``extras`` any property filters. ``lingers`` is the state in which a removed object
+    is still seen for :attr:`State.polls_until_ready` looks.
     """
 
     type: str
@@ -161,6 +165,9 @@ class Collection:
     on_update: Callable[[State, Request, Object, Object], None] | None = None
     on_delete: Hook | None = None
     view: Callable[[State, Request, Object], Object] | None = None
+    patterns: tuple[str, ...] = ()
+    extras: bool = False
+    lingers: str = ""
     visible: Callable[[State, Request, Object], bool] | None = None
 
     @property
@@ -253,6 +260,18 @@ def new_id(dashed: bool = True) -> str:
 def now() -> str:
     """The time as the services write it."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def microversion(request: Request) -> tuple[int, int]:
+    """The version of the API that the request asks for; the lowest one when it names none."""
+    lowest = {"compute": (2, 1), "volume": (3, 0)}.get(request.service, (1, 0))
+    for word in request.headers.get("OpenStack-API-Version", "").split(","):
+        service, _, version = word.strip().partition(" ")
+        if service == request.service and version:
+            major, _, minor = version.partition(".")
+            return (int(major), int(minor))
+    old = request.headers.get("X-OpenStack-Nova-API-Version", "") if request.service == "compute" else ""
+    return (int(old.split(".")[0]), int(old.split(".")[1])) if old else lowest
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
@@ -424,11 +443,25 @@ def may_see(state: State, request: Request, kind: Collection, obj: Object) -> bo
     return obj.get(kind.owner) == request.who.project_id or bool(obj.get("shared"))
 
 
-def matches(obj: Object, query: Mapping[str, list[str]]) -> bool:
+def matches(obj: Object, query: Mapping[str, list[str]], kind: Collection | None = None) -> bool:
     """Whether an object passes the filters of a query: several values of one word mean any of them."""
     for word, values in query.items():
         if word in WORDS:
             continue
+        if word == "metadata" and isinstance(obj.get("metadata"), dict):
+            if not ast.literal_eval(values[-1]).items() <= obj["metadata"].items():
+                return False
+            continue
+        if kind and word in kind.patterns:
+            if not any(re.search(value, str(obj.get(word))) for value in values):
+                return False
+            continue
+        if values[-1].startswith("in:"):
+            if str(obj.get(word)) not in next(csv.reader([values[-1][3:]])):
+                return False
+            continue
+        if kind and kind.extras and word not in obj:
+            return False
         if word == "tags":
             if not set(",".join(values).split(",")) <= set(obj.get("tags") or []):
                 return False
@@ -475,6 +508,9 @@ def page_of(state: State, request: Request, kind: Collection, found: list[Object
         found = sorted(found, key=lambda o: str(o.get(sort)), reverse=request.one("sort_dir") == "desc")
     if kind.page == "none":
         return found, ""
+    if kind.page == "offset":
+        start = int(request.one("offset") or 0)
+        return found[start : start + min(int(request.one("limit") or state.page_size), state.page_size)], ""
     marker = request.one("marker")
     if marker:
         at = next((n for n, o in enumerate(found) if str(o[kind.id_key]) == marker), None)
@@ -499,12 +535,15 @@ def listed(state: State, request: Request, kind: Collection, match: dict[str, st
         request.need_admin()
     scope = scope_of(match)
     query = request.query
+    if kind.service == "compute" and not request.who.admin:
+        # Filters that nova keeps for administrators are not looked at.
+        query = {word: values for word, values in query.items() if word != "metadata"}
     check_words(kind, query)
     found = []
     for obj in state.objects[kind.type].values():
         if any(obj.get(k) != v for k, v in scope.items()):
             continue
-        if may_see(state, request, kind, obj) and (not query or matches(obj, query)):
+        if may_see(state, request, kind, obj) and (not query or matches(obj, query, kind)):
             found.append(obj)
     if kind.own_only and not (request.who.admin and request.one("all_tenants", request.one("all_projects")) in ("1", "True", "true")):
         found = [o for o in found if o.get(kind.owner) == request.who.project_id]
@@ -594,6 +633,11 @@ def create_one(state: State, request: Request, kind: Collection, match: dict[str
 def fetch(state: State, request: Request, kind: Collection, match: dict[str, str]) -> Object:
     """The object that the path names; Refusal 404 when it is absent or not to be seen."""
     obj = state.get(kind.type, match["id"])
+    if "_lingers" in obj:
+        obj["_lingers"] -= 1
+        if obj["_lingers"] < 0:
+            del state.objects[kind.type][match["id"]]
+            raise Refusal(404, f"{kind.type} {match['id']} could not be found.")
     if any(obj.get(k) != v for k, v in scope_of(match).items()) or not may_see(state, request, kind, obj):
         raise Refusal(404, f"{kind.type} {match['id']} could not be found.")
     return obj
@@ -634,7 +678,12 @@ def deleted(state: State, request: Request, kind: Collection, match: dict[str, s
     """DELETE of one object."""
     if kind.admin_write:
         request.need_admin()
-    remove(state, request, kind, fetch(state, request, kind, match))
+    obj = fetch(state, request, kind, match)
+    remove(state, request, kind, obj)
+    if kind.lingers and state.polls_until_ready > 0:
+        obj.pop("_settle", None)
+        obj |= {"status": kind.lingers, "_lingers": state.polls_until_ready}
+        state.objects[kind.type][str(obj[kind.id_key])] = obj
     return Answer(kind.statuses.get("DELETE", 204))
 
 

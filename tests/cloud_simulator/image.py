@@ -12,6 +12,8 @@ SERVICE = "image"
 def see_image(state: State, request: Request, obj: Object) -> bool:
     """Own, public and community images, and those shared with the project."""
     who = request.who
+    if request.path.rstrip("/") == "/v2/images" and request.one("os_hidden").lower() != str(obj["os_hidden"]).lower().replace("false", ""):
+        return False
     member = any(m["member_id"] == who.project_id for m in state.find("image_member", image_id=obj["id"]))
     return who.admin or obj["owner"] == who.project_id or obj["visibility"] in ("public", "community") or member
 
@@ -150,7 +152,7 @@ def versions(state: State, request: Request, match: dict[str, str]) -> Answer:
 
 
 COLLECTIONS = [
-    Collection("image", SERVICE, "/v2/images", required=(), bare=True, own_id=True, visible=see_image, on_create=new_image,
+    Collection("image", SERVICE, "/v2/images", required=(), bare=True, own_id=True, extras=True, visible=see_image, on_create=new_image,
                on_delete=drop_image, methods=("POST", "GET", "DELETE"), defaults={
                    "name": None, "status": "queued", "visibility": "shared", "protected": False, "min_disk": 0, "min_ram": 0,
                    "owner": None, "tags": [], "disk_format": None, "container_format": None, "checksum": None, "size": None,

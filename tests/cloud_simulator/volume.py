@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .core import Answer, Collection, Object, Refusal, Request, Route, State, fetch, now
+from .core import Answer, Collection, Object, Refusal, Request, Route, State, fetch, microversion, now
 
 SERVICE = "volume"
 ROOT = "/v3/{tenant}"
@@ -62,6 +62,9 @@ def new_volume(state: State, request: Request, obj: Object) -> None:
     else:
         types = state.all("volume_type")
         obj["volume_type"] = types[0]["name"] if types else None
+    if obj["volume_type"]:
+        # Given by name or identifier, told by name.
+        obj["volume_type"] = type_of(state, obj["volume_type"])["name"]
     room(state, request.who.project_id, volumes=1, gigabytes=obj["size"])
     obj |= {"user_id": request.who.user_id, "created_at": now()}
     state.settle("volume", obj, "creating", "available", failed="error")
@@ -73,6 +76,21 @@ def type_of(state: State, name: str) -> Object:
         if name in (one["id"], one["name"]):
             return one
     raise Refusal(404, f"Volume type {name} could not be found.")
+
+
+def show_volume(state: State, request: Request, out: Object) -> Object:
+    """Newer versions of the API tell the type's identifier."""
+    if microversion(request) >= (3, 63):
+        found = [t["id"] for t in state.all("volume_type") if t["name"] == out["volume_type"]]
+        out["volume_type_id"] = found[0] if found else None
+    return out
+
+
+def show_backup(state: State, request: Request, out: Object) -> Object:
+    """Metadata came with 3.43."""
+    if microversion(request) < (3, 43):
+        out.pop("metadata", None)
+    return out
 
 
 def drop_volume(state: State, request: Request, obj: Object) -> None:
@@ -90,10 +108,20 @@ def volume_action(state: State, request: Request, match: dict[str, str]) -> Answ
     if action == "os-extend":
         if given["new_size"] <= volume["size"]:
             raise Refusal(400, f"New size for extend must be greater than current size ({volume['size']}).")
+        before = volume["status"]
+        if before not in ("available", "in-use") or (before == "in-use" and microversion(request) < (3, 42)):
+            raise Refusal(400, f"Invalid volume: Volume status must be available to extend, but is {before}.")
         room(state, volume[OWNER], gigabytes=given["new_size"] - volume["size"])
         volume["size"] = given["new_size"]
+        state.settle("extend", volume, "extending", before, failed="error_extending")
     elif action == "os-retype":
-        volume["volume_type"] = type_of(state, given["new_type"])["name"]
+        # A retype that a backend refuses leaves the volume as it was.
+        wanted = type_of(state, given["new_type"])["name"]
+        if state.fail_next["retype"]:
+            state.fail_next["retype"] -= 1
+        else:
+            volume["volume_type"] = wanted
+        state.settle("volume", volume, "retyping", volume["status"])
     elif action == "os-set_bootable":
         volume["bootable"] = str(given["bootable"]).lower()
         return Answer(200)
@@ -109,7 +137,11 @@ def volume_action(state: State, request: Request, match: dict[str, str]) -> Answ
 def new_snapshot(state: State, request: Request, obj: Object) -> None:
     """Of an available volume, or by force."""
     volume = state.get("volume", obj["volume_id"])
-    if volume["status"] != "available" and not obj.pop("force", False):
+    state.poll(volume)
+    if "force" in obj and microversion(request) >= (3, 66):
+        raise Refusal(400, "Invalid input: force is no longer accepted.")
+    attached = volume["status"] == "in-use" and (obj.get("force") or microversion(request) >= (3, 66))
+    if volume["status"] != "available" and not attached:
         raise Refusal(400, f"Invalid volume: Volume {volume['id']} status must be available.")
     obj.pop("force", None)
     room(state, request.who.project_id, snapshots=1)
@@ -120,6 +152,7 @@ def new_snapshot(state: State, request: Request, obj: Object) -> None:
 def new_backup(state: State, request: Request, obj: Object) -> None:
     """Of an available volume."""
     volume = state.get("volume", obj["volume_id"])
+    state.poll(volume)
     if volume["status"] != "available" and not obj.get("force"):
         raise Refusal(400, f"Invalid volume: Volume {volume['id']} to be backed up must be available.")
     for word in ("force", "incremental"):
@@ -296,15 +329,15 @@ def versions(state: State, request: Request, match: dict[str, str]) -> Answer:
 
 COLLECTIONS = [
     declare("volume", "volumes", owner=OWNER, own_only=True, detail=True, required=(), on_create=new_volume,
-            on_delete=drop_volume, defaults={
+            on_delete=drop_volume, view=show_volume, lingers="deleting", defaults={
                 "name": None, "description": None, "status": "available", "metadata": {}, "attachments": [], "bootable": "false",
                 "availability_zone": "nova", "volume_type": None, "snapshot_id": None, "source_volid": None, "encrypted": False,
                 "multiattach": False, "size": 1, "user_id": ""}),
     declare("snapshot", "snapshots", owner="os-extended-snapshot-attributes:project_id", own_only=True, detail=True,
-            required=("volume_id",), on_create=new_snapshot,
+            required=("volume_id",), on_create=new_snapshot, lingers="deleting",
             defaults={"name": None, "description": None, "status": "available", "metadata": {}, "volume_id": ""}),
     declare("backup", "backups", owner="os-backup-project-attr:project_id", own_only=True, detail=True, required=("volume_id",),
-            on_create=new_backup, defaults={"name": None, "description": None, "status": "available", "metadata": None,
+            on_create=new_backup, view=show_backup, lingers="deleting", defaults={"name": None, "description": None, "status": "available", "metadata": None,
                                             "container": None, "volume_id": "", "availability_zone": None}),
     declare("volume_type", "types", admin_write=True, unique=(("name",),), visible=see_type, on_create=new_type,
             on_delete=drop_type, statuses={"POST": 200, "DELETE": 202},

@@ -301,13 +301,15 @@ class Cloud:
         params: Any = None,
         headers: Mapping[str, str] | None = None,
         data: Any = None,
+        timeout: float = 0,
         project: str = "",
         microversion: str = "",
         accept: tuple[int, ...] = (),
     ) -> Answer:
         """Do one request. 429 and 503 are repeated when the service says how long to wait.
 
-        ``data`` is a body that is no JSON: bytes, or a function that opens it anew for each attempt.
+        ``data`` is a body that is no JSON: bytes, or a function that opens it anew for each attempt. ``timeout`` replaces that of
+        the login, in seconds.
 
         :raises ApiError: the answer is an error that ``accept`` does not list, or there is no answer.
         """
@@ -322,6 +324,8 @@ class Cloud:
         arguments: dict[str, Any] = {"headers": sent, "raise_exc": False, "authenticated": True, "log": False}
         if body is not None:
             arguments["json"] = body
+        if timeout:
+            arguments["timeout"] = timeout
         if params:
             arguments["params"] = params
         if method in ("GET", "HEAD"):
@@ -334,7 +338,7 @@ class Cloud:
                 arguments["data"] = data() if callable(data) else data
             try:
                 response = session.request(url, method, **arguments)
-            except CloudError:
+            except ApiError:
                 raise
             except Exception as error:
                 raise _transport_error(error, request) from error
@@ -343,7 +347,11 @@ class Cloud:
                 break
             self.sleep(pause)
         if response.status_code >= 400 and response.status_code not in accept:
-            raise ApiError(response.status_code, message_of(response), request, _mend(response.status_code, service))
+            message = message_of(response)
+            quota = response.status_code == 403 and "quota" in message.lower()
+            raise ApiError(
+                response.status_code, message, request, _mend(413 if quota else response.status_code, service)
+            )
         return Answer(response.status_code, response.headers, response)
 
     def pages(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +83,11 @@ def mark_tag(owner: str) -> str:
     return f"{MARK}={owner}"
 
 
+def mark_metadata_filter(owner: str) -> list[tuple[str, Any]]:
+    """The query that finds objects by the ownership mark in their metadata."""
+    return [("metadata", json.dumps({MARK: owner}))]
+
+
 def is_mark(tag: str) -> bool:
     """Whether a tag or property is one of our ownership marks."""
     return tag.startswith(MARK)
@@ -141,6 +147,19 @@ class Operation:
                     f"Wait for {self.type.name} {self.id}",
                     "Raise the option timeout, or look for the cause in the service's log.",
                 )
+            self.cloud.sleep(pause)
+            pause = min(pause * 1.5, 3.0)
+
+    def poll(self, done: Callable[[], bool], what: str) -> None:
+        """Ask again and again until ``done``.
+
+        :raises ApiError: the timeout passed; ``what`` says what was waited for.
+        """
+        deadline = time.monotonic() + self.timeout
+        pause = 0.2
+        while not done():
+            if time.monotonic() > deadline:
+                raise ApiError(0, f"not done after {self.timeout:.0f} seconds", what, "Raise the option timeout.")
             self.cloud.sleep(pause)
             pause = min(pause * 1.5, 3.0)
 

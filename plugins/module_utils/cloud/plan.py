@@ -15,6 +15,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors imp
     ApiError,
     CloudError,
     Problem,
+    ensure_stop,
     nearest,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.ledger import Ledger
@@ -222,19 +223,30 @@ class Planner:
         """Projects in which a type's objects are looked for: the login's ("") and those that exist of the ones named."""
         if not kind.scoped:
             return ("",)
-        values = [
-            value
-            for item in (self.items if self.prune else self.own[kind.name])
-            for declared, _, value, _ in refs(item.type, item.values)
-            if declared.ref == "project"
-        ]
+        named = self._named_projects(self.own[kind.name])
         if self.prune:
-            values += [item.values["name"] for item in self.own["project"] if "name" in item.values]
-        names = {str(value.get("name", value.get("id"))) if isinstance(value, Mapping) else str(value) for value in values}
-        found = {
+            # What the document made may lie in a project that only other entries name, and only where the login has a role.
+            named |= {project for project in self._named_projects(self.items) - named if self._may_enter(project)}
+        return ("", *sorted(named - {self.cloud.project_id}))
+
+    def _named_projects(self, items: list[Item]) -> set[str]:
+        names: set[str] = set()
+        for item in items:
+            for declared, _, value, _ in refs(item.type, item.values):
+                if declared.ref == "project":
+                    names.add(str(value.get("name", value.get("id"))) if isinstance(value, Mapping) else str(value))
+            if item.type.name == "project":
+                names.add(str(item.values.get("name")))
+        return {
             str(raw["id"]) for raw in self.state.objects.get("project", []) if {str(raw["id"]), raw["name"]} & names
-        } - {self.cloud.project_id}
-        return ("", *sorted(found))
+        }
+
+    def _may_enter(self, project: str) -> bool:
+        try:
+            self.cloud.session(project)
+        except ApiError:
+            return False
+        return True
 
     # Identity and references -----------------------------------------------------------------------------------------
 
@@ -315,6 +327,10 @@ class Planner:
         if isinstance(value, dict):
             return {key: self._ident(element) for key, element in value.items()}
         return value
+
+    def _idents(self, item: Item) -> dict[str, Any]:
+        """The values of an entry, with identifiers for what exists."""
+        return {name: self._ident(value) for name, value in item.resolved.items()}
 
     def _resolve(self, item: Item, declared: Field, value: Any, place: str) -> Any:
         """Turn names into entries or ids, through lists and mappings.
@@ -494,6 +510,8 @@ class Planner:
                 else Change("unchanged", item)
             )
         if item.current is None:
+            found = item.type.check_new(self._idents(item)) if item.type.check_new else []
+            self.problems += [item.problem(cause, mend, key) for key, cause, mend in found]
             return Change("create", item, after=self._wanted(item))
         change = Change("unchanged", item)
         fixed: list[str] = []
@@ -502,13 +520,17 @@ class Planner:
             declared = item.type.field(name)
             if declared.write_only or (name in item.type.identity and not item.wanted_id):
                 continue
-            before, after = self.compare(item, declared, value)
+            try:
+                before, after = self.compare(item, declared, value)
+            except ApiError as error:
+                self.problems.append(error.problem(f"{item.path}.{name}", item.label))
+                continue
             if before == after:
                 continue
             change.fields.append(name)
             change.before[name] = hide(before) if declared.secret else self.named(declared, before)
             change.after[name] = hide(after) if declared.secret else self.named(declared, after)
-            why = declared.fixed(item.current, before, after, item.values) if declared.fixed else ""
+            why = declared.fixed(item.current, before, after, self._idents(item)) if declared.fixed else ""
             if why:
                 reasons.append(why)
             if why or declared.immutable:
@@ -518,14 +540,17 @@ class Planner:
             if isinstance(target, Item) and target in self.replaced:
                 fixed.append(name)
                 change.fields.append(name)
-        broken = item.type.broken(item.current) if item.type.broken else ""
+        broken = item.type.broken(item.current) if item.type.broken else None
         if broken:
-            change.action, change.reason = "replace", broken
+            change.action, change.reason = "replace", broken[0]
             self.replaced.add(item)
             # What failed when this document made it holds nothing that could be lost.
-            if not self.replace and not self.is_owned(item.type, item.current):
+            if not self.replace and (broken[1] or not self.is_owned(item.type, item.current)):
                 self.problems.append(
-                    item.problem(f"{broken[0].upper()}{broken[1:]}.", "Set replace: true to make it anew, or mend it.")
+                    item.problem(
+                        ensure_stop(f"{broken[0][0].upper()}{broken[0][1:]}"),
+                        "Set replace: true to make it anew, or mend it.",
+                    )
                 )
             return change
         if not change.fields:
@@ -554,7 +579,7 @@ class Planner:
         """A field's present and wanted value, in one form."""
         assert item.current is not None
         if declared.compare:
-            return declared.compare(item.current, self._ident(value), item.values)
+            return declared.compare(item.current, self._ident(value), self._idents(item))
         before = read_field(declared, item.current)
         after = canonical(declared, self._ident(value))
         if declared.kind == "dict":

@@ -95,13 +95,15 @@ class ResourceType:
     failed: tuple[str, ...] = ("error",)
     # Waits for a new object and returns it in full; by default its state has to become ``ready``.
     settle: Callable[[Operation], Raw] | None = None
-    # Why an object can only be made anew (it failed when it was made), or nothing.
-    broken: Callable[[Raw], str] | None = None
+    # Why an object can only be made anew, and whether something would be lost with it; None for a sound one.
+    broken: Callable[[Raw], tuple[str, bool] | None] | None = None
     listing: Callable[[Query], list[Raw]] | None = None
     create: Callable[[Operation], Raw] | None = None
     update: Callable[[Operation, dict[str, Any]], None] | None = None
     delete: Callable[[Operation], None] | None = None
     check: Callable[[Mapping[str, Any]], list[tuple[str, str, str]]] | None = None
+    # As ``check``, for entries that the cloud lacks yet.
+    check_new: Callable[[Mapping[str, Any]], list[tuple[str, str, str]]] | None = None
     skip_export: Callable[[Raw], str] | None = None
 
     def field(self, name: str) -> Field:

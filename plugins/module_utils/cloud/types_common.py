@@ -1,0 +1,99 @@
+"""Fields and steps that several services have alike."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, Query
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
+    AUTH_PROJECT,
+    MARK,
+    Field,
+    Raw,
+    words,
+)
+
+NAME = Field("name", "Name.", required=True)
+DESCRIPTION = Field("description", "Description for people.")
+# Names that mean themselves in a regular expression.
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+$")
+
+
+def project_field(api: str) -> Field:
+    """The field "project" of a type that belongs to one, whose objects name it below ``api``."""
+    return Field(
+        "project",
+        "Project that it belongs to, that of the login by default. Another one needs a role in it.",
+        api=api,
+        ref="project",
+        immutable=True,
+        default=AUTH_PROJECT,
+    )
+
+
+def without_none(value: Any) -> Any:
+    """A mapping as services keep metadata, without the keys that are to be gone."""
+    found = words(value)
+    return {key: element for key, element in found.items() if element is not None} if found is not None else None
+
+
+def kept(value: Mapping[str, Any] | None, ignored: Iterable[str] = ()) -> dict[str, Any]:
+    """A mapping of the cloud without our mark and what the service itself puts in."""
+    return {key: element for key, element in (value or {}).items() if key not in ignored and not key.startswith(MARK)}
+
+
+def metadata_field(
+    doc: str, ignored: Iterable[str] = (), apply: Callable[[Operation, Any, Any], None] | None = None
+) -> Field:
+    """The field "metadata", compared as a whole but for the keys in ``ignored``."""
+    return Field(
+        "metadata",
+        f"{doc} Keys that it does not name are removed.",
+        "dict",
+        read=lambda raw: kept(raw.get("metadata"), ignored),
+        normal=without_none,
+        apply=apply,
+    )
+
+
+def set_metadata(op: Operation, before: Any, after: Any) -> None:
+    """Change an object's metadata, a call for what is new and one for each key that goes."""
+    new = {key: value for key, value in (after or {}).items() if (before or {}).get(key) != value}
+    if new:
+        op.call("POST", f"{op.type.path}/{op.id}/metadata", {"metadata": new})
+    for key in sorted((before or {}).keys() - (after or {}).keys()):
+        op.call("DELETE", f"{op.type.path}/{op.id}/metadata/{quote(key, safe='')}", accept=(404,))
+
+
+def marked_metadata(op: Operation) -> dict[str, Any]:
+    """The metadata that a new object is to get, our mark among them."""
+    found = dict(without_none(op.values.get("metadata")) or {})
+    return {**found, MARK: op.owner} if op.owner else found
+
+
+def per_project(
+    query: Query, path: str = "", params: list[tuple[str, Any]] | None = None, key: str = "project_id"
+) -> list[Raw]:
+    """All pages of a collection in every project that is asked for; each object knows its project below ``key``."""
+    found: dict[str, Raw] = {}
+    for project in query.projects:
+        for raw in query.collect(path, params=params, project=project):
+            raw.setdefault(key, project or query.cloud.project_id)
+            found.setdefault(str(raw[query.type.id_key]), raw)
+    return list(found.values())
+
+
+def exact(names: Iterable[str]) -> str:
+    """A regular expression for exactly these names; empty where one of them is no plain word or they are too many."""
+    names = sorted(names)
+    if not names or len(names) > 50 or not all(_PLAIN.match(name) for name in names):
+        return ""
+    return f"^{names[0]}$" if len(names) == 1 else f"^({'|'.join(names)})$"
+
+
+def entries_with(query: Query, *keys: str) -> set[str]:
+    """Names of the document's entries that hold one of these keys."""
+    return {str(entry.get("name")) for entry in query.entries if any(key in entry for key in keys)}
