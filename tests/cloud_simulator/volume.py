@@ -278,7 +278,9 @@ def qos_update(state: State, request: Request, match: dict[str, str]) -> Answer:
         for key in request.json().get("keys", []):
             spec["specs"].pop(key, None)
         return Answer(202)
-    spec["specs"] |= request.wrapped("qos_specs")
+    given = dict(request.wrapped("qos_specs"))
+    spec["consumer"] = given.pop("consumer", spec["consumer"])
+    spec["specs"] |= given
     return Answer(200, {"qos_specs": spec["specs"]})
 
 

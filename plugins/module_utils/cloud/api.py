@@ -409,7 +409,7 @@ def message_of(response: Any) -> str:
     try:
         body = response.json()
     except ValueError:
-        text = re.sub(r"<[^>]+>", " ", response.text or "")
+        text = re.sub(r"(?s)<(title|h1)>.*?</\1>|<[^>]+>", " ", response.text or "")
         return " ".join(text.split())[:300] or str(response.reason)
     queue = [body]
     while queue:

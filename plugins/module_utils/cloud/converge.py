@@ -133,7 +133,7 @@ def _ids(changes: list[Change]) -> dict[str, dict[str, str]]:
     for change in changes:
         item: Item = change.item
         if item.id and not item.absent:
-            found.setdefault(item.type.plural, {})[item.label.split(" ", 1)[-1]] = item.id
+            found.setdefault(item.type.plural, {})[item.title] = item.id
     return found
 
 

@@ -27,14 +27,19 @@ class Item:
     id: str = ""
 
     @property
-    def label(self) -> str:
-        """Type and names, for messages: "project web"."""
+    def title(self) -> str:
+        """Its names, for people."""
         words = [
             _words(self.values[name])
             for name in self.type.identity
             if name in self.values and (name not in ("project", "domain") or self.type.identity[0] not in self.values)
         ]
-        return f"{self.type.name.replace('_', ' ')} {' '.join(words) or self.wanted_id}"
+        return " ".join(words) or self.wanted_id
+
+    @property
+    def label(self) -> str:
+        """Type and names, for messages: "project web"."""
+        return f"{self.type.name.replace('_', ' ')} {self.title}"
 
     def problem(self, cause: str, mend: str = "", key: str = "") -> Problem:
         """A problem of this entry, or of one of its keys."""

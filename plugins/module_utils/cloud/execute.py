@@ -126,6 +126,9 @@ class Executor:
             for ident in current_refs(change.item):
                 if ident in steps and ident != change.item.id:
                     steps[ident].after.append(steps[change.item.id])
+            for step in steps.values():
+                if step.item.type.name in change.item.type.uses:
+                    step.after.append(steps[change.item.id])
         return list(steps.values())
 
     def _steps(self, kept: list[Change], changes: list[Change]) -> list[Step]:

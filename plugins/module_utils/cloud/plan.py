@@ -62,7 +62,7 @@ class Change:
         return {
             "action": self.action,
             "type": self.item.type.name,
-            "name": self.item.label.split(" ", 1)[1] if " " in self.item.label else self.item.label,
+            "name": self.item.title,
             "path": self.item.path,
             "id": self.item.id,
             "before": self.before,
@@ -596,7 +596,7 @@ class Planner:
     def named(self, declared: Field, value: Any) -> Any:
         """A value with names for ids, for people."""
         if isinstance(value, Item):
-            return value.label.split(" ", 1)[-1]
+            return value.title
         if isinstance(value, list):
             if declared.keys:
                 return [

@@ -87,6 +87,8 @@ class ResourceType:
     update_whole: bool = False
     mark: Literal["tags", "metadata", "property", "ledger", ""] = "ledger"
     after: tuple[str, ...] = ()
+    # Types whose objects may be in use by one of this type without the listing saying so: they are removed after it.
+    uses: tuple[str, ...] = ()
     # Looked up in the cloud but never made, changed or removed on its own.
     singleton: bool = False
     # Listed and changed with a token of the project that the entry's field "project" names.

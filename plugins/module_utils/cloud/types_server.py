@@ -170,6 +170,10 @@ def _is_interface(port: Raw, element: Mapping[str, Any]) -> bool:
     return port["network_id"] == element.get("network") and element.get("fixed_ip") in (None, *addresses)
 
 
+def _interfaces_of(raw: Raw) -> list[dict[str, Any]]:
+    return [{"network": port["network_id"], "port": port["id"]} for port in raw.get("(ports)", [])]
+
+
 def _compare_groups(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
     if not raw.get("(ports)"):
         return wanted, wanted
@@ -503,6 +507,7 @@ SERVER = ResourceType(
             "networks",
             "Its interfaces, in order; others are taken away. None for an empty list.",
             "list",
+            read=_interfaces_of,
             compare=_compare_networks,
             keys=(
                 Field("network", "Network that a port is made in."),
@@ -558,6 +563,7 @@ SERVER = ResourceType(
             "volumes",
             "Volumes attached to it besides the one it boots from; others are detached.",
             "list",
+            read=lambda raw: [{"volume": v["id"]} for v in raw.get("os-extended-volumes:volumes_attached") or []],
             compare=_compare_volumes,
             keys=(
                 Field("volume", "Volume.", ref="volume", required=True),
@@ -579,6 +585,7 @@ SERVER = ResourceType(
     mark="metadata",
     scoped=True,
     failed=("error", "deleted"),
+    uses=("floating_ip", "port", "subnet", "network", "security_group", "server_group", "volume"),
     listing=_servers,
     create=_create,
     settle=_settle,
