@@ -1,0 +1,232 @@
+#!/usr/bin/python
+# Copyright: The Stackwright developers
+# Apache License 2.0 (see LICENSE)
+# Written by tools/modules from the declaration of the resource type. Change that, then run tools/modules.
+"""Ansible module: manage a server."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: server
+short_description: Manage a server
+version_added: 0.1.0
+description:
+  - Makes sure that a server is there with the given properties, or is not there.
+  - It is found by O(name), O(project), or by O(id). Options that are left out are not managed.
+author:
+  - The Stackwright developers
+options:
+  name:
+    description:
+      - Name.
+    type: str
+    required: true
+  project:
+    description:
+      - Project that it belongs to, that of the login by default. Another one needs a role in it.
+      - 'Given as a name or an identifier of a project, or a mapping such as C({name: web, domain: customers}).'
+    type: raw
+  flavor:
+    description:
+      - Flavor. Another one resizes the server.
+      - Given as a name or an identifier of a flavor.
+      - Required when O(state=present).
+    type: raw
+  image:
+    description:
+      - Image that it boots from, or that its boot volume is made of.
+      - 'Given as a name or an identifier of a image, or a mapping such as C({name: web, project: customers}).'
+    type: raw
+  rebuild:
+    description:
+      - Leave to rebuild it for another image, key pair or user data, which erases the root disk and keeps identifier
+        and addresses.
+    type: bool
+  boot_volume:
+    description:
+      - Volume that it boots from. It outlives the server.
+      - 'Given as a name or an identifier of a volume, or a mapping such as C({name: web, project: customers}).'
+    type: raw
+  boot_volume_size:
+    description:
+      - Size in GiB of a boot volume to be made of the image.
+    type: int
+  boot_volume_type:
+    description:
+      - Type of the boot volume to be made.
+      - Given as a name or an identifier of a volume type.
+    type: raw
+  boot_volume_keep:
+    description:
+      - Whether the boot volume that is made outlives the server.
+    type: bool
+  networks:
+    description:
+      - Its interfaces, in order; others are taken away. None for an empty list.
+    type: list
+    elements: dict
+    suboptions:
+      network:
+        description:
+          - Network that a port is made in.
+        type: str
+      port:
+        description:
+          - Port that exists already.
+        type: str
+      fixed_ip:
+        description:
+          - Address in the network.
+        type: str
+  security_groups:
+    description:
+      - Security groups of all its interfaces.
+    type: list
+    elements: str
+  keypair:
+    description:
+      - Key pair whose key the image puts in.
+      - Given as a name or an identifier of a keypair.
+    type: raw
+  user_data:
+    description:
+      - User data, as text or in base64. Compared where the login may see them.
+    type: str
+  admin_password:
+    description:
+      - Password that the image sets, for images that do.
+    type: str
+  description:
+    description:
+      - Description for people.
+    type: str
+  metadata:
+    description:
+      - Metadata. Keys that it does not name are removed.
+    type: dict
+  tags:
+    description:
+      - Labels.
+    type: list
+    elements: str
+  availability_zone:
+    description:
+      - Availability zone; zone:host for administrators.
+      - Cannot be changed in place, see O(replace).
+    type: str
+  server_group:
+    description:
+      - Server group, for placement.
+      - 'Given as a name or an identifier of a server group, or a mapping such as C({name: web, project: customers}).'
+    type: raw
+  scheduler_hints:
+    description:
+      - Further hints for the scheduler.
+    type: dict
+  config_drive:
+    description:
+      - Whether metadata are on a drive of their own.
+      - Cannot be changed in place, see O(replace).
+    type: bool
+  volumes:
+    description:
+      - Volumes attached to it besides the one it boots from; others are detached.
+    type: list
+    elements: dict
+    suboptions:
+      volume:
+        description:
+          - Volume.
+          - 'Given as a name or an identifier of a volume, or a mapping such as C({name: web, project: customers}).'
+        type: raw
+        required: true
+      device:
+        description:
+          - Device name, which most guests choose themselves.
+        type: str
+  power:
+    description:
+      - State that it is brought into.
+    type: str
+    choices:
+      - started
+      - stopped
+      - shelved
+      - paused
+      - suspended
+  locked:
+    description:
+      - Whether it is locked against actions of others.
+    type: bool
+  state:
+    description: Whether the server is to be there.
+    type: str
+    choices:
+      - present
+      - absent
+    default: present
+  id:
+    description:
+      - Identifier, which picks one of several that are alike, or one whose name is to change.
+    type: str
+extends_documentation_fragment:
+  - stackwright.cloud.cloud
+  - stackwright.cloud.cloud.change
+seealso:
+  - module: stackwright.cloud.cloud_state
+  - module: stackwright.cloud.cloud_info
+"""
+
+EXAMPLES = r"""
+- name: Make sure that the server is there
+  stackwright.cloud.server:
+    cloud: company
+    name: name
+    flavor: flavor
+
+- name: Make sure that the server is gone
+  stackwright.cloud.server:
+    cloud: company
+    name: name
+    state: absent
+"""
+
+RETURN = r"""
+id:
+  description: Identifier of the resource. Empty when it is absent.
+  returned: success
+  type: str
+resource:
+  description: 'The resource as it is now, or would be: its fields with names for references, without secrets.'
+  returned: success
+  type: dict
+changes:
+  description: What was changed, or would be in check mode, a line each.
+  returned: always
+  type: list
+  elements: str
+calls:
+  description: Number of API requests.
+  returned: always
+  type: int
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
+errors:
+  description: Every problem with its option (path), resource, cause and mend.
+  returned: failure
+  type: list
+  elements: dict
+"""
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.resource import run_resource
+
+
+def main() -> None:
+    """Entry point."""
+    run_resource("server")
+
+
+if __name__ == "__main__":
+    main()
