@@ -15,13 +15,9 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
-ENVIRONMENT = {**os.environ, "STACKWRIGHT_CONSOLE": "plain", "ANSIBLE_NOCOLOR": "1", "LC_ALL": "C.UTF-8"}
+from running import ROOT, play, start
 
 # Phase and task to wait for, seconds to let the task run, signal; in the order of a deployment.
 CUTS = [
@@ -46,34 +42,9 @@ CUTS = [
 ]
 
 
-def play(playbook: str, *arguments: str) -> str:
-    """Run a playbook to its end; return its output."""
-    done = subprocess.run(
-        [BIN / "ansible-playbook", f"playbooks/{playbook}.yml", *arguments],
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=1200,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def cut(phase: str, task: str, seconds: float, number: signal.Signals) -> str:
     """Run site.yml and cut it off in a task of a phase; return what it had printed."""
-    process = subprocess.Popen(
-        [BIN / "ansible-playbook", "playbooks/site.yml"],
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    process = start("ansible-playbook", "playbooks/site.yml")
     assert process.stdout is not None
     seen, reached = "", False
     for line in process.stdout:

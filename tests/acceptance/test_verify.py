@@ -12,52 +12,17 @@ import contextlib
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-INVENTORY = os.environ.get("STACKWRIGHT_INVENTORY", "inventories/lab")
-BIN = Path(sys.executable).parent
-ENVIRONMENT = {**os.environ, "STACKWRIGHT_CONSOLE": "plain", "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
-
-
-def start(program: str, *arguments: str) -> subprocess.Popen[str]:
-    """Start one of Ansible's programs on the inventory, in a process group of its own."""
-    return subprocess.Popen(
-        [str(BIN / program), "-i", INVENTORY, *arguments],
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-
-
-def run(program: str, *arguments: str) -> tuple[int, str]:
-    """Run one of Ansible's programs to its end; return exit status and output."""
-    process = start(program, *arguments)
-    output, _ = process.communicate(timeout=900)
-    return process.returncode, output
+from running import on, run, start
 
 
 def verify(*extra: str, boot: bool = False) -> tuple[int, str]:
     """Run the verify playbook, patient for a few seconds only."""
     variables = ["verify_health_timeout=5", "verify_agents_timeout=40", f"verify_boot={str(boot).lower()}", *extra]
     return run("ansible-playbook", "playbooks/verify.yml", *(word for one in variables for word in ("-e", one)))
-
-
-def on(hosts: str, *command: str) -> str:
-    """Run a command as root on hosts of the inventory; return the output."""
-    status, output = run("ansible", hosts, "-b", "-o", "-m", "ansible.builtin.command", "-a", " ".join(command))
-    assert status == 0, output
-    return output
 
 
 @contextlib.contextmanager

@@ -1,0 +1,54 @@
+"""Runs Ansible's programs on the inventory under test, by default that of inventories/lab."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+INVENTORY = os.environ.get("STACKWRIGHT_INVENTORY", "inventories/lab")
+BIN = Path(sys.executable).parent
+ENVIRONMENT = {
+    **os.environ,
+    "STACKWRIGHT_CONSOLE": "plain",
+    "ANSIBLE_FORCE_COLOR": "0",
+    "ANSIBLE_NOCOLOR": "1",
+    "LC_ALL": "C.UTF-8",
+}
+
+
+def start(program: str, *arguments: str) -> subprocess.Popen[str]:
+    """Start one of Ansible's programs on the inventory, in a process group of its own."""
+    return subprocess.Popen(
+        [str(BIN / program), "-i", INVENTORY, *arguments],
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def run(program: str, *arguments: str) -> tuple[int, str]:
+    """Run one of Ansible's programs to its end; return exit status and output."""
+    process = start(program, *arguments)
+    output, _ = process.communicate(timeout=1200)
+    return process.returncode, output
+
+
+def on(hosts: str, *command: str) -> str:
+    """Run a command as root on hosts of the inventory; return the output."""
+    status, output = run("ansible", hosts, "-b", "-o", "-m", "ansible.builtin.command", "-a", " ".join(command))
+    assert status == 0, output
+    return output
+
+
+def play(playbook: str, *arguments: str) -> str:
+    """Run a playbook, which must succeed; return its output."""
+    status, output = run("ansible-playbook", f"playbooks/{playbook}.yml", *arguments)
+    assert status == 0, output
+    return output
