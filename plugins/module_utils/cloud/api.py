@@ -19,6 +19,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors imp
     ApiError,
     CloudError,
     Problem,
+    ensure_stop,
     nearest,
 )
 
@@ -115,8 +116,9 @@ def _session(login: Login) -> tuple[Any, Any]:
         names = [] if not login.cloud else list(getattr(loader, "get_cloud_names", list)())
         raise CloudError(
             Problem(
-                f"The login data for cloud '{login.cloud or login.auth.get('auth_url', '')}' cannot be used: {error}.",
-                (nearest(login.cloud, names) if login.cloud else "")
+                f"The login data for cloud '{login.cloud or login.auth.get('auth_url', '')}' cannot be used: "
+                + ensure_stop(str(error)),
+                (nearest(login.cloud, names) if login.cloud and login.cloud not in names else "")
                 or "Give the option auth, or cloud with a clouds.yaml file.",
             )
         ) from error
@@ -457,7 +459,8 @@ def _login_problem(error: Exception, url: str) -> Problem:
             f"The identity service at {url} refuses the login (401).",
             "Check username, password, project and their domains.",
         )
-    if name == "SSLFailure":
+    # A login of no certain version asks for the versions first, and hides the cause in its text.
+    if name == "SSLFailure" or "certificate verify failed" in str(error):
         return Problem(
             f"The certificate of {url} is not trusted: {error}.", "Give the authority that signed it with ca_cert."
         )
