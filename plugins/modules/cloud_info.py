@@ -32,7 +32,9 @@ options:
     choices: [names, ids]
     default: names
   details:
-    description: Whether each object also holds what the service answered, under the key C(api).
+    description:
+      - Whether each object also holds what the service answered, under the key C(api), and the fields that take calls of
+        their own, such as the members of an image.
     type: bool
     default: false
 extends_documentation_fragment:

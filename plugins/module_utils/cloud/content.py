@@ -38,8 +38,8 @@ def referred(kinds: Iterable[ResourceType]) -> set[str]:
 class Content:
     """Objects of a cloud by type, each listed at most once."""
 
-    def __init__(self, cloud: Cloud, parallel: int = 8) -> None:
-        self.cloud, self.parallel = cloud, parallel
+    def __init__(self, cloud: Cloud, parallel: int = 8, full: bool = False) -> None:
+        self.cloud, self.parallel, self.full = cloud, parallel, full
         self.objects: dict[str, list[Raw]] = {}
         # Type, project (empty for the login's) and answer of each listing that was refused.
         self.refused: list[tuple[str, str, ApiError]] = []
@@ -70,7 +70,8 @@ class Content:
             try:
                 if not self.cloud.endpoint(kind.service):
                     raise ApiError(0, "the catalogue does not offer it", f"Find the service {kind.service}")
-                return (kind.listing or list_objects)(Query(self.cloud, kind, wanted[kind.name], (project,)))
+                query = Query(self.cloud, kind, wanted[kind.name], (project,), full=self.full)
+                return (kind.listing or list_objects)(query)
             except ApiError as error:
                 return error
 

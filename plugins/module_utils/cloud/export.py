@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.common.yaml import yaml_dump
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.content import Content
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.entry import LOGIN_OPTIONS, login_of, mask
@@ -28,6 +27,7 @@ BOOTSTRAP_NAME = "admin"
 SERVICE_PROJECTS = frozenset({"service", "services"})
 CATALOGUE = ("region", "service", "endpoint")
 SHOWN = 5
+TEMPLATES = ("{{", "{%", "{#")
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Exporter:
 
     def __init__(self, cloud: Cloud, choice: Choice, parallel: int = 8) -> None:
         self.cloud, self.choice = cloud, choice
-        self.content = Content(cloud, parallel)
-        self._reasons: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+        self.content = Content(cloud, parallel, full=True)
+        self._reasons: dict[tuple[str, str], list[str]] = defaultdict(list)
 
     def export(self) -> Export:
         """Read the cloud and write down what it holds.
@@ -79,7 +79,7 @@ class Exporter:
                 if reason:
                     own[(kind.name, ident)] = reason
                     if kind in chosen:
-                        self._reasons[(kind.plural, reason, "")].append(self.content.label(kind, raw))
+                        self._reasons[(kind.plural, reason)].append(self.content.label(kind, raw))
                     continue
                 kept.add((kind.name, ident))
                 if kind in chosen:
@@ -97,9 +97,13 @@ class Exporter:
         if self.choice.types:
             self.cloud.require({kind.service: f"types.{kind.plural}" for kind in missing})
         for kind in missing:
-            self._reasons[(kind.plural, "the catalogue does not offer the service", "")] = []
+            self._reasons[(kind.plural, "the catalogue does not offer the service")] = []
         self.content.read({}, ["project"])
-        projects = sorted(str(raw["id"]) for raw in self.content.objects.get("project", []))
+        projects = sorted(
+            str(raw["id"])
+            for raw in self.content.objects.get("project", [])
+            if self.choice.system or not self._is_service_project(raw)
+        )
         if self.choice.project:
             projects = [self._project()]
         wanted: dict[str, set[str] | None] = {kind.name: None for kind in chosen if self.choice.types}
@@ -109,7 +113,8 @@ class Exporter:
         for name, place, error in self.content.refused:
             if BY_NAME[name] in chosen:
                 where = f" in project {self.content.reference('project', place)}" if place else ""
-                self._reasons[(BY_NAME[name].plural, f"cannot be listed{where}: {error}", "")] = []
+                why = "the login has no role in it" if place and error.status in (401, 403, 404) else str(error)
+                self._reasons[(BY_NAME[name].plural, f"cannot be listed{where}: {why}")] = []
 
     def _project(self) -> str:
         wanted = self.choice.project
@@ -164,16 +169,16 @@ class Exporter:
             for raw in objects.get(kind, []):
                 if raw["name"] == BOOTSTRAP_NAME and raw.get("domain_id") == "default":
                     found[(kind, str(raw["id"]))] = "made by the bootstrap of the identity service"
-        services = {
-            str(raw["id"])
-            for raw in objects.get("project", [])
-            if raw["name"] in SERVICE_PROJECTS and raw.get("domain_id") == "default"
-        }
+        services = {str(raw["id"]) for raw in objects.get("project", []) if self._is_service_project(raw)}
         found |= {("project", ident): "project of the services' accounts" for ident in services}
         for raw in objects.get("role_assignment", []):
             if raw["project"] in services and raw["user"]:
                 found.setdefault(("user", str(raw["user"])), "account of a service")
         return found
+
+    @staticmethod
+    def _is_service_project(raw: Raw) -> bool:
+        return raw["name"] in SERVICE_PROJECTS and raw.get("domain_id") == "default"
 
     def _part_of_left_out(self, kind: ResourceType, raw: Raw, own: dict[tuple[str, str], str]) -> str:
         """The reason of what an object cannot be without: the account of an assignment, the services' project."""
@@ -208,7 +213,7 @@ class Exporter:
         order = {kind.plural: number for number, kind in enumerate(chosen)}
         return [
             {"type": plural, "reason": reason, "count": len(labels), "resources": sorted(labels)[:SHOWN]}
-            for (plural, reason, _), labels in sorted(
+            for (plural, reason), labels in sorted(
                 self._reasons.items(), key=lambda item: (order[item[0][0]], item[0])
             )
         ]
@@ -217,14 +222,31 @@ class Exporter:
 def render(export: Export) -> str:
     """The document as a file of variables for playbooks/cloud_state.yml; the same cloud gives the same text."""
     lines = ["---", "# Written by cloud_export. Secrets cannot be read and are left out."]
-    for secret in export.secrets:
-        lines.append(f"# Not known: {secret['path']} ({secret['resource']})")
-    for found in export.by_id:
-        lines.append(f"# Told apart by id only, so it stands for this cloud's own object: {found}")
-    body = yaml_dump(
-        {VARIABLE: export.document}, sort_keys=False, allow_unicode=True, default_flow_style=False, width=110
-    )
-    return "\n".join(lines) + "\n" + str(body)
+    told = [f"Not known: {secret['path']} ({secret['resource']})" for secret in export.secrets]
+    told += [f"Told apart by id only, so it stands for this cloud's own object: {found}" for found in export.by_id]
+    # Names are the tenants' own: a line break in one must not end the comment.
+    lines += [f"# {' '.join(line.split())}" for line in told]
+    return "\n".join(lines) + "\n" + dump({VARIABLE: export.document})
+
+
+def dump(value: Any) -> str:
+    """A value as YAML in its own order. Texts that Ansible would take for templates are marked as what tenants wrote."""
+    import yaml
+
+    class Indented(yaml.SafeDumper):
+        def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+            super().increase_indent(flow, False)
+
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    def text(dumper: Any, value: str) -> Any:
+        if any(mark in value for mark in TEMPLATES):
+            return dumper.represent_scalar("!unsafe", value)
+        return dumper.represent_str(value)
+
+    Indented.add_representer(str, text)
+    return str(yaml.dump(value, Dumper=Indented, sort_keys=False, allow_unicode=True, default_flow_style=False, width=110))
 
 
 def run_cloud_export(connect: Callable[[Login], Cloud] = Cloud) -> None:

@@ -101,7 +101,7 @@ def gather(cloud: Cloud, wishes: list[Wish], *, named: bool = True, details: boo
     :raises CloudError: a listing is refused, a service or a project does not exist.
     """
     cloud.require({wish.kind.service: f"resources.{wish.kind.plural}" for wish in wishes})
-    content = Content(cloud, parallel)
+    content = Content(cloud, parallel, full=details)
     project_ids: dict[str, str] = {}
     places = {wish.project for wish in wishes} - {""}
     if places:

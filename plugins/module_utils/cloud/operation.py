@@ -21,7 +21,8 @@ class Query:
     """Which objects of a type are wanted.
 
     ``names`` None means all. ``projects`` are the ids of those that entries name, for types that are asked project by project;
-    empty stands for the login's. ``entries`` are the values of the document's entries, ``owned`` the ids in the ledger.
+    empty stands for the login's. ``entries`` are the values of the document's entries, ``owned`` the ids in the ledger. With
+    ``full``, what takes calls of its own is read of every object, otherwise of those whose entry has it.
     """
 
     cloud: Cloud
@@ -31,6 +32,7 @@ class Query:
     owner: str = ""
     entries: Sequence[Mapping[str, Any]] = ()
     owned: frozenset[str] = frozenset()
+    full: bool = False
 
     def call(self, method: str, path: str, **options: Any) -> Answer:
         """A request for a part that the listing does not hold."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -94,6 +94,15 @@ def exact(names: Iterable[str]) -> str:
     return f"^{names[0]}$" if len(names) == 1 else f"^({'|'.join(names)})$"
 
 
-def entries_with(query: Query, *keys: str) -> set[str]:
-    """Names of the document's entries that hold one of these keys."""
+class _Every:
+    """Holds every name."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def entries_with(query: Query, *keys: str) -> Container[str]:
+    """Names of the document's entries that hold one of these keys; every name where all is to be read."""
+    if query.full:
+        return _Every()
     return {str(entry.get("name")) for entry in query.entries if any(key in entry for key in keys)}

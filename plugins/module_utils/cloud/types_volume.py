@@ -444,6 +444,7 @@ VOLUME_TYPE = ResourceType(
     listing=_volume_types,
     create=_create_type,
     check=_check_type,
+    skip_export=lambda raw: "made by the service itself" if raw["name"] == "__DEFAULT__" else "",
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export imp
     render,
     run_cloud_export,
 )
+from ansible_collections.stackwright.cloud.tests.cloud_simulator import CloudSimulator
 
 from .conftest import Desk
 
@@ -200,3 +202,38 @@ def test_an_export_and_its_use_through_ansible(desk: Desk) -> None:
     )
     assert done.code == 0, done.output
     assert done.results[0]["changed"] and not done.results[2]["changed"]
+
+
+def test_a_project_that_the_login_may_not_enter_is_told(desk: Desk) -> None:
+    apply(desk, DOCUMENT)
+    reasons = {(entry["type"], entry["reason"]) for entry in export(desk).left_out}
+    assert ("servers", "cannot be listed in project shop: the login has no role in it") in reasons
+    assert not any("project service" in reason for _, reason in reasons)
+    assert ("volume_types", "made by the service itself") in reasons
+    assert any("project service" in entry["reason"] for entry in export(desk, system=True).left_out)
+
+
+def test_a_type_whose_service_is_not_offered_is_told(tmp_path: Path) -> None:
+    with CloudSimulator(services=("identity",)) as cloud:
+        desk = Desk(cloud, tmp_path)
+        reasons = {(entry["type"], entry["reason"]) for entry in export(desk).left_out}
+        assert ("servers", "the catalogue does not offer the service") in reasons
+        with pytest.raises(CloudError, match=r"types.servers: The catalogue of this cloud offers no service of type compute"):
+            export(desk, types=frozenset({"server"}))
+
+
+def test_what_tenants_write_is_never_run(desk: Desk) -> None:
+    """A template in a description would be evaluated on the operator's machine when the file is read as variables."""
+    trap = desk.path / "trap"
+    text = f"{{{{ lookup('pipe', 'touch {trap}') }}}}"
+    desk.cloud.put("project", name="evil", domain_id="default", description=text)
+    desk.cloud.put("user", name="eve\nevil: true", domain_id="default", _password="x")
+    dest = desk.path / "cloud.yml"
+    done = desk.play(
+        {"stackwright.cloud.cloud_export": {"dest": str(dest)}},
+        {"ansible.builtin.include_vars": {"file": str(dest)}},
+        {"stackwright.cloud.cloud_state": {"document": "{{ cloud_state_document }}"}},
+    )
+    assert done.code == 0, done.output
+    assert not done.results[2]["changed"] and not trap.exists()
+    assert "!unsafe" in dest.read_text() and "\nevil:" not in dest.read_text()

@@ -1,0 +1,35 @@
+"""Every type: made, exported, and its export changes nothing; the everyday module agrees with the document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export import Choice, Export, Exporter, render
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_PLURAL, TYPES
+from ansible_collections.stackwright.cloud.tests.unit.cloud_types.conftest import Desk, desk
+from ansible_collections.stackwright.cloud.tests.unit.cloud_types.test_lives import LIVES, Life
+
+__all__ = ["desk"]
+
+
+def export(desk: Desk, **choice: Any) -> Export:
+    return Exporter(Cloud(desk.login, sleep=lambda _: None), Choice(**choice)).export()
+
+
+@pytest.mark.parametrize("life", LIVES, ids=lambda life: life.plural)
+@pytest.mark.parametrize("changed", [False, True])
+def test_the_export_of_each_type_changes_nothing(desk: Desk, life: Life, changed: bool) -> None:
+    desk.run(life.document(), owner="")
+    if changed:
+        desk.run(life.document(**life.change), owner="")
+    found = export(desk)
+    assert life.plural in found.document
+    text = render(found)
+    again = desk.run(yaml.safe_load(text)["cloud_state_document"], owner="")
+    assert (again["changed"], again["changes"]) == (False, [])
+    assert not desk.cloud.writes()
+    assert render(export(desk)) == text
+    assert found.by_id == []
