@@ -213,9 +213,7 @@ class Exporter:
         order = {kind.plural: number for number, kind in enumerate(chosen)}
         return [
             {"type": plural, "reason": reason, "count": len(labels), "resources": sorted(labels)[:SHOWN]}
-            for (plural, reason), labels in sorted(
-                self._reasons.items(), key=lambda item: (order[item[0][0]], item[0])
-            )
+            for (plural, reason), labels in sorted(self._reasons.items(), key=lambda item: (order[item[0][0]], item[0]))
         ]
 
 
@@ -246,7 +244,9 @@ def dump(value: Any) -> str:
         return dumper.represent_str(value)
 
     Indented.add_representer(str, text)
-    return str(yaml.dump(value, Dumper=Indented, sort_keys=False, allow_unicode=True, default_flow_style=False, width=110))
+    return str(
+        yaml.dump(value, Dumper=Indented, sort_keys=False, allow_unicode=True, default_flow_style=False, width=110)
+    )
 
 
 def run_cloud_export(connect: Callable[[Login], Cloud] = Cloud) -> None:

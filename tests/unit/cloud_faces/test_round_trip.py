@@ -8,7 +8,6 @@ import pytest
 import yaml
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export import Choice, Export, Exporter, render
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_PLURAL, TYPES
 from ansible_collections.stackwright.cloud.tests.unit.cloud_types.conftest import Desk, desk
 from ansible_collections.stackwright.cloud.tests.unit.cloud_types.test_lives import LIVES, Life
 
