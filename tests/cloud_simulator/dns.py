@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .core import Answer, Collection, Object, Refusal, Request, Route, State, now
+from .core import Answer, Collection, Object, Refusal, Request, Route, State, now, page_of
 
 SERVICE = "dns"
 
@@ -41,14 +41,32 @@ def kept(state: State, request: Request, obj: Object) -> None:
         raise Refusal(403, "Managed records may not be deleted.")
 
 
+def change_zone(state: State, request: Request, obj: Object, values: Object) -> None:
+    """The name servers take a while."""
+    obj["serial"] += 1
+    state.settle("zone", obj, "PENDING", "ACTIVE")
+
+
+def change_record(state: State, request: Request, obj: Object, values: Object) -> None:
+    """Managed records stay, and the name servers take a while."""
+    if obj["type"] in ("SOA", "NS") and obj["name"] == obj["zone_name"]:
+        raise Refusal(403, "Managed records may not be updated.")
+    if values.get("records") == []:
+        raise Refusal(400, "Provided object does not match schema: records are missing.")
+    state.settle("recordset", obj, "PENDING", "ACTIVE")
+
+
 def all_records(state: State, request: Request, match: dict[str, str]) -> Answer:
     """GET /v2/recordsets over all zones of the project."""
-    found = [r for r in state.all("recordset") if request.who.admin or r["project_id"] == request.who.project_id]
+    everywhere = request.headers.get("X-Auth-All-Projects", "").lower() == "true"
+    found = [r for r in state.all("recordset") if everywhere or r["project_id"] == request.who.project_id]
     for word in ("name", "type", "zone_id"):
         if request.one(word):
             found = [r for r in found if r[word] == request.one(word)]
-    visible = [{k: v for k, v in r.items() if not k.startswith("_")} for r in found]
-    return Answer(200, {"recordsets": visible, "links": {}, "metadata": {"total_count": len(found)}})
+    page, following = page_of(state, request, state.types["recordset"], found)
+    visible = [{k: v for k, v in r.items() if not k.startswith("_")} for r in page]
+    links = {"self": f"{request.base}{request.path}"} | ({"next": following} if following else {})
+    return Answer(200, {"recordsets": visible, "links": links, "metadata": {"total_count": len(found)}})
 
 
 def versions(state: State, request: Request, match: dict[str, str]) -> Answer:
@@ -60,12 +78,13 @@ def versions(state: State, request: Request, match: dict[str, str]) -> Answer:
 COLLECTIONS = [
     Collection("zone", SERVICE, "/v2/zones", bare=True, owner="project_id", own_only=True, unique=(("name",),),
                statuses={"POST": 202, "PATCH": 202, "DELETE": 202}, cascade=(("recordset", "zone_id"),), on_create=new_zone,
+               on_update=change_zone, lingers="PENDING",
                immutable=("name", "type"), defaults={"type": "PRIMARY", "ttl": 3600, "description": None, "status": "ACTIVE",
                                                      "masters": [], "attributes": {}, "action": "NONE", "email": None,
                                                      "project_id": ""}),
     Collection("recordset", SERVICE, "/v2/zones/{zone_id}/recordsets", bare=True, owner="project_id", required=("name", "type"),
                refs={"zone_id": "zone"}, missing_ref=404, unique=(("zone_id", "name", "type"),), on_create=new_record,
-               on_delete=kept, immutable=("name", "type"), methods=("POST", "GET", "PUT", "DELETE"),
+               on_delete=kept, on_update=change_record, lingers="PENDING", immutable=("name", "type"), methods=("POST", "GET", "PUT", "DELETE"),
                statuses={"POST": 202, "PATCH": 202, "DELETE": 202},
                defaults={"ttl": None, "description": None, "records": [], "status": "ACTIVE", "action": "NONE", "version": 1,
                          "project_id": ""}),

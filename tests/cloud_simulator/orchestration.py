@@ -26,6 +26,8 @@ def stack_of(state: State, request: Request, name: str) -> Object:
 def view(request: Request, stack: Object) -> Object:
     """A stack as it is shown."""
     out = {k: v for k, v in stack.items() if not k.startswith("_")}
+    if out["stack_status"].endswith("FAILED"):
+        out["stack_status_reason"] = "Resource CREATE failed: no sand."
     out["links"] = [{"rel": "self", "href": link(request, stack)}]
     return out
 
@@ -85,13 +87,17 @@ def create(state: State, request: Request, match: dict[str, str]) -> Answer:
 def index(state: State, request: Request, match: dict[str, str]) -> Answer:
     """GET of the project's stacks."""
     found = [s for s in state.all("stack") if s["project"] == request.who.project_id]
+    if request.one("tags"):
+        found = [s for s in found if set(request.one("tags").split(",")) <= set(s["tags"] or [])]
     for word, key in (("name", "stack_name"), ("status", "stack_status"), ("id", "id")):
         if request.one(word):
             found = [s for s in found if s[key] in request.query[word]]
-    page, following = page_of(state, request, KIND, found)
-    for stack in page:
+    for stack in found:
         state.poll(stack)
-    body: Object = {"stacks": [view(request, s) for s in page]}
+    found = [s for s in found if s["stack_status"] != "DELETE_COMPLETE"]
+    page, following = page_of(state, request, KIND, found)
+    short = ("parameters", "outputs", "timeout_mins", "disable_rollback")
+    body: Object = {"stacks": [{k: v for k, v in view(request, s).items() if k not in short} for s in page]}
     if following:
         body["links"] = [{"rel": "next", "href": following}]
     return Answer(200, body)
@@ -103,6 +109,9 @@ def show(state: State, request: Request, match: dict[str, str]) -> Answer:
     if "id" not in match:
         return Answer(302, {"stack": view(request, stack)}, {"Location": link(request, stack)})
     state.poll(stack)
+    if stack["stack_status"] == "DELETE_COMPLETE":
+        # Told once more by its identifier, then forgotten.
+        del state.objects["stack"][stack["id"]]
     return Answer(200, {"stack": view(request, stack)})
 
 
@@ -110,20 +119,24 @@ def update(state: State, request: Request, match: dict[str, str]) -> Answer:
     """PUT and PATCH of a stack."""
     stack = stack_of(state, request, match.get("id") or match["name"])
     body = request.json()
+    state.poll(stack)
     if request.method == "PATCH":
         body = {"template": stack["_template"], "tags": ",".join(stack["tags"] or []) or None} | body
         body["parameters"] = stack["parameters"] | (body.get("parameters") or {})
     if stack["stack_status"].endswith("IN_PROGRESS"):
         raise Refusal(409, f"Stack {stack['stack_name']} already has an action in progress.")
     fill(stack, body)
-    stack["updated_time"] = now()
+    stack["updated_time"] = f"{now()[:-1]}.{len(state.calls)}Z"
     state.settle("stack", stack, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_FAILED", "stack_status")
     return Answer(202)
 
 
 def delete(state: State, request: Request, match: dict[str, str]) -> Answer:
     """DELETE of a stack."""
-    del state.objects["stack"][stack_of(state, request, match.get("id") or match["name"])["id"]]
+    stack = stack_of(state, request, match.get("id") or match["name"])
+    state.settle("stack_delete", stack, "DELETE_IN_PROGRESS", "DELETE_COMPLETE", "DELETE_FAILED", "stack_status")
+    if stack["stack_status"] == "DELETE_COMPLETE":
+        del state.objects["stack"][stack["id"]]
     return Answer(204)
 
 

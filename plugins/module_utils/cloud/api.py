@@ -413,16 +413,17 @@ def message_of(response: Any) -> str:
     except ValueError:
         text = re.sub(r"(?s)<(title|h1)>.*?</\1>|<[^>]+>", " ", response.text or "")
         return " ".join(text.split())[:300] or str(response.reason)
-    queue = [body]
-    while queue:
-        value = queue.pop(0)
-        if isinstance(value, dict):
-            for key in ("message", "faultstring", "detail", "title"):
-                if isinstance(value.get(key), str) and value[key]:
-                    return " ".join(value[key].split())[:600]
-            queue.extend(value.values())
-        elif isinstance(value, list):
-            queue.extend(value)
+    for keys in (("message", "faultstring", "detail"), ("explanation", "title")):
+        queue = [body]
+        while queue:
+            value = queue.pop(0)
+            if isinstance(value, dict):
+                for key in keys:
+                    if isinstance(value.get(key), str) and value[key]:
+                        return " ".join(value[key].split())[:600]
+                queue.extend(value.values())
+            elif isinstance(value, list):
+                queue.extend(value)
     return json.dumps(body)[:300]
 
 

@@ -91,6 +91,10 @@ def _entry(kind: ResourceType, path: str, entry: Mapping[str, Any], absent: bool
     if state not in ("present", "absent"):
         problems.append(Problem(f"The state is present or absent, not '{state}'.", path=f"{path}.state"))
     item.absent = absent or state == "absent"
+    if kind.permanent and state == "absent":
+        problems.append(
+            Problem(f"A {kind.name.replace('_', ' ')} cannot be removed.", "Set its keys instead.", f"{path}.state")
+        )
     item.wanted_id = str(entry.get("id") or "")
     item.values = _mapping(
         kind.fields, {k: v for k, v in entry.items() if k not in ("state", "id")}, path, problems, ("state", "id")

@@ -184,7 +184,7 @@ class Executor:
             raise
         item.id = str(item.current[item.type.id_key])
         if self.owner:
-            if item.type.mark != "tags":
+            if item.type.mark != "tags" or item.type.born_marked:
                 self.ledger.write("made", item.type.name, item.id)
             else:
                 set_tags(self._operation(item), list(op.values.get("tags") or []), owned=True)

@@ -443,6 +443,10 @@ class Planner:
         """Resolve the references of every entry that is to be present."""
         for item in self.items:
             if item.absent:
+                # How it is to be removed may be said, too.
+                item.resolved |= {
+                    name: value for name, value in item.values.items() if item.type.field(name).write_only
+                }
                 continue
             for name, value in item.values.items():
                 if name in item.resolved:
@@ -506,7 +510,7 @@ class Planner:
         if item.absent:
             return (
                 Change("delete", item, before=self._shown(item))
-                if item.current is not None
+                if item.current is not None and not item.type.permanent
                 else Change("unchanged", item)
             )
         if item.current is None:

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import ResourceType
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_compute import COMPUTE_TYPES
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_dns import DNS_TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_identity import IDENTITY_TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_image import IMAGE_TYPES
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_object_store import OBJECT_STORE_TYPES
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_orchestration import ORCHESTRATION_TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_server import SERVER
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_volume import VOLUME_TYPES
 
-TYPES: tuple[ResourceType, ...] = (*IDENTITY_TYPES, *COMPUTE_TYPES, *IMAGE_TYPES, *VOLUME_TYPES, SERVER)
+TYPES: tuple[ResourceType, ...] = (
+    *IDENTITY_TYPES,
+    *COMPUTE_TYPES,
+    *IMAGE_TYPES,
+    *VOLUME_TYPES,
+    SERVER,
+    *OBJECT_STORE_TYPES,
+    *DNS_TYPES,
+    *ORCHESTRATION_TYPES,
+)
 BY_NAME = {kind.name: kind for kind in TYPES}
 BY_PLURAL = {kind.plural: kind for kind in TYPES}

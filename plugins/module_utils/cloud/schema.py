@@ -91,6 +91,10 @@ class ResourceType:
     uses: tuple[str, ...] = ()
     # Looked up in the cloud but never made, changed or removed on its own.
     singleton: bool = False
+    # Always there: nothing makes or removes it.
+    permanent: bool = False
+    # Its function ``create`` sends the ownership mark along.
+    born_marked: bool = False
     # Listed and changed with a token of the project that the entry's field "project" names.
     scoped: bool = False
     ready: str = ""

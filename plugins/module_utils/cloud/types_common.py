@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
+from io import BufferedReader
 from typing import Any
 from urllib.parse import quote
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, Query
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     AUTH_PROJECT,
@@ -106,3 +109,17 @@ def entries_with(query: Query, *keys: str) -> Container[str]:
     if query.full:
         return _Every()
     return {str(entry.get("name")) for entry in query.entries if any(key in entry for key in keys)}
+
+
+def open_file(path: str) -> Callable[[], BufferedReader]:
+    """What opens a file; an ApiError says why it cannot be."""
+
+    def opened() -> BufferedReader:
+        try:
+            return open(os.path.expanduser(path), "rb")
+        except OSError as error:
+            raise ApiError(
+                0, f"{error.strerror}", f"Read the file {path}", "Name a file on the host that runs the module."
+            ) from error
+
+    return opened

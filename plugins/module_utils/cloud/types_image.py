@@ -6,8 +6,7 @@ import hashlib
 import os
 import re
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from io import BufferedReader
+from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
@@ -27,6 +26,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
     NAME,
     entries_with,
+    open_file,
     without_none,
 )
 
@@ -159,20 +159,6 @@ class Stream:
     def digest(self, kind: str) -> str:
         """The sum of all that passed."""
         return self._sums[kind].hexdigest()
-
-
-def open_file(path: str) -> Callable[[], BufferedReader]:
-    """What opens a file; an ApiError says why it cannot be."""
-
-    def opened() -> BufferedReader:
-        try:
-            return open(os.path.expanduser(path), "rb")
-        except OSError as error:
-            raise ApiError(
-                0, f"{error.strerror}", f"Read the file {path}", "Name a file on the host that runs the module."
-            ) from error
-
-    return opened
 
 
 def open_url(url: str, timeout: float) -> tuple[IO[bytes], int]:
