@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from io import BufferedReader
 from typing import Any
 from urllib.parse import quote
@@ -97,18 +97,9 @@ def exact(names: Iterable[str]) -> str:
     return f"^{names[0]}$" if len(names) == 1 else f"^({'|'.join(names)})$"
 
 
-class _Every:
-    """Holds every name."""
-
-    def __contains__(self, name: object) -> bool:
-        return True
-
-
-def entries_with(query: Query, *keys: str) -> Container[str]:
-    """Names of the document's entries that hold one of these keys; every name where all is to be read."""
-    if query.full:
-        return _Every()
-    return {str(entry.get("name")) for entry in query.entries if any(key in entry for key in keys)}
+def wants(query: Query, name: Any, *keys: str) -> bool:
+    """Whether somebody wants to know one of these fields of the object of this name."""
+    return query.full or any(entry.get("name") == name and any(key in entry for key in keys) for entry in query.entries)
 
 
 def open_file(path: str) -> Callable[[], BufferedReader]:

@@ -16,9 +16,9 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
     DESCRIPTION,
     NAME,
-    entries_with,
     metadata_field,
     project_field,
+    wants,
     without_none,
 )
 
@@ -27,9 +27,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_comm
 
 def _flavors(query: Query) -> list[Raw]:
     found = query.collect()
-    wanted = entries_with(query, "access")
     for raw in found:
-        if raw["name"] in wanted and not raw["os-flavor-access:is_public"]:
+        if wants(query, raw["name"], "access") and not raw["os-flavor-access:is_public"]:
             answer = query.call("GET", f"/flavors/{quote(raw['id'], safe='')}/os-flavor-access").body
             raw["(access)"] = [entry["tenant_id"] for entry in answer["flavor_access"]]
     return found

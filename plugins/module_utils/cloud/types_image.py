@@ -25,8 +25,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
     NAME,
-    entries_with,
     open_file,
+    wants,
     without_none,
 )
 
@@ -67,9 +67,8 @@ def _images(query: Query) -> list[Raw]:
     for params in searches if missing else []:
         for raw in query.collect(params=[*params, ("os_hidden", "true")]):
             found.setdefault(raw["id"], raw)
-    wanted = entries_with(query, "members")
     for raw in found.values():
-        if raw["name"] in wanted and raw["visibility"] == "shared":
+        if raw["visibility"] == "shared" and wants(query, raw["name"], "members"):
             answer = query.call("GET", f"/images/{raw['id']}/members").body
             raw["(members)"] = [member["member_id"] for member in answer["members"]]
     return list(found.values())

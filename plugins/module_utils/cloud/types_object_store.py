@@ -24,6 +24,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_comm
     kept,
     open_file,
     project_field,
+    wants,
     without_none,
 )
 
@@ -147,6 +148,7 @@ OBJECT_ACCOUNT = ResourceType(
     permanent=True,
     scoped=True,
     listing=_accounts,
+    skip_export=lambda raw: "" if raw["metadata"] else "it holds no metadata",
     create=_create_account,
     update=_update_account,
 )
@@ -190,20 +192,19 @@ def _heads(query: Query, raws: Iterable[Raw], level: str) -> None:
         list(pool.map(read, raws))
 
 
+# Fields of a container that its listing does not hold.
+DETAILS = ("read_acl", "write_acl", "metadata", "versions", *QUOTAS, *KEYS)
+
+
 def _containers(query: Query) -> list[Raw]:
     found = []
-    detailed = {
-        str(entry.get("name"))
-        for entry in query.entries
-        if entry.keys() - {"name", "project", "purge", "storage_policy"}
-    }
     for project in query.projects:
         for row in _rows(query, "", project):
             place = {"(path)": f"/{quote(row['name'], safe='')}", "(project)": project}
             ident = container_id(project, row["name"])
             found.append({**row, **place, "id": ident, "project": project or query.cloud.project_id})
     # Only the container itself tells whose it is.
-    _heads(query, [raw for raw in found if query.owner or raw["name"] in detailed], "container")
+    _heads(query, [raw for raw in found if query.owner or wants(query, raw["name"], *DETAILS)], "container")
     return found
 
 
@@ -299,6 +300,7 @@ OBJECT_CONTAINER = ResourceType(
 
 def _objects(query: Query) -> list[Raw]:
     wanted: dict[str, set[str]] = {}
+    # A store may hold billions: objects are looked for by name only.
     for entry in query.entries:
         container = entry.get("container")
         name = str(container.get("name", container.get("id"))) if isinstance(container, Mapping) else str(container)
@@ -306,7 +308,6 @@ def _objects(query: Query) -> list[Raw]:
     for ident in query.owned:
         *_, container, name = ident.split("/", 3 if ident.startswith("/") else 1)
         wanted.setdefault(container, set()).add(name)
-    detailed = {str(entry.get("name")) for entry in query.entries if "metadata" in entry}
     found = []
     for project in query.projects:
         for container, names in sorted(wanted.items()):
@@ -317,7 +318,7 @@ def _objects(query: Query) -> list[Raw]:
                     place = {"(path)": f"{path}/{quote(row['name'])}", "(project)": project, "container": holder}
                     ident = f"{holder}/{row['name']}"
                     found.append({**row, **place, "id": ident, "project": project or query.cloud.project_id})
-    _heads(query, [raw for raw in found if raw["name"] in detailed], "object")
+    _heads(query, [raw for raw in found if wants(query, raw["name"], "metadata")], "object")
     return found
 
 

@@ -19,6 +19,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_comm
     open_file,
     per_project,
     project_field,
+    wants,
 )
 
 MASKED = "******"
@@ -92,15 +93,13 @@ def _stacks(query: Query) -> list[Raw]:
     for params in searches:
         for raw in per_project(query, params=params, key="project"):
             found.setdefault(raw["id"], raw)
-    wanted = {str(entry.get("name")): entry for entry in query.entries}
     for raw in found.values():
-        entry = wanted.get(raw["stack_name"])
-        if entry is None:
+        if not wants(query, raw["stack_name"], "name"):
             continue
         path = f"/stacks/{raw['stack_name']}/{raw['id']}"
         raw |= query.call("GET", path, project=raw["project"]).body["stack"]
         for part in ("template", "environment", "files"):
-            if part in entry or part != "environment":
+            if part != "environment" or wants(query, raw["stack_name"], part):
                 raw[f"({part})"] = query.call("GET", f"{path}/{part}", project=raw["project"]).body
     return list(found.values())
 

@@ -20,7 +20,6 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
     DESCRIPTION,
     NAME,
-    entries_with,
     exact,
     marked_metadata,
     metadata_field,
@@ -72,8 +71,12 @@ def _servers(query: Query) -> list[Raw]:
         for raw in per_project(query, "/servers/detail", params, "tenant_id"):
             found.setdefault(raw["id"], raw)
     servers = list(found.values())
-    _join_ports(query, [s for s in servers if s["name"] in entries_with(query, "networks", "security_groups")])
-    _join_root(query, [s for s in servers if s["name"] in entries_with(query, "volumes") and not s.get("image")])
+    ports, volumes = (
+        {str(entry.get("name")) for entry in query.entries if entry.keys() & keys}
+        for keys in ({"networks", "security_groups"}, {"volumes"})
+    )
+    _join_ports(query, [server for server in servers if server["name"] in ports])
+    _join_root(query, [server for server in servers if server["name"] in volumes and not server.get("image")])
     return servers
 
 

@@ -18,12 +18,12 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
     DESCRIPTION,
     NAME,
-    entries_with,
     marked_metadata,
     metadata_field,
     per_project,
     project_field,
     set_metadata,
+    wants,
     without_none,
 )
 
@@ -328,12 +328,11 @@ VOLUME_QOS = ResourceType(
 
 def _volume_types(query: Query) -> list[Raw]:
     found = query.collect(params=[("is_public", "None")])
-    access, encryption = entries_with(query, "access"), entries_with(query, "encryption")
     for raw in found:
-        if raw["name"] in access and not raw["is_public"]:
+        if not raw["is_public"] and wants(query, raw["name"], "access"):
             answer = query.call("GET", f"/types/{raw['id']}/os-volume-type-access").body
             raw["(access)"] = [entry["project_id"] for entry in answer["volume_type_access"]]
-        if raw["name"] in encryption:
+        if wants(query, raw["name"], "encryption"):
             raw["(encryption)"] = query.call("GET", f"/types/{raw['id']}/encryption").body
     return found
 
