@@ -67,9 +67,13 @@ def _meta_field(name: str, doc: str, key: str, kind: Any = "str", secret: bool =
 
     def read(raw: Raw) -> Any:
         value = (raw.get("metadata") or {}).get(key)
-        return (int(value) if value else -1) if kind == "int" else value or ""
+        return int(value) if value and kind == "int" else value or None
 
-    return Field(name, doc, kind, api=f"metadata.{key}", read=read, secret=secret, export=not secret)
+    def compare(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
+        held = read(raw)
+        return (wanted if held is None and wanted in ("", -1) else held), wanted
+
+    return Field(name, doc, kind, api=f"metadata.{key}", read=read, compare=compare, secret=secret, export=not secret)
 
 
 def _header(level: str, key: str, value: Any) -> tuple[str, str]:

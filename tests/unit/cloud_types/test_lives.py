@@ -24,6 +24,8 @@ class Life:
     foreign: dict[str, Any] = field(default_factory=dict)
     # Requests of a run that finds nothing to do.
     calls: int = 2
+    # Whether an export tells of it; the data of objects are no part of a document.
+    exported: bool = True
 
     @property
     def kind(self) -> str:
@@ -134,7 +136,7 @@ LIVES = [
         "objects",
         {"name": "a/b c.txt", "container": "c", "content": "one", "content_type": "text/plain", "metadata": {"color": "red"}},
         {"content": "two", "metadata": {"color": "blue"}},
-        needs={"object_containers": ["c", "d"]}, foreign={"name": "a/b c.txt", "container": "x"}, calls=4,
+        needs={"object_containers": ["c", "d"]}, foreign={"name": "a/b c.txt", "container": "x"}, calls=4, exported=False,
     ),
     Life(
         "zones",
