@@ -244,15 +244,15 @@ GROUP_PAGE = 1000
 
 def _server_groups(query: Query) -> list[Raw]:
     # This collection has an offset in place of links.
-    found: list[Raw] = []
+    found: dict[str, Raw] = {}
     for project in query.projects:
         offset, more = 0, True
         while more:
             page = query.collect(params=[("limit", GROUP_PAGE), ("offset", offset)], project=project)
-            found += page
+            found.update((raw["id"], raw) for raw in page)
             offset += len(page)
             more = len(page) == GROUP_PAGE
-    return found
+    return list(found.values())
 
 
 SERVER_GROUP = ResourceType(
