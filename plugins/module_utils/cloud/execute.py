@@ -144,7 +144,7 @@ class Executor:
         for item, step in make.items():
             step.after += [make[other] for other in dependencies(item) if other in make and other is not item]
             for other in parts:
-                if other.type.name in item.type.after and other is not item:
+                if (other.type.name in item.type.after or opens(other, item)) and other is not item:
                     step.after.append(parts[other])
             parts[item].after += [
                 make[other] for other in dependencies(item, parts=True) if other in make and other is not item
@@ -218,6 +218,13 @@ class Executor:
             self.ledger.write("gone", change.item.type.name, change.item.id)
         if change.action == "delete":
             self.finished.append(change)
+
+
+def opens(other: Item, item: Item) -> bool:
+    """Whether an entry may give the login the role that it needs to work in another entry's project."""
+    if not item.type.scoped or other.type.name != "role_assignment":
+        return False
+    return other.resolved.get("project") in (None, item.resolved.get("project"))
 
 
 def _key(item: Item) -> str:
