@@ -11,7 +11,7 @@ module: aggregate
 short_description: Manage a host aggregate
 version_added: 0.1.0
 description:
-  - Makes sure that a aggregate is there with the given properties, or is not there.
+  - Makes sure that an aggregate is there with the given properties, or is not there.
   - It is found by O(name), or by O(id). Options that are left out are not managed.
 author:
   - The Stackwright developers

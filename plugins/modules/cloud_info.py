@@ -18,7 +18,7 @@ author:
 options:
   resources:
     description:
-      - The types to read, as a list such as C([projects, servers]).
+      - The types to read, as a list such as C([projects, servers]), or as words with commas between them.
       - >-
         Or a mapping of types to filters: C(names) and C(ids) (a value or a list) and C(project) (name or identifier).
         Several filters must all hold.

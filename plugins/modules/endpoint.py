@@ -11,7 +11,7 @@ module: endpoint
 short_description: Manage an address of a service
 version_added: 0.1.0
 description:
-  - Makes sure that a endpoint is there with the given properties, or is not there.
+  - Makes sure that an endpoint is there with the given properties, or is not there.
   - It is found by O(service), O(endpoint_interface), O(region), or by O(id). Options that are left out are not managed.
 author:
   - The Stackwright developers

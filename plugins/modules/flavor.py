@@ -95,14 +95,15 @@ EXAMPLES = r"""
 - name: Make sure that the flavor is there
   stackwright.cloud.flavor:
     cloud: company
-    name: name
-    ram: 1
+    name: company.small
+    ram: 256
     vcpus: 1
+    disk: 1
 
 - name: Make sure that the flavor is gone
   stackwright.cloud.flavor:
     cloud: company
-    name: name
+    name: company.small
     state: absent
 """
 

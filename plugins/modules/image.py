@@ -11,7 +11,7 @@ module: image
 short_description: Manage an image
 version_added: 0.1.0
 description:
-  - Makes sure that a image is there with the given properties, or is not there.
+  - Makes sure that an image is there with the given properties, or is not there.
   - It is found by O(name), O(project), or by O(id). Options that are left out are not managed.
 author:
   - The Stackwright developers
@@ -138,12 +138,19 @@ EXAMPLES = r"""
 - name: Make sure that the image is there
   stackwright.cloud.image:
     cloud: company
-    name: name
+    name: debian-13
+    url: '{{ company_image_url }}'
+    checksum: '{{ company_image_checksum }}'
+    disk_format: '{{ company_image_format }}'
+    visibility: public
+    properties:
+      os_distro: debian
+      hw_rng_model: virtio
 
 - name: Make sure that the image is gone
   stackwright.cloud.image:
     cloud: company
-    name: name
+    name: debian-13
     state: absent
 """
 

@@ -58,13 +58,13 @@ EXAMPLES = r"""
 - name: Make sure that the keypair is there
   stackwright.cloud.keypair:
     cloud: company
-    name: name
-    public_key: public_key
+    name: operator
+    public_key: '{{ company_key }}'
 
 - name: Make sure that the keypair is gone
   stackwright.cloud.keypair:
     cloud: company
-    name: name
+    name: operator
     state: absent
 """
 

@@ -35,7 +35,7 @@ options:
   image:
     description:
       - Image that it boots from, or that its boot volume is made of.
-      - 'Given as a name or an identifier of a image, or a mapping such as C({name: web, project: customers}).'
+      - 'Given as a name or an identifier of an image, or a mapping such as C({name: web, project: customers}).'
     type: raw
   rebuild:
     description:
@@ -181,13 +181,19 @@ EXAMPLES = r"""
 - name: Make sure that the server is there
   stackwright.cloud.server:
     cloud: company
-    name: name
-    flavor: flavor
+    name: web1
+    project: web
+    flavor: company.small
+    image: debian-13
+    metadata:
+      role: site
+    server_group: sites
 
 - name: Make sure that the server is gone
   stackwright.cloud.server:
     cloud: company
-    name: name
+    name: web1
+    project: web
     state: absent
 """
 

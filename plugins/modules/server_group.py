@@ -65,13 +65,15 @@ EXAMPLES = r"""
 - name: Make sure that the server group is there
   stackwright.cloud.server_group:
     cloud: company
-    name: name
-    policy: affinity
+    name: sites
+    project: web
+    policy: soft-anti-affinity
 
 - name: Make sure that the server group is gone
   stackwright.cloud.server_group:
     cloud: company
-    name: name
+    name: sites
+    project: web
     state: absent
 """
 

@@ -45,7 +45,7 @@ options:
   image:
     description:
       - Image that it is made of.
-      - 'Given as a name or an identifier of a image, or a mapping such as C({name: web, project: customers}).'
+      - 'Given as a name or an identifier of an image, or a mapping such as C({name: web, project: customers}).'
     type: raw
   snapshot:
     description:

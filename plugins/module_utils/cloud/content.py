@@ -62,7 +62,7 @@ class Content:
             for kind in (BY_NAME[name] for name in wanted if name not in self.objects)
             for project in (projects if kind.scoped else ("",))
         ]
-        found: dict[str, list[Raw]] = defaultdict(list)
+        found: dict[str, dict[str, Raw]] = defaultdict(dict)
         problems = []
 
         def listing(task: tuple[ResourceType, str]) -> list[Raw] | ApiError:
@@ -78,7 +78,8 @@ class Content:
         with concurrent.futures.ThreadPoolExecutor(self.parallel) as pool:
             for (kind, project), answer in zip(tasks, pool.map(listing, tasks), strict=True):
                 if not isinstance(answer, ApiError):
-                    found[kind.name] += answer
+                    # Administrators may see the same object from several projects.
+                    found[kind.name].update((str(raw[kind.id_key]), raw) for raw in answer)
                 elif kind.name in names and not project:
                     problems.append(answer.problem(resource=kind.plural.replace("_", " ")))
                 else:
@@ -86,7 +87,7 @@ class Content:
         if problems:
             raise CloudError(*problems)
         for name, objects in found.items():
-            self._put(BY_NAME[name], objects)
+            self._put(BY_NAME[name], list(objects.values()))
 
     def _put(self, kind: ResourceType, objects: list[Raw]) -> None:
         self.objects[kind.name] = objects

@@ -54,7 +54,7 @@ def wishes_of(resources: Any) -> list[Wish]:
     :raises CloudError: with every fault of the option.
     """
     if isinstance(resources, str):
-        resources = [resources]
+        resources = [word.strip() for word in resources.split(",")]
     if isinstance(resources, list):
         resources = dict.fromkeys(map(str, resources))
     if not isinstance(resources, Mapping) or not resources:

@@ -48,6 +48,7 @@ def test_several_types_come_with_one_login_and_one_list_each(desk: Desk) -> None
 
 def test_filters_must_all_hold(desk: Desk) -> None:
     web = company(desk)
+    assert sorted(read(desk, "roles, regions")) == ["regions", "roles"]
     assert {p["id"] for p in read(desk, {"projects": {"names": ["web"]}})["projects"]} > {web}
     assert [p["id"] for p in read(desk, {"projects": {"names": "web", "ids": web}})["projects"]] == [web]
     assert read(desk, {"projects": {"names": "shop"}})["projects"] == []
