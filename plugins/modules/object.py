@@ -11,7 +11,7 @@ module: object
 short_description: Manage an object of the object store
 version_added: 0.1.0
 description:
-  - Makes sure that a object is there with the given properties, or is not there.
+  - Makes sure that an object is there with the given properties, or is not there.
   - It is found by O(name), O(container), O(project), or by O(id). Options that are left out are not managed.
 author:
   - The Stackwright developers
@@ -24,7 +24,7 @@ options:
   container:
     description:
       - Container that it is in.
-      - 'Given as a name or an identifier of a object container, or a mapping such as C({name: web, project: customers}).'
+      - 'Given as a name or an identifier of an object container, or a mapping such as C({name: web, project: customers}).'
     type: raw
     required: true
   project:

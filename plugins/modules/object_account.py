@@ -11,7 +11,7 @@ module: object_account
 short_description: Manage the metadata of a project's account in the object store
 version_added: 0.1.0
 description:
-  - Makes sure that a object account is there with the given properties, or is not there.
+  - Makes sure that an object account is there with the given properties, or is not there.
   - It is found by O(project), or by O(id). Options that are left out are not managed.
 author:
   - The Stackwright developers

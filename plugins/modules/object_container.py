@@ -11,7 +11,7 @@ module: object_container
 short_description: Manage a container of the object store
 version_added: 0.1.0
 description:
-  - Makes sure that a object container is there with the given properties, or is not there.
+  - Makes sure that an object container is there with the given properties, or is not there.
   - It is found by O(name), O(project), or by O(id). Options that are left out are not managed.
 author:
   - The Stackwright developers
