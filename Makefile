@@ -40,8 +40,8 @@ test-setup:
 lint: test-setup ## Check style and types.
 	@tools/lint
 
-unit: test-setup ## Run the unit tests.
-	@pytest tests/unit
+unit: test-setup ## Run the unit tests and the property tests.
+	@pytest
 
 inventories: test-setup ## Load every example inventory and check every playbook's syntax with it.
 	@tools/check-inventories

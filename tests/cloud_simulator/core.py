@@ -238,6 +238,8 @@ class Call:
     type: str
     path: str
     status: int
+    # Words of the query.
+    query: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

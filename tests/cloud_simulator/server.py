@@ -101,7 +101,7 @@ class Handler(BaseHTTPRequestHandler):
             with contextlib.suppress(OSError):
                 self.connection.shutdown(socket.SHUT_RDWR)
             return
-        state.calls.append(Call(self.command, service, kind, parts.path, answer.status))
+        state.calls.append(Call(self.command, service, kind, parts.path, answer.status, tuple(request.query)))
         self.send(answer)
 
     def send(self, answer: Answer) -> None:

@@ -170,7 +170,7 @@ class Cloud:
         self._scoped: dict[str, Any] = {}
         self._region, self._session = connect(login)
         try:
-            self._access = self._session.auth.get_access(self._session)
+            self._access = self._patiently(lambda: self._session.auth.get_access(self._session))
         except Exception as error:
             raise CloudError(_login_problem(error, str(self.auth_url))) from error
         self.calls += 1
@@ -183,6 +183,18 @@ class Cloud:
         self._catalogue: list[dict[str, Any]] = (
             list(self._access.service_catalog.catalog) if self._access.service_catalog else []
         )
+
+    def _patiently(self, work: Callable[[], Any]) -> Any:
+        """Do what asks for a token, again when the identity service says that it is busy (429, 503)."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return work()
+            except Exception as error:
+                pause = _busy(error)
+                if pause is None or attempt == ATTEMPTS:
+                    raise
+                self.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
 
     @property
     def auth_url(self) -> str:
@@ -282,7 +294,7 @@ class Cloud:
                 )
                 try:
                     self.calls += 1
-                    scoped.get_token()
+                    self._patiently(scoped.get_token)
                 except Exception as error:
                     raise ApiError(
                         getattr(error, "http_status", 0) or 0,
@@ -307,11 +319,12 @@ class Cloud:
         project: str = "",
         microversion: str = "",
         accept: tuple[int, ...] = (),
+        authenticated: bool = True,
     ) -> Answer:
         """Do one request. 429 and 503 are repeated when the service says how long to wait.
 
         ``data`` is a body that is no JSON: bytes, or a function that opens it anew for each attempt. ``timeout`` replaces that of
-        the login, in seconds.
+        the login, in seconds. Without ``authenticated`` no token is sent, and a 401 is final.
 
         :raises ApiError: the answer is an error that ``accept`` does not list, or there is no answer.
         """
@@ -323,7 +336,7 @@ class Cloud:
             if service == "compute":
                 sent["X-OpenStack-Nova-API-Version"] = microversion
         sent.update(headers or {})
-        arguments: dict[str, Any] = {"headers": sent, "raise_exc": False, "authenticated": True, "log": False}
+        arguments: dict[str, Any] = {"headers": sent, "raise_exc": False, "authenticated": authenticated, "log": False}
         if body is not None:
             arguments["json"] = body
         if timeout:
@@ -343,7 +356,12 @@ class Cloud:
             except ApiError:
                 raise
             except Exception as error:
-                raise _transport_error(error, request) from error
+                # An expired token is renewed on the way, and that may be refused for a while, too.
+                busy = _busy(error)
+                if busy is None or attempt == ATTEMPTS:
+                    raise _transport_error(error, request) from error
+                self.sleep(busy)
+                continue
             pause = _pause(response)
             if response.status_code not in (429, 503) or pause is None or attempt == ATTEMPTS:
                 break
@@ -396,6 +414,16 @@ def _next(body: Mapping[str, Any], collection: str) -> str:
         elif isinstance(links, Mapping) and links.get("next"):
             return str(links["next"])
     return str(body.get("next") or "")
+
+
+def _busy(error: Exception) -> float | None:
+    """Seconds to wait after a login that was refused because of load; None for any other refusal."""
+    response = getattr(error, "response", None)
+    status = getattr(error, "http_status", 0)
+    if status not in (429, 503):
+        return None
+    pause = _pause(response) if response is not None else None
+    return 1.0 if pause is None else pause
 
 
 def _pause(response: Any) -> float | None:
@@ -458,7 +486,8 @@ def _login_problem(error: Exception, url: str) -> Problem:
     if name == "Unauthorized":
         return Problem(
             f"The identity service at {url} refuses the login (401).",
-            "Check username, password, project and their domains.",
+            "Check username, password, project and their domains. It says the same of an account that is disabled, expired, "
+            "or locked after too many failed logins.",
         )
     # A login of no certain version asks for the versions first, and hides the cause in its text.
     if name == "SSLFailure" or "certificate verify failed" in str(error):

@@ -10,7 +10,12 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item, parse
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, CloudError, Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import (
+    ApiError,
+    CloudError,
+    Problem,
+    unforeseen,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.execute import Executor
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.ledger import Ledger, default_path
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation
@@ -68,17 +73,19 @@ def converge(
         if not options.check:
             executor = Executor(
                 cloud,
-                ledger,
-                owner=options.owner,
+                planner,
                 parallel=options.parallel,
                 wait=options.wait,
                 timeout=options.timeout,
             )
+            executor.adopt(planner)
             executor.run([change for change in changes if change.action != "unchanged"])
     except CloudError as error:
         failure = error
     except ApiError as error:
         failure = CloudError(error.problem())
+    except Exception as error:
+        failure = CloudError(unforeseen(error))
     real = [change for change in changes if change.action != "unchanged"]
     done = real if options.check or (executor and failure is None) else executor.finished if executor else []
     result = {
@@ -120,8 +127,11 @@ def prove_passwords(cloud: Cloud, changes: list[Change]) -> list[str]:
                 f"{item.label} is disabled, so whether the password is right cannot be proved; it is left alone."
             )
             continue
-        if proves(Operation(cloud, item.type, {}, raw=item.current), str(item.values["password"])):
-            continue
+        try:
+            if proves(Operation(cloud, item.type, {}, raw=item.current), str(item.values["password"])):
+                continue
+        except ApiError as error:
+            raise CloudError(error.problem(item.path, item.label)) from error
         change.action = "update"
         change.fields.append("password")
         change.before["password"], change.after["password"] = "(another)", HIDDEN

@@ -32,7 +32,8 @@ class Item:
         words = [
             _words(self.values[name])
             for name in self.type.identity
-            if name in self.values and (name not in ("project", "domain") or self.type.identity[0] not in self.values)
+            if self.values.get(name) not in (None, False, "")
+            and (name not in ("project", "domain") or "name" not in self.values)
         ]
         return " ".join(words) or self.wanted_id
 

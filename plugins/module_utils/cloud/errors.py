@@ -53,6 +53,22 @@ class ApiError(Exception):
         return Problem(cause=ensure_stop(str(self)), mend=self.mend, path=path, resource=resource)
 
 
+def unforeseen(error: Exception, path: str = "", resource: str = "") -> Problem:
+    """A fault of our own, or an answer that no service should give, as a problem with the place in the code."""
+    import os.path
+
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = f" ({os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno})" if trace else ""
+    return Problem(
+        f"Unforeseen {type(error).__name__}{place}: {ensure_stop(str(error) or 'no text')}",
+        "Run again; if it stays, this is a fault of Stackwright: report it with this message.",
+        path,
+        resource,
+    )
+
+
 def ensure_stop(text: str) -> str:
     """End a sentence with a full stop."""
     text = text.strip()

@@ -9,18 +9,29 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, CloudError, Problem
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.ledger import Ledger
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import (
+    ApiError,
+    CloudError,
+    Problem,
+    unforeseen,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import (
     Operation,
     apply_field,
     create_object,
     delete_object,
+    is_mark,
+    mark_tag,
     set_tags,
     settle_object,
     update_object,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Change, dependencies
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import (
+    Change,
+    Planner,
+    dependencies,
+    intent_key,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import canonical, read_field
 
 
@@ -65,6 +76,9 @@ def run_steps(steps: list[Step], parallel: int) -> list[Problem]:
                 except CloudError as error:
                     failed.add(step)
                     problems += error.problems
+                except Exception as error:
+                    failed.add(step)
+                    problems.append(unforeseen(error, step.item.path, step.item.label))
     for step in waiting:
         problems.append(
             step.item.problem("It waits for itself through other entries.", "Remove one of the references.")
@@ -78,16 +92,30 @@ class Executor:
     def __init__(
         self,
         cloud: Cloud,
-        ledger: Ledger | None = None,
+        planner: Planner,
         *,
-        owner: str = "",
         parallel: int = 8,
         wait: bool = True,
         timeout: float = 600.0,
     ) -> None:
-        self.cloud, self.ledger = cloud, ledger or Ledger()
-        self.owner, self.parallel, self.wait, self.timeout = owner, parallel, wait, timeout
+        self.cloud, self.ledger, self.owner = cloud, planner.ledger, planner.owner
+        self.identity = planner.identity_of
+        self.parallel, self.wait, self.timeout = parallel, wait, timeout
         self.finished: list[Change] = []
+
+    def adopt(self, planner: Planner) -> None:
+        """Put the ownership mark on what a run made before it was cut off, and settle its intents.
+
+        :raises ApiError: the mark cannot be set.
+        """
+        for kind, raw, key in planner.adopted:
+            if kind.mark == "tags" and mark_tag(self.owner) not in (raw.get("tags") or []):
+                op = Operation(self.cloud, kind, {}, raw=raw, owner=self.owner)
+                raw["tags"] = set_tags(op, [tag for tag in raw.get("tags") or [] if not is_mark(tag)], owned=True)
+            self.ledger.write("made", kind.name, str(raw[kind.id_key]))
+            self.ledger.write("dropped", kind.name, key)
+        for name, key in planner.stale:
+            self.ledger.write("dropped", name, key)
 
     def run(self, changes: list[Change]) -> None:
         """Do all changes: removals that make room, then what is to be there, then removals that were still in use.
@@ -174,13 +202,16 @@ class Executor:
             update_object(op, {name: op.values[name] for name in change.fields})
             return
         op.raw = {}
+        # By now everything that the identity refers to has an identifier.
+        key = intent_key(self.identity(item.type, op.values))
         if self.owner:
-            self.ledger.write("intent", item.type.name, _key(item))
+            self.ledger.write("intent", item.type.name, key)
         try:
             item.current = create_object(op)
         except ApiError as error:
-            if self.owner and error.status:
-                self.ledger.write("dropped", item.type.name, _key(item))
+            # Refused at once, nothing was made. After a server error, or half way, the next run has to look.
+            if self.owner and 400 <= error.status < 500 and not op.written:
+                self.ledger.write("dropped", item.type.name, key)
             raise
         item.id = str(item.current[item.type.id_key])
         if self.owner:
@@ -189,7 +220,7 @@ class Executor:
             else:
                 set_tags(self._operation(item), list(op.values.get("tags") or []), owned=True)
                 self.ledger.write("made", item.type.name, item.id)
-            self.ledger.write("dropped", item.type.name, _key(item))
+            self.ledger.write("dropped", item.type.name, key)
         item.current = settle_object(self._operation(item))
 
     def _parts(self, change: Change) -> None:

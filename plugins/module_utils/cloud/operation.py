@@ -33,6 +33,10 @@ class Query:
     entries: Sequence[Mapping[str, Any]] = ()
     owned: frozenset[str] = frozenset()
     full: bool = False
+    # Whether objects that no entry names are looked for, too.
+    all: bool = False
+    # Identifier of the only object that a reference can mean: type, reference; empty if it is not there, None if unsure.
+    ident: Callable[[str, Any], str | None] = lambda kind, value: None
 
     def call(self, method: str, path: str, **options: Any) -> Answer:
         """A request for a part that the listing does not hold."""
@@ -107,6 +111,8 @@ class Operation:
     wait: bool = True
     timeout: float = 600.0
     scope: str = ""
+    # How many requests that change something were answered well.
+    written: int = 0
 
     @property
     def id(self) -> str:
@@ -117,7 +123,9 @@ class Operation:
         """A request to the type's service in the resource's project."""
         options.setdefault("microversion", self.type.microversion)
         options.setdefault("project", self.scope)
-        return self.cloud.call(self.type.service, method, path, body, **options)
+        answer = self.cloud.call(self.type.service, method, path, body, **options)
+        self.written += method not in ("GET", "HEAD")
+        return answer
 
     def wait_until(self, *states: str, path: str = "", key: str = "status") -> Raw:
         """Poll the object until its state, below ``key``, is one of ``states`` (any case).
@@ -249,9 +257,11 @@ def apply_field(op: Operation, declared: Field, before: Any, after: Any) -> None
         declared.apply(op, before, after)
 
 
-def set_tags(op: Operation, tags: list[str], owned: bool = False) -> None:
-    """Replace an object's tags, keeping ownership marks."""
+def set_tags(op: Operation, tags: list[str], owned: bool = False) -> list[str]:
+    """Replace an object's tags, keeping ownership marks. Returns all that it has then."""
     marks = [tag for tag in op.raw.get("tags") or [] if is_mark(tag)]
     if owned and mark_tag(op.owner) not in marks:
         marks.append(mark_tag(op.owner))
-    op.call("PUT", f"{op.type.path}/{op.id}/tags", {"tags": sorted({*tags, *marks})})
+    wanted = sorted({*tags, *marks})
+    op.call("PUT", f"{op.type.tags_path or op.type.path}/{op.id}/tags", {"tags": wanted})
+    return wanted

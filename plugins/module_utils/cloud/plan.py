@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
@@ -175,6 +177,9 @@ class Planner:
         for item in items:
             self.own[item.type.name].append(item)
         self.replaced: set[Item] = set()
+        # Objects that a run made before it was cut off, with their intents; and intents that came to nothing.
+        self.adopted: list[tuple[ResourceType, Raw, str]] = []
+        self.stale: list[tuple[str, str]] = []
 
     # Reading ---------------------------------------------------------------------------------------------------------
 
@@ -193,6 +198,9 @@ class Planner:
                         needed.setdefault(kind.name, set())
                     elif in_ledger:
                         needed[kind.name] = None
+        for name, _ in self.ledger.intents:
+            if name in BY_NAME and self.cloud.endpoint(BY_NAME[name].service):
+                needed[name] = None
         self.cloud.require(services)
 
         def listing(name: str) -> tuple[ResourceType, list[Raw]]:
@@ -205,6 +213,10 @@ class Planner:
                 owner=self.owner if self.prune else "",
                 entries=[item.values for item in self.own[name]],
                 owned=frozenset(ident for owned, ident in self.ledger.owned if owned == name),
+                all=any(
+                    other == name for other, _ in self.ledger.intents | (self.ledger.owned if self.prune else set())
+                ),
+                ident=self._only,
             )
             try:
                 return kind, (kind.listing or list_objects)(query)
@@ -214,10 +226,40 @@ class Planner:
 
         with concurrent.futures.ThreadPoolExecutor(self.parallel) as pool:
             # What is asked project by project comes after the projects.
-            later = [name for name in needed if BY_NAME[name].scoped and "project" in needed]
+            later = [
+                name for name in needed if BY_NAME[name].list_last or (BY_NAME[name].scoped and "project" in needed)
+            ]
             for names in ([name for name in needed if name not in later], later):
                 for kind, objects in pool.map(listing, names):
                     self.state.put(kind, objects)
+        self._settle_intents()
+
+    def _settle_intents(self) -> None:
+        """Find what a run made before it was cut off: the resources that it meant to make and that are there."""
+        for name, key in sorted(self.ledger.intents):
+            if name not in self.state.objects:
+                continue
+            kind = BY_NAME[name]
+            found = [raw for raw in self.state.objects[name] if intent_key(self._current_key(kind, raw)) == key]
+            if len(found) == 1:
+                self.adopted.append((kind, found[0], key))
+            elif not found and not kind.scoped:
+                self.stale.append((name, key))
+
+    def _only(self, name: str, value: Any) -> str | None:
+        """Identifier of the only object, of those read, that a reference can mean; empty for none, None for several."""
+        kind = BY_NAME[name]
+        word = str(value.get("name", value.get("id"))) if isinstance(value, Mapping) else str(value)
+        first = kind.field(kind.identity[0])
+        found = [
+            str(raw[kind.id_key])
+            for raw in self.state.objects.get(name, [])
+            if word in (str(raw[kind.id_key]), read_field(first, raw))
+        ]
+        own = {"project": (self.cloud.project_id, self.cloud.project_name), "domain": (self.cloud.domain_id,)}
+        if not found and word in own.get(name, ()):
+            found = [own[name][0]]
+        return None if len(found) > 1 else found[0] if found else ""
 
     def _projects(self, kind: ResourceType) -> tuple[str, ...]:
         """Projects in which a type's objects are looked for: the login's ("") and those that exist of the ones named."""
@@ -278,6 +320,11 @@ class Planner:
 
     def _current_key(self, kind: ResourceType, raw: Raw) -> tuple[Any, ...]:
         return tuple(_hashable(read_field(kind.field(name), raw)) for name in kind.identity if name not in kind.loose)
+
+    def identity_of(self, kind: ResourceType, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The identity of the object that is made of these values, with identifiers for references."""
+        fields = [kind.field(name) for name in kind.identity if name not in kind.loose]
+        return tuple(_hashable(canonical(f, values.get(f.name, self._default(f.default)))) for f in fields)
 
     def _match_one(self, item: Item, index: Mapping[tuple[Any, ...], list[Raw]]) -> None:
         kind = item.type
@@ -360,11 +407,12 @@ class Planner:
         name = str(wanted.pop("name", wanted.get("id", ""))) if isinstance(value, Mapping) else str(value)
         wanted.pop("id", None)
         first = kind.field(kind.identity[0])
-        candidates: dict[str, tuple[Any, Any]] = {}
+        # The target, the domain or project that it is in, and how to read its fields.
+        candidates: dict[str, tuple[Any, Any, Callable[[Field], Any]]] = {}
         for raw in self.state.objects.get(kind.name, []):
             ident = str(raw[kind.id_key])
             if ident == name or read_field(first, raw) == name or (kind.name == "service" and raw.get("type") == name):
-                candidates[ident] = (ident, self._scope(kind, raw))
+                candidates[ident] = (ident, self._scope(kind, raw), partial(_swapped, raw))
         for other in self.own[kind.name]:
             if other.absent and not item.absent:
                 candidates.pop(other.id, None)
@@ -377,7 +425,7 @@ class Planner:
                     for key in ("domain", "project")
                     if key in kind.identity
                 }
-                candidates[other.id or f"entry {other.path}"] = (other, scope)
+                candidates[other.id or f"entry {other.path}"] = (other, scope, partial(self._wanted_value, other))
         if not candidates and kind.name == "project" and name in (self.cloud.project_id, self.cloud.project_name):
             return self.cloud.project_id
         if not candidates and kind.name == "domain" and name == self.cloud.domain_id:
@@ -389,8 +437,8 @@ class Planner:
                     item, place, f"Unknown key '{key}' in a reference to a {kind.name}.", nearest(key, kind.field_names)
                 )
             else:
-                target = self._ident(self._resolve(item, field_of, scope_value, f"{place}.{key}"))
-                candidates = {ident: entry for ident, entry in candidates.items() if entry[1].get(key) == target}
+                target = canonical(field_of, self._ident(self._resolve(item, field_of, scope_value, f"{place}.{key}")))
+                candidates = {ident: entry for ident, entry in candidates.items() if entry[2](field_of) == target}
         if len(candidates) > 1:
             mine = {
                 key: self._ident(item.resolved[key]) if key in item.resolved else self._scope_default(key)
@@ -419,6 +467,15 @@ class Planner:
                 nearest(name, known) or f"Add it to {kind.plural}.",
             )
         return next(iter(candidates.values()))[0]
+
+    def _wanted_value(self, item: Item, declared: Field) -> Any:
+        """A field of an entry, as it is compared: what the entry says, what the cloud holds, or the default."""
+        name = declared.name
+        if name not in item.resolved and name in item.values:
+            item.resolved[name] = self._resolve(item, declared, item.values[name], name)
+        if name not in item.resolved and item.current is not None:
+            return read_field(declared, item.current)
+        return canonical(declared, self._ident(item.resolved.get(name, self._default(declared.default))))
 
     def _names(self, kind: ResourceType) -> set[str]:
         """All names of a type, for hints; asks again, since the listing held only the names of the document."""
@@ -647,6 +704,8 @@ class Planner:
         """Whether an object carries this document's ownership mark."""
         if (kind.name, str(raw[kind.id_key])) in self.ledger.owned:
             return True
+        if any(kind is other and raw is found for other, found, _ in self.adopted):
+            return True
         if kind.mark == "tags":
             return mark_tag(self.owner) in (raw.get("tags") or [])
         if kind.mark == "metadata":
@@ -687,6 +746,15 @@ def dependencies(item: Item, parts: bool = False) -> list[Item]:
         if (item.type.field(name).apply is not None) == parts:
             walk(value)
     return found
+
+
+def intent_key(key: Iterable[Any]) -> str:
+    """An identity as the ledger keeps it."""
+    return json.dumps(list(key), default=str)
+
+
+def _swapped(raw: Raw, declared: Field) -> Any:
+    return read_field(declared, raw)
 
 
 def _hashable(value: Any) -> Any:

@@ -86,6 +86,8 @@ class ResourceType:
     update_method: Literal["PATCH", "PUT", "POST", ""] = "PATCH"
     update_whole: bool = False
     mark: Literal["tags", "metadata", "property", "ledger", ""] = "ledger"
+    # Where the tags lie, if not below ``path``.
+    tags_path: str = ""
     after: tuple[str, ...] = ()
     # Types whose objects may be in use by one of this type without the listing saying so: they are removed after it.
     uses: tuple[str, ...] = ()
@@ -104,6 +106,8 @@ class ResourceType:
     # Why an object can only be made anew, and whether something would be lost with it; None for a sound one.
     broken: Callable[[Raw], tuple[str, bool] | None] | None = None
     listing: Callable[[Query], list[Raw]] | None = None
+    # The listing is narrowed by identifiers (``Query.ident``), so it comes after those of other types.
+    list_last: bool = False
     create: Callable[[Operation], Raw] | None = None
     update: Callable[[Operation, dict[str, Any]], None] | None = None
     delete: Callable[[Operation], None] | None = None

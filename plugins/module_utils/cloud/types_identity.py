@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import message_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import (
     Operation,
@@ -76,16 +77,28 @@ PROJECT = ResourceType(
 
 
 def proves(op: Operation, password: str) -> bool:
-    """Whether a user's password is ``password``: one login, whose token is thrown away."""
+    """Whether a user's password is ``password``: one login, whose token is thrown away.
+
+    :raises ApiError: the service says that the account is locked or its password expired, so the login proves nothing.
+    """
     user = {"id": op.id, "password": password}
     answer = op.call(
         "POST",
         "/auth/tokens",
         {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": "unscoped"}},
         params={"nocatalog": ""},
-        headers={"X-Auth-Token": ""},
+        # A repetition with a new token of ours would be a second failed login of theirs.
+        authenticated=False,
         accept=(401,),
     )
+    said = message_of(answer.raw) if answer.status == 401 else ""
+    if "locked" in said.lower() or "expired" in said.lower():
+        raise ApiError(
+            401,
+            said,
+            f"Prove the password of user {op.id}",
+            "Wait for the lockout to end, or let the administrator enable the account anew, then run again.",
+        )
     return answer.status < 300
 
 
@@ -174,9 +187,38 @@ ROLE = ResourceType(
 )
 
 
+def _assignment_filters(query: Query) -> list[tuple[str, Any]] | None:
+    """What all assignments in question have in common; None when none of them can be there yet.
+
+    The service takes one value for each filter.
+    """
+    if query.all or not query.entries:
+        return []
+    words = {
+        "role": "role.id",
+        "user": "user.id",
+        "group": "group.id",
+        "project": "scope.project.id",
+        "domain": "scope.domain.id",
+    }
+    entries = [{key: query.ident(key, entry[key]) for key in words if key in entry} for entry in query.entries]
+    entries = [entry for entry in entries if "" not in entry.values()]
+    if not entries:
+        return None
+    first = entries[0]
+    return [
+        (word, first[key])
+        for key, word in words.items()
+        if first.get(key) and all(entry.get(key) == first[key] for entry in entries)
+    ]
+
+
 def _assignments(query: Query) -> list[Raw]:
     found = []
-    for raw in query.collect("/role_assignments", "role_assignments"):
+    filters = _assignment_filters(query)
+    if filters is None:
+        return []
+    for raw in query.collect(params=filters):
         flat = {
             "role": raw["role"]["id"],
             "user": raw.get("user", {}).get("id"),
@@ -239,6 +281,7 @@ ROLE_ASSIGNMENT = ResourceType(
     ),
     doc="A role of a user or group in a project, a domain or the system.",
     identity=("role", "user", "group", "project", "domain", "system", "inherited"),
+    list_last=True,
     listing=_assignments,
     create=_assign,
     delete=_unassign,
