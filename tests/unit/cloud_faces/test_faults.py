@@ -77,7 +77,7 @@ def test_an_ambiguous_name_lists_the_candidates(desk: Desk) -> None:
     entry = {"role": "member", "user": "admin", "project": "web"}
     message = told(converge(desk, {"role_assignments": [entry]}))
     ids = sorted(project["id"] for project in desk.cloud.find("project", name="web"))
-    assert f"role_assignments[0].project (role assignment member admin): The project 'web' is ambiguous: {', '.join(ids)}." in message
+    assert f"role_assignments[0].project (role assignment member admin web): The project 'web' is ambiguous: {', '.join(ids)}." in message
     assert "a mapping with name and domain" in message
     exact = {**entry, "project": {"name": "web", "domain": "west"}}
     assert converge(desk, {"role_assignments": [exact]}).code == 0
