@@ -258,11 +258,6 @@ def opens(other: Item, item: Item) -> bool:
     return other.resolved.get("project") in (None, item.resolved.get("project"))
 
 
-def _key(item: Item) -> str:
-    """The name of an entry in the ledger's intents."""
-    return " ".join(f"{name}={item.values.get(name, '')}" for name in item.type.identity)
-
-
 def current_refs(item: Item) -> set[str]:
     """Identifiers that the present object refers to."""
     if item.current is None:
