@@ -459,6 +459,11 @@ def server_action(state: State, request: Request, match: dict[str, str]) -> Answ
         flavor = state.get("flavor", given["flavorRef"], 400)
         if flavor["id"] == server["flavor"]["id"]:
             raise Refusal(400, "When resizing, instances must change flavor!")
+        if state.fail_next["resize"]:
+            # No host has room: the server stays as it is, and nobody is told.
+            state.fail_next["resize"] -= 1
+            state.settle("resize", server, "RESIZE", server["status"])
+            return answer
         server["_old_flavor"], server["flavor"] = server["flavor"], flavor_view(flavor)
     elif action == "revertResize":
         server["flavor"] = server.pop("_old_flavor")
@@ -580,7 +585,7 @@ COLLECTIONS = [
                 "disk": 0, "swap": 0, "OS-FLV-EXT-DATA:ephemeral": 0, "OS-FLV-DISABLED:disabled": False, "rxtx_factor": 1.0,
                 "os-flavor-access:is_public": True, "description": None, "extra_specs": {}, "_access": frozenset()}),
     declare("keypair", "os-keypairs-stored", methods=()),
-    declare("server_group", "os-server-groups", owner="project_id", on_create=new_group, page="offset", methods=("POST", "GET", "DELETE"),
+    declare("server_group", "os-server-groups", owner="project_id", own_only=True, on_create=new_group, page="offset", methods=("POST", "GET", "DELETE"),
             defaults={"members": [], "metadata": {}, "rules": {}}, statuses={"POST": 200, "DELETE": 204}),
     declare("aggregate", "os-aggregates", admin_write=True, admin_read=True, unique=(("name",),), on_create=new_aggregate,
             on_update=change_aggregate, on_delete=drop_aggregate, statuses={"POST": 200, "DELETE": 200},

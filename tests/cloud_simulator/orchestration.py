@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 from .core import Answer, Collection, Object, Refusal, Request, Route, State, new_id, now, page_of
@@ -126,7 +127,7 @@ def update(state: State, request: Request, match: dict[str, str]) -> Answer:
     if stack["stack_status"].endswith("IN_PROGRESS"):
         raise Refusal(409, f"Stack {stack['stack_name']} already has an action in progress.")
     fill(stack, body)
-    stack["updated_time"] = f"{now()[:-1]}.{len(state.calls)}Z"
+    stack["updated_time"] = f"{now()[:-1]}.{time.time_ns()}Z"
     state.settle("stack", stack, "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE", "UPDATE_FAILED", "stack_status")
     return Answer(202)
 

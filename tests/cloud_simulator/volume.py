@@ -47,10 +47,11 @@ def room(state: State, project: str, **wanted: int) -> None:
 
 def new_volume(state: State, request: Request, obj: Object) -> None:
     """Size, source and type."""
+    given = request.wrapped("volume").get("size")
     if obj.get("snapshot_id"):
-        obj["size"] = obj.get("size") or state.get("snapshot", obj["snapshot_id"])["size"]
+        obj["size"] = given or state.get("snapshot", obj["snapshot_id"])["size"]
     if obj.get("source_volid"):
-        obj["size"] = obj.get("size") or state.get("volume", obj["source_volid"])["size"]
+        obj["size"] = given or state.get("volume", obj["source_volid"])["size"]
     if not isinstance(obj.get("size"), int) or obj["size"] < 1:
         raise Refusal(400, f"Invalid input for field/attribute size: {obj.get('size')!r}.")
     image = obj.pop("imageRef", None)

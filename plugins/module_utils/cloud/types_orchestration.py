@@ -107,7 +107,7 @@ def _stacks(query: Query) -> list[Raw]:
 def _unfinished(raw: Raw) -> str:
     """The state of a stack that has to be updated whatever its template; empty for a sound one."""
     state = str(raw.get("stack_status", ""))
-    return state if state.endswith("_FAILED") or state.startswith("ROLLBACK") else ""
+    return state if state in ("UPDATE_FAILED", "DELETE_FAILED") or state.startswith("ROLLBACK") else ""
 
 
 def _compare_template(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:

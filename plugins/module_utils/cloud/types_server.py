@@ -190,6 +190,9 @@ def _compare_volumes(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[
         volume["id"] for volume in raw.get("os-extended-volumes:volumes_attached") or [] if volume["id"] != root
     ]
     held = [element for element in wanted if element.get("volume") in attached]
+    if not _image_of(raw) and not root:
+        # Nobody knows which one it boots from: none is taken away.
+        attached = [ident for ident in attached if ident in [element.get("volume") for element in wanted]]
     foreign = [ident for ident in attached if ident not in [element.get("volume") for element in wanted]]
     return [*held, *({"volume": ident} for ident in foreign)], wanted
 
@@ -282,6 +285,8 @@ def _settle(op: Operation) -> Raw:
         raw: Raw = op.call("GET", f"/servers/{op.id}").body["server"]
         return raw
     op.raw = op.wait_until("ACTIVE")
+    # What a new server has attached is what it boots from.
+    op.raw["(root)"] = next((volume["id"] for volume in op.raw.get("os-extended-volumes:volumes_attached") or []), "")
     _steps(op, wanted)
     return op.raw
 

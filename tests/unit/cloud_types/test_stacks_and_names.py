@@ -1,0 +1,168 @@
+"""Stacks, zones and record sets: templates from files, states that fail, names that are wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Desk
+
+EMPTY = {"heat_template_version": "2018-08-31", "resources": {}}
+
+
+def stack(**more: Any) -> dict[str, Any]:
+    return {"stacks": [{"name": "st", "template": EMPTY, **more}]}
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    """A template that takes in a script and a template of its own, which takes in another script."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "init.sh").write_text("echo 1")
+    (tmp_path / "sub" / "deep.sh").write_text("echo 2")
+    (tmp_path / "sub" / "node.yaml").write_text(
+        "heat_template_version: 2018-08-31\nresources: {a: {type: 'OS::Heat::Value', properties: {value: {get_file: deep.sh}}}}\n"
+    )
+    (tmp_path / "main.yaml").write_text(
+        "heat_template_version: 2018-08-31\nresources:\n  node: {type: sub/node.yaml}\n"
+        "  list: {type: 'OS::Heat::Value', properties: {value: [{get_file: init.sh}, {get_file: 'http://a/b'}]}}\n"
+    )
+    return tmp_path / "main.yaml"
+
+
+def of_file(path: Path) -> dict[str, Any]:
+    return {"stacks": [{"name": "st", "template_file": str(path)}]}
+
+
+def test_a_template_brings_its_files(desk: Desk, template: Path) -> None:
+    desk.cloud.polls_until_ready = 1
+    desk.run(of_file(template))
+    made = desk.one("stack")
+    assert set(made["_files"]) == {"init.sh", "deep.sh", "sub/node.yaml"}
+    assert made["_template"]["heat_template_version"] == "2018-08-31"
+    assert desk.run(of_file(template))["changes"] == []
+    (template.parent / "init.sh").write_text("echo 3")
+    assert desk.run(of_file(template))["plan"][0]["before"] == {"template_file": "(other files: init.sh)"}
+    assert desk.one("stack")["_files"]["init.sh"] == "echo 3"
+    template.write_text("heat_template_version: 2018-08-31\nresources: {}\n")
+    assert desk.run(of_file(template))["plan"][0]["before"]["template_file"].startswith("(another in resources")
+    assert desk.run(of_file(template))["changes"] == []
+
+
+def test_a_template_that_cannot_be_read_is_told_before_any_change(desk: Desk, template: Path) -> None:
+    (template.parent / "init.sh").unlink()
+    error = desk.refuse(of_file(template))
+    assert error["path"] == "stacks[0].template_file"
+    assert "init.sh: No such file" in error["cause"]
+    template.write_text("a: [")
+    assert "it is no YAML" in desk.refuse(of_file(template))["cause"]
+    assert desk.cloud.writes() == []
+
+
+def test_a_stack_that_fails_tells_why_and_is_made_anew(desk: Desk) -> None:
+    desk.cloud.polls_until_ready = 1
+    desk.cloud.fail_next["stack"] = 1
+    error = desk.refuse(stack())
+    assert (error["path"], error["resource"]) == ("stacks[0]", "stack st")
+    assert "its state became create_failed: Resource CREATE failed: no sand." in error["cause"]
+    line = "replace stack st (it failed when it was made, state CREATE_FAILED: Resource CREATE failed: no sand.)"
+    assert desk.run(stack())["changes"] == [line]
+    assert desk.one("stack")["stack_status"] == "CREATE_COMPLETE"
+
+
+def test_an_update_that_fails_is_tried_again(desk: Desk) -> None:
+    desk.run(stack())
+    desk.cloud.fail_next["stack"] = 1
+    wanted = stack(template={**EMPTY, "description": "x"})
+    assert "its state became UPDATE_FAILED: Resource CREATE failed" in desk.refuse(wanted)["cause"]
+    assert desk.run(wanted)["plan"][0]["before"]["template"].startswith("(in state UPDATE_FAILED")
+    assert desk.run(wanted)["changes"] == []
+
+
+def test_a_removal_that_fails_is_told(desk: Desk) -> None:
+    desk.cloud.polls_until_ready = 1
+    desk.run(stack())
+    desk.cloud.fail_next["stack_delete"] = 1
+    error = desk.refuse(stack(), state="absent")
+    assert "its state became DELETE_FAILED" in error["cause"]
+    desk.run(stack(), state="absent")
+    assert desk.cloud.all("stack") == []
+
+
+def test_an_update_waits_for_one_under_way(desk: Desk) -> None:
+    desk.run(stack())
+    desk.one("stack").update(stack_status="UPDATE_IN_PROGRESS", _settle=[2, "stack_status", "UPDATE_COMPLETE"])
+    desk.run(stack(tags=["a"]))
+    assert desk.one("stack")["tags"] == ["a", "stackwright-owner=shop"]
+
+
+def test_secret_and_hidden_parameters_are_not_shown_or_compared(desk: Desk) -> None:
+    template = {**EMPTY, "parameters": {"p": {"type": "string"}, "q": {"type": "json"}}}
+    wanted = stack(template=template, secret_parameters={"p": "Sand-1"}, parameters={"q": {"b": 1, "a": 2}})
+    result = desk.run(wanted)
+    assert "Sand-1" not in json.dumps(result)
+    desk.one("stack")["parameters"] = {"p": "******", "q": '{"a": 2, "b": 1}'}
+    assert desk.run(wanted)["changes"] == []
+    assert desk.run({"stacks": [{"name": "st", "template": template, "parameters": {"p": "x"}}]})["changes"] == []
+
+
+def test_without_waiting_the_answer_is_enough(desk: Desk) -> None:
+    desk.cloud.polls_until_ready = 3
+    desk.run(stack(), wait=False)
+    assert desk.one("stack")["stack_status"] == "CREATE_IN_PROGRESS"
+    desk.run(stack(tags=["a"]), wait=False)
+    desk.run(stack(tags=["a"]), wait=False, state="absent")
+
+
+def test_a_zone_that_the_name_servers_refuse_is_made_anew(desk: Desk) -> None:
+    zone = {"zones": [{"name": "a.org.", "email": "x@a.org"}]}
+    desk.cloud.fail_next["zone"] = 1
+    assert "its state became error" in desk.refuse(zone)["cause"]
+    desk.one("zone")["action"] = "CREATE"
+    assert desk.run(zone)["changes"] == [
+        "replace zone a.org. (the name servers did not take it when it was made, state ERROR)"
+    ]
+
+
+def test_records_of_many_zones_take_one_request(desk: Desk) -> None:
+    names = [f"z{n}.org." for n in range(6)]
+    wanted = {
+        "zones": [{"name": name, "email": "x@a.org"} for name in names],
+        "recordsets": [{"zone": name, "name": f"w.{name}", "type": "A", "records": ["192.0.2.1"]} for name in names],
+    }
+    desk.run(wanted)
+    again = desk.run(wanted)
+    assert (again["changes"], again["calls"]) == ([], 3)
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "words"),
+    [
+        (stack(template_file="x"), "stacks[0]", "Exactly one of template"),
+        (stack(name="1st"), "stacks[0].name", "does not begin with a letter"),
+        (stack(tags=["a,b"]), "stacks[0].tags", "no tag of a stack"),
+        ({"zones": [{"name": "a.org", "email": "x"}]}, "zones[0].name", "Write a.org. with the dot"),
+        ({"zones": [{"name": "a.org."}]}, "zones[0].email", "'email' is missing"),
+        ({"zones": [{"name": "a.org.", "email": "x", "ttl": -1}]}, "zones[0].ttl", "out of range"),
+        ({"zones": [{"name": "a.org.", "type": "SECONDARY"}]}, "zones[0].masters", "needs its masters"),
+        ({"zones": [{"name": "a.org.", "email": "x", "masters": ["b"]}]}, "zones[0].masters", "Only a secondary"),
+        (
+            {"recordsets": [{"zone": "a.org.", "name": "w.b.org.", "type": "A", "records": ["192.0.2.1"]}]},
+            "recordsets[0].name",
+            "is not in the zone a.org.",
+        ),
+        (
+            {"recordsets": [{"zone": "a.org.", "name": "a.org.", "type": "A", "records": []}]},
+            "recordsets[0].records",
+            "at least one record",
+        ),
+    ],
+)
+def test_wrong_entries_are_refused_before_any_change(desk: Desk, document: Any, path: str, words: str) -> None:
+    error = desk.refuse(document)
+    assert error["path"] == path
+    assert words in f"{error['cause']} {error['mend']}"
+    assert desk.cloud.writes() == []
