@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible.module_utils.testing import patch_module_args
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud import resource
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_NAME
@@ -160,3 +162,26 @@ def test_faults_are_told_by_option(desk: Desk) -> None:
     assert done.code and done.results[0]["errors"][0]["path"] == "default_project"
     assert "Unknown key 'domian' in a reference to a project. Did you mean 'domain'?" in done.results[0]["msg"]
     assert "Traceback" not in done.output
+
+
+def run(desk: Desk, capsys: pytest.CaptureFixture[str], kind: str, **arguments: Any) -> dict[str, Any]:
+    """A module's answer, in this process."""
+    given = {"auth": desk.cloud.login["auth"], "region_name": desk.cloud.region, **arguments}
+    with patch_module_args(given), pytest.raises(SystemExit):
+        resource.run_resource(kind)
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return answer
+
+
+def test_a_module_answers_with_the_resource_or_the_faults(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = run(desk, capsys, "user", name="eve", password="Xy7-secret-1", email="eve@example.com")
+    assert answer["changed"] and answer["resource"]["email"] == "eve@example.com" and answer["calls"] > 1
+    assert "password" not in answer["resource"] and "Xy7-secret-1" not in str(answer)
+    answer = run(desk, capsys, "user", name="eve", password="Xy7-secret-2", update_password="always", enabled=False)
+    assert answer["changes"] == ["update user eve: enabled True -> False, password (another) -> (secret)"]
+    answer = run(desk, capsys, "user", name="eve", password="Xy7-secret-3", update_password="always")
+    assert not answer["changed"] and "eve is disabled" in str(answer["warnings"])
+    answer = run(desk, capsys, "user", name="eve", default_project="shp")
+    assert answer["failed"] and answer["errors"][0]["path"] == "default_project"
+    answer = run(desk, capsys, "user", name="mallory", id=desk.cloud.find("user", name="eve")[0]["id"])
+    assert answer["changes"] == ["update user mallory: name eve -> mallory"]
