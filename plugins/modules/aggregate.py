@@ -57,12 +57,18 @@ EXAMPLES = r"""
 - name: Make sure that the aggregate is there
   stackwright.cloud.aggregate:
     cloud: company
-    name: name
+    name: fast-disks
+    availability_zone: north-1
+    metadata:
+      ssd: 'true'
+    hosts:
+      - compute1
+      - compute2
 
 - name: Make sure that the aggregate is gone
   stackwright.cloud.aggregate:
     cloud: company
-    name: name
+    name: fast-disks
     state: absent
 """
 

@@ -82,13 +82,16 @@ EXAMPLES = r"""
 - name: Make sure that the backup is there
   stackwright.cloud.backup:
     cloud: company
-    name: name
-    volume: volume
+    name: orders-monday
+    project: shop
+    volume: orders-data
+    incremental: false
 
 - name: Make sure that the backup is gone
   stackwright.cloud.backup:
     cloud: company
-    name: name
+    name: orders-monday
+    project: shop
     state: absent
 """
 

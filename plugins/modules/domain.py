@@ -52,12 +52,13 @@ EXAMPLES = r"""
 - name: Make sure that the domain is there
   stackwright.cloud.domain:
     cloud: company
-    name: name
+    name: customers
+    description: Projects and users of customers
 
 - name: Make sure that the domain is gone
   stackwright.cloud.domain:
     cloud: company
-    name: name
+    name: customers
     state: absent
 """
 

@@ -68,15 +68,17 @@ EXAMPLES = r"""
 - name: Make sure that the endpoint is there
   stackwright.cloud.endpoint:
     cloud: company
-    service: service
+    service: billing
     endpoint_interface: public
-    url: url
+    region: North
+    url: https://billing.example.com:8889/v1
 
 - name: Make sure that the endpoint is gone
   stackwright.cloud.endpoint:
     cloud: company
-    service: service
+    service: billing
     endpoint_interface: public
+    region: North
     state: absent
 """
 

@@ -71,14 +71,18 @@ EXAMPLES = r"""
 - name: Make sure that the object is there
   stackwright.cloud.object:
     cloud: company
-    name: name
-    container: object_container
+    name: robots.txt
+    container: pictures
+    project: web
+    content: 'User-agent: *'
+    content_type: text/plain
 
 - name: Make sure that the object is gone
   stackwright.cloud.object:
     cloud: company
-    name: name
-    container: object_container
+    name: robots.txt
+    container: pictures
+    project: web
     state: absent
 """
 

@@ -85,12 +85,16 @@ EXAMPLES = r"""
 - name: Make sure that the object container is there
   stackwright.cloud.object_container:
     cloud: company
-    name: name
+    name: pictures
+    project: web
+    read_acl: .r:*
+    quota_objects: 100000
 
 - name: Make sure that the object container is gone
   stackwright.cloud.object_container:
     cloud: company
-    name: name
+    name: pictures
+    project: web
     state: absent
 """
 

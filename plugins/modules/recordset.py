@@ -89,18 +89,20 @@ EXAMPLES = r"""
 - name: Make sure that the recordset is there
   stackwright.cloud.recordset:
     cloud: company
-    name: name
+    name: www.example.com.
     type: A
-    zone: zone
+    zone: example.com.
+    project: web
     records:
-      - records
+      - 203.0.113.10
 
 - name: Make sure that the recordset is gone
   stackwright.cloud.recordset:
     cloud: company
-    name: name
+    name: www.example.com.
     type: A
-    zone: zone
+    zone: example.com.
+    project: web
     state: absent
 """
 

@@ -53,12 +53,13 @@ EXAMPLES = r"""
 - name: Make sure that the region is there
   stackwright.cloud.region:
     cloud: company
-    name: name
+    name: North
+    description: The data centre in the north
 
 - name: Make sure that the region is gone
   stackwright.cloud.region:
     cloud: company
-    name: name
+    name: North
     state: absent
 """
 

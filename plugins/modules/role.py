@@ -53,12 +53,13 @@ EXAMPLES = r"""
 - name: Make sure that the role is there
   stackwright.cloud.role:
     cloud: company
-    name: name
+    name: auditor
+    description: May look and not touch
 
 - name: Make sure that the role is gone
   stackwright.cloud.role:
     cloud: company
-    name: name
+    name: auditor
     state: absent
 """
 

@@ -57,14 +57,15 @@ EXAMPLES = r"""
 - name: Make sure that the service is there
   stackwright.cloud.service:
     cloud: company
-    name: name
-    type: type
+    name: billing
+    type: rating
+    description: Charges projects for what they use
 
 - name: Make sure that the service is gone
   stackwright.cloud.service:
     cloud: company
-    name: name
-    type: type
+    name: billing
+    type: rating
     state: absent
 """
 

@@ -64,13 +64,15 @@ EXAMPLES = r"""
 - name: Make sure that the snapshot is there
   stackwright.cloud.snapshot:
     cloud: company
-    name: name
-    volume: volume
+    name: orders-before-upgrade
+    project: shop
+    volume: orders-data
 
 - name: Make sure that the snapshot is gone
   stackwright.cloud.snapshot:
     cloud: company
-    name: name
+    name: orders-before-upgrade
+    project: shop
     state: absent
 """
 

@@ -86,12 +86,17 @@ EXAMPLES = r"""
 - name: Make sure that the stack is there
   stackwright.cloud.stack:
     cloud: company
-    name: name
+    name: queue
+    project: shop
+    template_file: templates/queue.yml
+    parameters:
+      size: small
 
 - name: Make sure that the stack is gone
   stackwright.cloud.stack:
     cloud: company
-    name: name
+    name: queue
+    project: shop
     state: absent
 """
 

@@ -101,12 +101,16 @@ EXAMPLES = r"""
 - name: Make sure that the volume is there
   stackwright.cloud.volume:
     cloud: company
-    name: name
+    name: orders-data
+    project: shop
+    size: 20
+    type: standard
 
 - name: Make sure that the volume is gone
   stackwright.cloud.volume:
     cloud: company
-    name: name
+    name: orders-data
+    project: shop
     state: absent
 """
 

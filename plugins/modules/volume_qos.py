@@ -56,12 +56,15 @@ EXAMPLES = r"""
 - name: Make sure that the volume qos is there
   stackwright.cloud.volume_qos:
     cloud: company
-    name: name
+    name: limited
+    consumer: front-end
+    specs:
+      total_iops_sec: 500
 
 - name: Make sure that the volume qos is gone
   stackwright.cloud.volume_qos:
     cloud: company
-    name: name
+    name: limited
     state: absent
 """
 

@@ -71,12 +71,16 @@ EXAMPLES = r"""
 - name: Make sure that the volume type is there
   stackwright.cloud.volume_type:
     cloud: company
-    name: name
+    name: standard
+    description: Replicated three times
+    extra_specs:
+      volume_backend_name: ceph
+    qos: limited
 
 - name: Make sure that the volume type is gone
   stackwright.cloud.volume_type:
     cloud: company
-    name: name
+    name: standard
     state: absent
 """
 

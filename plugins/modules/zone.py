@@ -74,12 +74,16 @@ EXAMPLES = r"""
 - name: Make sure that the zone is there
   stackwright.cloud.zone:
     cloud: company
-    name: name
+    name: example.com.
+    project: web
+    email: hostmaster@example.com
+    ttl: 3600
 
 - name: Make sure that the zone is gone
   stackwright.cloud.zone:
     cloud: company
-    name: name
+    name: example.com.
+    project: web
     state: absent
 """
 
