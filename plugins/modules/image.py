@@ -139,9 +139,9 @@ EXAMPLES = r"""
   stackwright.cloud.image:
     cloud: company
     name: debian-13
-    url: '{{ company_image_url }}'
-    checksum: '{{ company_image_checksum }}'
-    disk_format: '{{ company_image_format }}'
+    url: https://images.example.com/debian-13-generic-amd64.qcow2
+    checksum: sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e
+    disk_format: qcow2
     visibility: public
     properties:
       os_distro: debian

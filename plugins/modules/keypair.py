@@ -59,7 +59,7 @@ EXAMPLES = r"""
   stackwright.cloud.keypair:
     cloud: company
     name: operator
-    public_key: '{{ company_key }}'
+    public_key: ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEj8RUvBHKjHnXsvAw4rYJ4b5mOOzXQyG7v5m0b4sZyR operator@example.com
 
 - name: Make sure that the keypair is gone
   stackwright.cloud.keypair:
