@@ -158,7 +158,9 @@ def keypair(state: State, request: Request, match: dict[str, str]) -> Answer:
 
 
 def new_group(state: State, request: Request, obj: Object) -> None:
-    """One policy, under its new and old key."""
+    """One policy, under its new and old key; nothing that the schema lacks."""
+    for name in request.wrapped("server_group").keys() - {"name", "policy", "policies", "rules"}:
+        raise Refusal(400, f"Additional properties are not allowed ({name!r} was unexpected).")
     obj["policy"] = obj.get("policy") or (obj.get("policies") or [None])[0]
     if obj["policy"] not in ("affinity", "anti-affinity", "soft-affinity", "soft-anti-affinity"):
         raise Refusal(400, f"Invalid input for field/attribute policy: {obj['policy']!r}.")

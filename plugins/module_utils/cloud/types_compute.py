@@ -255,6 +255,13 @@ def _server_groups(query: Query) -> list[Raw]:
     return list(found.values())
 
 
+def _create_server_group(op: Operation) -> Raw:
+    # The project is that of the token; the service refuses to be told.
+    body = body_of(op.type, {name: value for name, value in op.values.items() if name != "project"})
+    raw: Raw = op.call("POST", op.type.path, {"server_group": body}).body["server_group"]
+    return raw
+
+
 SERVER_GROUP = ResourceType(
     "server_group",
     "server_groups",
@@ -284,6 +291,7 @@ SERVER_GROUP = ResourceType(
     update_method="",
     scoped=True,
     listing=_server_groups,
+    create=_create_server_group,
     check=lambda values: (
         [("max_servers_per_host", "It counts only with the policy anti-affinity.", "Remove it or change the policy.")]
         if "max_servers_per_host" in values and values.get("policy") != "anti-affinity"
