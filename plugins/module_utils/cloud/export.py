@@ -24,6 +24,7 @@ VARIABLE = "cloud_state_document"
 # What `keystone-manage bootstrap` makes, and where the services' own accounts are by convention.
 BOOTSTRAP_ROLES = frozenset({"admin", "manager", "member", "reader", "service"})
 BOOTSTRAP_NAME = "admin"
+BOOTSTRAP = "made by the bootstrap of the identity service"
 SERVICE_PROJECTS = frozenset({"service", "services"})
 CATALOGUE = ("region", "service", "endpoint")
 SHOWN = 5
@@ -161,14 +162,14 @@ class Exporter:
                 found[(kind, str(raw["id"]))] = "part of the service catalogue"
         for raw in objects.get("domain", []):
             if raw["id"] == "default":
-                found[("domain", "default")] = "made by the bootstrap of the identity service"
+                found[("domain", "default")] = BOOTSTRAP
         for raw in objects.get("role", []):
             if raw["name"] in BOOTSTRAP_ROLES and not raw.get("domain_id"):
-                found[("role", str(raw["id"]))] = "made by the bootstrap of the identity service"
+                found[("role", str(raw["id"]))] = BOOTSTRAP
         for kind in ("project", "user"):
             for raw in objects.get(kind, []):
                 if raw["name"] == BOOTSTRAP_NAME and raw.get("domain_id") == "default":
-                    found[(kind, str(raw["id"]))] = "made by the bootstrap of the identity service"
+                    found[(kind, str(raw["id"]))] = BOOTSTRAP
         services = {str(raw["id"]) for raw in objects.get("project", []) if self._is_service_project(raw)}
         found |= {("project", ident): "project of the services' accounts" for ident in services}
         for raw in objects.get("role_assignment", []):
@@ -182,6 +183,8 @@ class Exporter:
 
     def _part_of_left_out(self, kind: ResourceType, raw: Raw, own: dict[tuple[str, str], str]) -> str:
         """The reason of what an object cannot be without: the account of an assignment, the services' project."""
+        # What the bootstrap's account was given beyond the bootstrap is somebody's decision.
+        beyond = kind.name == "role_assignment" and raw["project"] and ("project", str(raw["project"])) not in own
         names = ("user",) if kind.name == "role_assignment" else ()
         for declared in kind.fields:
             if not declared.ref or declared.kind != "str":
@@ -189,7 +192,7 @@ class Exporter:
             ident = str(read_field(declared, raw))
             reason = own.get((declared.ref, ident), "")
             services = declared.ref == "project" and reason.startswith("project of the services")
-            if reason and (declared.name in names or services):
+            if reason and ((declared.name in names and not (beyond and reason == BOOTSTRAP)) or services):
                 return reason
             if reason and declared.required and declared.ref not in ("project", "domain", "role", "user", "region"):
                 return f"part of a {declared.ref.replace('_', ' ')} that is left out"

@@ -86,6 +86,12 @@ def test_what_the_deployment_makes_is_exported_on_demand_only(desk: Desk) -> Non
     assert not apply(desk, whole.document)["changed"]
 
 
+def test_what_the_first_account_was_given_later_is_exported(desk: Desk) -> None:
+    """Without it, the login could not make servers in that project again."""
+    apply(desk, {"projects": ["web"], "role_assignments": [{"role": "admin", "user": "admin", "project": "web"}]})
+    assert export(desk).document["role_assignments"] == [{"role": "admin", "user": "admin", "project": "web"}]
+
+
 def test_secrets_are_left_out_and_listed(desk: Desk) -> None:
     apply(desk, DOCUMENT)
     found = export(desk)
