@@ -27,6 +27,11 @@ class Item:
     id: str = ""
 
     @property
+    def key(self) -> tuple[str, str]:
+        """Type and identifier: the names that some types have for identifiers may be the same."""
+        return self.type.name, self.id
+
+    @property
     def title(self) -> str:
         """Its names, for people."""
         words = [

@@ -135,13 +135,13 @@ class Executor:
 
     def _late(self, removals: list[Change], kept: list[Change]) -> list[Change]:
         """Removals of objects that something kept still uses until it is updated, and what these lie in."""
-        used: set[str] = set()
+        used: set[tuple[str, str]] = set()
         for change in kept:
             if change.action == "update":
                 used |= current_refs(change.item)
         late: list[Change] = []
         while True:
-            more = [change for change in removals if change not in late and change.item.id in used]
+            more = [change for change in removals if change not in late and change.item.key in used]
             if not more:
                 return late
             late += more
@@ -149,14 +149,14 @@ class Executor:
                 used |= current_refs(change.item)
 
     def _delete_steps(self, changes: list[Change]) -> list[Step]:
-        steps = {change.item.id: Step(change.item, lambda change=change: self._delete(change)) for change in changes}  # type: ignore[misc]
+        steps = {change.item.key: Step(change.item, lambda change=change: self._delete(change)) for change in changes}  # type: ignore[misc]
         for change in changes:
-            for ident in current_refs(change.item):
-                if ident in steps and ident != change.item.id:
-                    steps[ident].after.append(steps[change.item.id])
+            for used in current_refs(change.item):
+                if used in steps and used != change.item.key:
+                    steps[used].after.append(steps[change.item.key])
             for step in steps.values():
                 if step.item.type.name in change.item.type.uses:
-                    step.after.append(steps[change.item.id])
+                    step.after.append(steps[change.item.key])
         return list(steps.values())
 
     def _steps(self, kept: list[Change], changes: list[Change]) -> list[Step]:
@@ -258,18 +258,18 @@ def opens(other: Item, item: Item) -> bool:
     return other.resolved.get("project") in (None, item.resolved.get("project"))
 
 
-def current_refs(item: Item) -> set[str]:
-    """Identifiers that the present object refers to."""
+def current_refs(item: Item) -> set[tuple[str, str]]:
+    """Types and identifiers of what the present object refers to."""
     if item.current is None:
         return set()
-    found: set[str] = set()
+    found: set[tuple[str, str]] = set()
     for declared in item.type.fields:
         for holder in (declared, *declared.keys):
             if not holder.ref:
                 continue
             value = read_field(declared, item.current)
             for element in value if isinstance(value, list) else [value]:
-                found.add(str(element.get(holder.name) if isinstance(element, dict) else element))
+                found.add((holder.ref, str(element.get(holder.name) if isinstance(element, dict) else element)))
     return found
 
 

@@ -253,6 +253,17 @@ def test_what_belongs_to_another_project_is_made_and_found_there(desk: Desk) -> 
     assert desk.cloud.all("volume") == desk.cloud.all("object") == desk.cloud.all("server") == []
 
 
+def test_objects_whose_identifiers_are_names_are_told_apart(desk: Desk) -> None:
+    wanted = {
+        "regions": ["same"],
+        "keypairs": [{"name": "same", "public_key": "ssh-ed25519 AAAA"}],
+        "object_containers": ["same"],
+    }
+    desk.run(wanted)
+    assert len(desk.run({}, prune="owned")["changes"]) == 3
+    assert not desk.cloud.find("region", id="same") and not desk.cloud.all("keypair") and not desk.cloud.all("container")
+
+
 def test_a_project_without_a_role_is_told(desk: Desk) -> None:
     desk.cloud.put("project", name="shop", domain_id="default", parent_id="default")
     error = desk.refuse({"volumes": [{**DATA, "project": "shop"}]})

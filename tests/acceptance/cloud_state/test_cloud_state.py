@@ -1,0 +1,178 @@
+"""Every resource type against a running cloud: planned, made, found unchanged, changed, and removed without a trace.
+
+Needs an administrator's login in a clouds.yaml file, and writes only to what it makes under a name of its own:
+
+    STACKWRIGHT_CLOUD=lab pytest --import-mode=importlib tests/acceptance/cloud_state
+    OS_CLIENT_CONFIG_FILE=/path/to/clouds.yaml STACKWRIGHT_CLOUD=lab STACKWRIGHT_INTERFACE=internal pytest ...
+
+Types whose service the cloud's catalogue lacks are left out, and named in the output (-s shows it, with the figures).
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.converge import Options, converge
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_PLURAL
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOZPR6BRU2LvW0nn8cK4C+5O7oBlE0Dd5lvVbbWz4Jt0"
+# What the second document says otherwise, by type.
+CHANGES: dict[str, dict[str, Any]] = {
+    "projects": {"description": "Changed", "tags": ["acceptance", "changed"]},
+    "groups": {"description": "Changed"},
+    "roles": {"description": "Changed"},
+    "regions": {"description": "Changed"},
+    "services": {"description": "Changed"},
+    "endpoints": {"url": "http://127.0.0.1/two"},
+    "flavors": {"description": "Changed", "extra_specs": {"quota:disk_write_iops_sec": 600}},
+    "aggregates": {"metadata": {"shelf": "two", "row": "three"}},
+    "images": {"min_disk": 0, "tags": ["changed"], "properties": {"os_distro": "alpine", "hw_rng_model": None}, "members": []},
+    "networks": {"description": "Changed"},
+    "subnets": {"dns_nameservers": ["192.0.2.54"]},
+    "security_groups": {"description": "Changed", "rules": [{"direction": "ingress", "protocol": "tcp", "port": 443}]},
+    "ports": {"description": "Changed"},
+    "routers": {"description": "Changed"},
+    "servers": {"description": "Changed", "metadata": {"purpose": "changed"}, "tags": ["changed"], "power": "stopped",
+                "locked": True},
+    "volume_qos_specs": {"specs": {"total_iops_sec": 600}},
+    "volume_types": {"description": "Changed", "extra_specs": {"note": "changed"}},
+    "volumes": {"size": 2, "metadata": {"purpose": "changed"}},
+    "snapshots": {"description": "Changed"},
+    "object_containers": {"read_acl": "", "metadata": {"purpose": "changed"}},
+    "objects": {"content": "two"},
+    "stacks": {"parameters": {"length": 9}},
+    "zones": {"ttl": 600},
+    "recordsets": {"records": ["192.0.2.2"]},
+}  # fmt: skip
+
+
+@dataclass
+class Bench:
+    """A running cloud, the document for it, and what was measured."""
+
+    login: Login
+    options: dict[str, Any]
+    document: dict[str, Any]
+    figures: list[str] = field(default_factory=list)
+
+    def run(self, document: dict[str, Any], what: str, **options: Any) -> dict[str, Any]:
+        """Apply a document that must succeed."""
+        started = time.monotonic()
+        result, failure = converge(self.login, copy.deepcopy(document), Options(**{**self.options, **options}))
+        line = f"{what}: {time.monotonic() - started:.2f} s, {result['calls']} calls, {result['summary']}"
+        self.figures.append(line)
+        print(line)
+        assert failure is None, failure
+        return result
+
+    def changed(self) -> dict[str, Any]:
+        """The document with every type's first entry changed."""
+        document = copy.deepcopy(self.document)
+        for plural, change in CHANGES.items():
+            if plural in document:
+                document[plural][0] |= change
+        return document
+
+
+def filled(value: Any, words: dict[str, Any]) -> Any:
+    """A value with its {words} filled in; a text that is one word alone may become anything."""
+    if isinstance(value, dict):
+        return {filled(key, words): filled(element, words) for key, element in value.items()}
+    if isinstance(value, list):
+        return [filled(element, words) for element in value]
+    if not isinstance(value, str):
+        return value
+    for word, filling in words.items():
+        if value == f"{{{word}}}":
+            return filling
+        value = value.replace(f"{{{word}}}", str(filling))
+    return value
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    """The cloud of the environment. What is left of a run that failed is removed."""
+    folder = tmp_path_factory.mktemp("cloud")
+    login = Login(
+        cloud=os.environ.get("STACKWRIGHT_CLOUD", "lab"), interface=os.environ.get("STACKWRIGHT_INTERFACE", "public")
+    )
+    cloud = Cloud(login)
+    disk = folder / "disk.raw"
+    disk.write_bytes(bytes(1 << 20))
+    token = f"acceptance-{secrets.token_hex(3)}"
+    parts = yaml.safe_load((Path(__file__).parent / "document.yml").read_text())
+    networks = [{"port": token}] if "ports" in BY_PLURAL and cloud.endpoint("network") else []
+    words = {"token": token, "password": secrets.token_urlsafe(12), "key": KEY, "file": str(disk), "networks": networks,
+             "own": cloud.project_name}  # fmt: skip
+    document: dict[str, Any] = {}
+    for part, lists in filled(parts, words).items():
+        needs = ("compute", "image") if part == "servers" else (part,)
+        if all(cloud.endpoint(service) for service in needs):
+            document |= {plural: entries for plural, entries in lists.items() if plural in BY_PLURAL}
+        else:
+            print(f"left out, the catalogue does not offer it: {part}")
+    options = {"owner": token, "ledger": str(folder / "ledger"), "timeout": 900.0}
+    found = Bench(login, options, document)
+    yield found
+    converge(login, document, Options(**options, state="absent"))
+    print("\n".join(found.figures))
+
+
+def names(result: dict[str, Any], action: str) -> set[tuple[str, str]]:
+    """Type and path of the changes of one kind."""
+    return {(change["type"], change["path"]) for change in result["plan"] if change["action"] == action}
+
+
+def everything(document: dict[str, Any]) -> set[tuple[str, str]]:
+    """Type and path of all entries."""
+    return {(BY_PLURAL[plural].name, f"{plural}[{n}]") for plural, entries in document.items() for n in range(len(entries))}
+
+
+def test_the_plan_writes_nothing(bench: Bench) -> None:
+    planned = bench.run(bench.document, "plan", check=True)
+    assert names(planned, "create") == everything(bench.document)
+    assert names(bench.run(bench.document, "plan again", check=True), "create") == everything(bench.document)
+
+
+def test_what_was_planned_is_made(bench: Bench) -> None:
+    planned = bench.run(bench.document, "plan", check=True)
+    assert bench.run(bench.document, "create")["changes"] == planned["changes"]
+
+
+def test_the_second_run_changes_nothing(bench: Bench) -> None:
+    result = bench.run(bench.document, "unchanged")
+    assert result["changes"] == []
+
+
+def test_changes_are_made_as_planned(bench: Bench) -> None:
+    document = bench.changed()
+    planned = bench.run(document, "plan of changes", check=True)
+    assert names(planned, "update") == {
+        (BY_PLURAL[plural].name, f"{plural}[0]") for plural in CHANGES if plural in document
+    }
+    assert bench.run(document, "update")["plan"] == planned["plan"]
+    assert bench.run(document, "unchanged after the update")["changes"] == []
+
+
+def test_prune_leaves_nothing(bench: Bench) -> None:
+    pruned = bench.run({"roles": ["member"]}, "prune", prune="owned")
+    assert names(pruned, "delete") and len(pruned["plan"]) == len(everything(bench.document))
+    rest = bench.run(bench.document, "plan after the removal", check=True)
+    assert names(rest, "create") == everything(bench.document)
+
+
+def test_everything_is_removed_by_name(bench: Bench) -> None:
+    bench.run(bench.document, "create again")
+    bench.run(bench.document, "remove", state="absent")
+    rest = bench.run(bench.document, "plan after the removal", check=True)
+    assert names(rest, "create") == everything(bench.document)
