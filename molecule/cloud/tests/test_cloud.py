@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-APIS = {"Keystone": 5000, "Glance": 9292, "Placement": 8778, "Nova": 8774, "metadata": 8775, "Neutron": 9696, "Horizon": 80, "noVNC": 6080}
+APIS = {
+    "Keystone": 5000,
+    "Glance": 9292,
+    "Placement": 8778,
+    "Nova": 8774,
+    "metadata": 8775,
+    "Neutron": 9696,
+    "Horizon": 80,
+    "noVNC": 6080,
+}
 
 
 def group(host):
@@ -40,4 +49,6 @@ def test_files_with_secrets_are_not_for_everybody(host):
 
 
 def test_the_previous_generation_of_a_file_is_kept(host):
-    assert host.check_output("find /var/lib/stackwright/generations -name nova.conf | head -1").endswith("/etc/nova/nova.conf")
+    assert host.check_output("find /var/lib/stackwright/generations -name nova.conf | head -1").endswith(
+        "/etc/nova/nova.conf"
+    )

@@ -20,9 +20,7 @@ def test_the_message_queue_takes_and_gives_messages(host):
 
 
 def test_the_cache_keeps_what_it_is_given(host):
-    script = (
-        f"import memcache; c = memcache.Client(['{address(host)}:11211']); assert c.set('proof', 'kept'); print(c.get('proof'))"
-    )
+    script = f"import memcache; c = memcache.Client(['{address(host)}:11211']); assert c.set('proof', 'kept'); print(c.get('proof'))"
     assert host.check_output(f'python3 -c "{script}"') == "kept"
 
 

@@ -6,7 +6,10 @@ import json
 
 REQUEST = {
     "auth": {
-        "identity": {"methods": ["password"], "password": {"user": {"name": "admin", "domain": {"id": "default"}, "password": ""}}},
+        "identity": {
+            "methods": ["password"],
+            "password": {"user": {"name": "admin", "domain": {"id": "default"}, "password": ""}},
+        },
         "scope": {"project": {"name": "admin", "domain": {"id": "default"}}},
     }
 }
@@ -36,7 +39,11 @@ def test_the_administrator_gets_a_fernet_token_and_the_catalogue(host):
     assert status == 201
     assert length > 150
     assert [service["type"] for service in body["token"]["catalog"]] == ["identity"]
-    assert {endpoint["interface"] for endpoint in body["token"]["catalog"][0]["endpoints"]} == {"admin", "internal", "public"}
+    assert {endpoint["interface"] for endpoint in body["token"]["catalog"][0]["endpoints"]} == {
+        "admin",
+        "internal",
+        "public",
+    }
 
 
 def test_a_wrong_password_is_refused(host):

@@ -22,6 +22,7 @@ SSHD_DROPIN = "/etc/ssh/sshd_config.d/00-stackwright-hardening.conf"
 SSH_CONFIG = "/etc/ssh/ssh_config"
 SSH_DROPIN = "/etc/ssh/ssh_config.d/00-stackwright-hardening.conf"
 OURS = "# Written by Stackwright's hardening; the first value that sshd or ssh reads counts.\n"
+LISTS = ("allowgroups", "allowusers", "denygroups", "denyusers")  # printed a line per name
 PAM_DIRECTORY = "/etc/pam.d"
 
 
@@ -44,7 +45,10 @@ def effective(host: Host, program: str) -> dict[str, str]:
         values: dict[str, str] = {}
         for line in output.splitlines():
             key, _, value = line.partition(" ")
-            values.setdefault(key.lower(), value.strip())
+            key = key.lower()
+            if key in LISTS and key in values:
+                values[key] += f" {value.strip()}"
+            values.setdefault(key, value.strip())
         return values
 
     return host.cached(f"effective {program}", ask)  # type: ignore[no-any-return]
@@ -83,6 +87,9 @@ def check_sshd(host: Host, spec: Spec) -> Check:
     found = effective(host, "sshd").get(option.lower(), "not set")
     evidence = [Evidence(f"{option} {wanted(spec)}", f"{option} {show(found)}", "sshd -T")]
     ok = _ssh_accepted(found, spec)
+    if ok and spec.get("explicit") and not _stands(host, option):
+        ok = False
+        evidence.append(Evidence(f"{option} {wanted(spec)} in a file", "only sshd's default", SSHD_CONFIG))
     for path, at, value in match_overrides(host, option):
         if not _ssh_accepted(value, spec):
             ok = False
@@ -90,6 +97,14 @@ def check_sshd(host: Host, spec: Spec) -> Check:
                 Evidence(f"{option} {wanted(spec)}", f"{option} {show(value)} in a Match block", f"{path}:{at + 1}")
             )
     return Check(ok, evidence)
+
+
+def _stands(host: Host, option: str) -> bool:
+    """Whether a file sets the option outside comments: a default may change with the next release."""
+    pattern = re.compile(rf"^[ \t]*{re.escape(option)}[ \t=]", re.MULTILINE | re.IGNORECASE)
+    return any(
+        pattern.search(host.text(one) or "") for one in [SSHD_CONFIG, *host.glob("/etc/ssh/sshd_config.d/*.conf")]
+    )
 
 
 def _silence(host: Host, paths: list[str], spec: Spec) -> None:
@@ -118,7 +133,11 @@ def fix_sshd(host: Host, spec: Spec) -> None:
     """Set the option in a drop-in that is read first, and turn contrary values in Match blocks into comments."""
     option = spec["option"]
     _silence(host, [SSHD_CONFIG, *host.glob("/etc/ssh/sshd_config.d/*.conf")], spec)
-    if not _ssh_accepted(effective(host, "sshd").get(option.lower(), ""), spec):
+    try:
+        found = effective(host, "sshd").get(option.lower(), "")
+    except HostError:  # it refuses its configuration, perhaps because of this very option
+        found = ""
+    if not _ssh_accepted(found, spec) or (spec.get("explicit") and not _stands(host, option)):
         _set_first(host, SSHD_CONFIG, SSHD_DROPIN, "/etc/ssh/sshd_config.d/*.conf", option, str(spec["value"]), "")
     host.activate("sshd")
 
@@ -544,6 +563,7 @@ def fix_account(host: Host, spec: Spec) -> None:
 
 SSH_FIELDS = {
     "option": str, "value": (str, int), "allowed": list, "min": (int, str), "max": (int, str), "subset": bool,
+    "explicit": bool,
 }  # fmt: skip
 TYPES = {
     "sshd": Resource(check_sshd, fix_sshd, SSH_FIELDS, ("option", "value"), "sshd"),

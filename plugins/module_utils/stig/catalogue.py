@@ -306,6 +306,10 @@ def resolve(
         one["resources"] = fill(entry.get("resources", []), values)
         one["waiver"] = accepted.get(key)
         one["keep"] = key in deviating
+        empty = [name for name in entry.get("when", {}).get("parameter", []) if values[name] in ("", [])]
+        if empty:
+            one["status"], one["reason"] = "not_applicable", f"Parameter {', '.join(empty)} is empty."
+            one["resources"] = []
         resolved.append(one)
     return resolved
 

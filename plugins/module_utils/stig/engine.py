@@ -12,6 +12,7 @@ import os
 import pkgutil
 import re
 import stat
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +50,7 @@ TREE = (
 TREE_SKIPPED = {"/var/lib/stackwright", "/var/cache/apt", "/var/lib/apt/lists", *files.SKIPPED}
 KEPT = (
     "/etc/",
+    "/var/lib/apt/extended_states",
     "/var/lib/dpkg/",
     "/var/lib/pam/",
     "/var/lib/systemd/",
@@ -236,9 +238,7 @@ class Engine:
             for one in self.controls
             if one.fixable
             and one.finding.status in ("fail", "error")
-            and not (
-                only is not None and not ({TYPES[spec["type"]].group for spec in one.resources} & {*only, "files"})
-            )
+            and not (only is not None and not ({group_of(spec) for spec in one.resources} & {*only, "files"}))
         ]
 
     def _begin(self) -> journals.Journal:
@@ -260,12 +260,12 @@ class Engine:
                 if (
                     spec["type"] == "package"
                     or resource.fix is None
-                    or (only is not None and resource.group not in {*only, "files"})
+                    or (only is not None and group_of(spec) not in {*only, "files"})
                 ):
                     continue
-                self.host.group = resource.group
+                self.host.group = group_of(spec)
                 try:
-                    if not resource.check(self.host, spec).ok:
+                    if not self._holds(resource, spec):
                         resource.fix(self.host, spec)
                 except HostError as error:
                     control.problems.append(str(error))
@@ -277,9 +277,17 @@ class Engine:
             if control.problems and not control.finding.detail:
                 control.finding.detail = control.problems[-1]
 
+    def _holds(self, resource: Resource, spec: dict[str, Any]) -> bool:
+        """Whether a resource is right. What cannot be checked is not: its remedy may mend the reason, or says it."""
+        try:
+            return resource.check(self.host, spec).ok
+        except HostError:
+            return False
+
     def _make(self) -> bool:
         """Carry the plan out. Returns whether anything was changed."""
         host = self.host
+        self._refuse_sudoers()
         groups = host.groups()
         if not groups and not host.activations:
             return False
@@ -301,6 +309,22 @@ class Engine:
         self.changed = True
         return True
 
+    def _refuse_sudoers(self) -> None:
+        """Take planned rules of sudo that visudo does not accept out of the plan: a single wrong line stops sudo for all."""
+        host = self.host
+        for path in sorted(access.sudo_files(host)):
+            pending = host.overlay.get(path)
+            if pending is None or pending.content is None:
+                continue
+            with tempfile.NamedTemporaryFile() as candidate:
+                candidate.write(pending.content)
+                candidate.flush()
+                code, output = host.run(["visudo", "-c", "-q", "-f", candidate.name])
+            if code:
+                del host.overlay[path]
+                reason = output.strip().replace(candidate.name, path)[-300:]
+                self.problems.append(f"visudo refuses the new {path}, which stays as it was: {reason}")
+
     def _run_commands(self, commands: list[dict[str, Any]]) -> None:
         entries = self._begin()
         for one in commands:
@@ -311,7 +335,8 @@ class Engine:
                 if (self.host.stat(path) or journal_absent()).kind == "file"
             ]
             undo = [{"kind": "before-undo", "group": one["group"], "argv": one["undo"]}] if one["undo"] else []
-            entries.add([*before, *undo])
+            again = [{"kind": "after-undo", "group": one["group"], "argv": one["reload"]}] if one["reload"] else []
+            entries.add([*before, *undo, *again])
             code, output = self.host.run(one["argv"])
             if code:
                 self.problems.append(f"{' '.join(one['argv'])} failed ({code}): {output.strip()[-300:]}")
@@ -430,8 +455,10 @@ class Engine:
         if not self.armed:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(marker)
+            journals.release_boot(entries)
             return
         journals.write_atomically(marker, " ".join(sorted(self.armed)).encode(), 0o600, os.geteuid(), os.getegid())
+        journals.guard_boot(entries)
         seconds = int(self.request.get("undo_after", 180))
         arm_timer(self.host, entries, seconds)
 
@@ -444,6 +471,10 @@ class Engine:
         self._activate(dict.fromkeys(postponed, "files"))
         self.changed = True
         self._audit_again()
+        self.request = {**self.request, "groups": []}  # nothing of what was just proved is touched again
+        self._plan()
+        if self._make():  # what the late programs left behind, such as logs that everybody can read
+            self._audit_again()
         self.remember()
 
     # ------------------------------------------------------------ state and drift
@@ -513,6 +544,11 @@ def journal_absent() -> Any:
 
 # Conditions of the machine that leave nothing on disk to judge; their failure in a container says nothing about it.
 TYPES_WITHOUT_DISK = {"probe fips": True, "probe encrypted": True}
+
+
+def group_of(spec: dict[str, Any]) -> str:
+    """The group of changes that a resource belongs to: what is undone together when no login is possible any more."""
+    return str(spec.get("group", TYPES[spec["type"]].group)) if spec["type"] == "unit" else TYPES[spec["type"]].group
 
 
 def _name(spec: dict[str, Any]) -> str:
@@ -652,6 +688,7 @@ def confirm(host: Host, run_id: str) -> None:
     entries = journals.Journal(run_id, host.root or "/")
     with contextlib.suppress(FileNotFoundError):
         os.unlink(f"{entries.directory}/unproved")
+    journals.release_boot(entries)
     if host.systemd and not host.root:
         host.run(["systemctl", "stop", f"stackwright-undo-{run_id}.timer"])
 

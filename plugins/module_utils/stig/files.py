@@ -120,6 +120,8 @@ def fix_option(host: Host, spec: Spec) -> None:
 
 def _with_new_option(lines: list[str], line: str, spec: Spec) -> list[str]:
     section = spec.get("section")
+    if spec.get("at") == "start":  # a definition that later lines use
+        return [line, *lines]
     commented = re.compile(rf"^[ \t]*[#;][ \t]*{re.escape(spec['key'])}\b")
     if section is not None and not any(one.strip() == f"[{section}]" for one in lines):
         return [*_trimmed(lines), f"[{section}]", line, ""]
@@ -440,7 +442,7 @@ def fix_permissions(host: Host, spec: Spec) -> None:
 OPTION_FIELDS = {
     "file": str, "key": str, "value": (str, int), "separator": str, "section": str, "min": (int, str), "max": (int, str),
     "allowed": list, "flag": bool, "dropins": str, "default_ok": bool, "activate": str, "mode": str, "octal": bool,
-    "quote": bool, "unquote": bool, "comment": bool, "first_wins": bool,
+    "quote": bool, "unquote": bool, "comment": bool, "first_wins": bool, "at": str,
 }  # fmt: skip
 TYPES = {
     "option": Resource(check_option, fix_option, OPTION_FIELDS, ("file", "key")),

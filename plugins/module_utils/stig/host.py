@@ -364,10 +364,16 @@ class Host:
         self.packages_wanted[name] = state
         self.mutations += 1
 
-    def want_command(self, argv: list[str], guards: list[str], undo: list[str] | None = None) -> None:
-        """Plan a command that changes the files matching `guards`, which are journaled first."""
+    def want_command(
+        self, argv: list[str], guards: list[str], undo: list[str] | None = None, reload: list[str] | None = None
+    ) -> None:
+        """Plan a command that changes the files matching `guards`, which are journaled first.
+
+        :param undo: run before the files are restored; `reload` takes the restored files into use again.
+        """
         if not any(one["argv"] == argv for one in self.commands):
-            self.commands.append({"argv": argv, "guards": guards, "undo": undo, "group": self.group})
+            one = {"argv": argv, "guards": guards, "undo": undo, "reload": reload, "group": self.group}
+            self.commands.append(one)
             self.mutations += 1
 
     def activate(self, what: str) -> None:

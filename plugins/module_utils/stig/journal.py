@@ -31,6 +31,9 @@ TOOL_ENVIRONMENT = {
 }
 
 
+UNIT_DIRECTORY = "/etc/systemd/system"
+
+
 class JournalError(Exception):
     """The journal cannot be written, read or followed; the text says which and what to do."""
 
@@ -274,11 +277,13 @@ class Journal:
                 problems.append(f"{entry.get('path', entry.get('key', kind))}: {error.strerror}")
         if any(one["kind"] == "file" and "/systemd/" in one["path"] for one in entries):
             commands.insert(0, ["systemctl", "daemon-reload"])
-        if any(one["kind"] == "packages" for one in entries):
+        packages = any(one["kind"] == "packages" for one in entries)
+        if packages:
             after.append(["systemctl", "reset-failed"])
         for argv in commands + after:
             code, output = tool(argv)
             gone = argv[0] == "systemctl" and ("not loaded" in output or "not found" in output)
+            gone = gone or (code == 127 and packages)  # the program went with the package that the run had brought
             if code and not gone:
                 problems.append(f"{' '.join(argv)} failed ({code}): {output.strip()[-300:]}")
         done = sorted(undone | {one["group"] for one in entries})
@@ -392,22 +397,23 @@ def _listing(root: str) -> set[str]:
 def _package_commands(entry: dict[str, Any], now: dict[str, str]) -> Iterator[list[str]]:
     """The commands that bring the package set back: take away what came, reinstall what went, exactly those versions."""
     before: dict[str, str] = entry["before"]
-    came = sorted({one.removesuffix(" (configuration)") for one in set(now) - set(before)})
-    went = sorted(one for one in set(before) - set(now) if not one.endswith(" (configuration)"))
-    if came:
-        yield (
-            ["dpkg", "--purge", "--force-depends", *came]
-            if not went
-            else ["dpkg", "--remove", "--force-depends", *came]
-        )
+    mark = " (configuration)"
+    came = sorted(one for one in set(now) - set(before) if not one.endswith(mark))
+    came += sorted({one.removesuffix(mark) for one in set(now) - set(before)} - set(came))
+    went = sorted(one for one in set(before) - set(now) if not one.endswith(mark))
+    # Purging would take data along that was there before the package came back.
+    purged = [one for one in came if one + mark not in before]
+    removed = [one for one in came if one + mark in before]
+    if removed or (came and went):
+        yield ["dpkg", "--remove", "--force-depends", *(came if went else removed)]
     if went:
         wanted = [f"{one}={before[one]}" for one in went]
         yield [
             "apt-get", "-y", "-q", "--no-install-recommends", "--allow-downgrades", "-o", "Dpkg::Options::=--force-confold",
             "-o", "Dpkg::Options::=--force-confmiss", "install", *wanted,
         ]  # fmt: skip
-        if came:
-            yield ["dpkg", "--purge", "--force-depends", *came]
+    if purged:
+        yield ["dpkg", "--purge", "--force-depends", *purged]
 
 
 def runs(root: str = "/", base: str = BASE) -> list[str]:
@@ -416,6 +422,35 @@ def runs(root: str = "/", base: str = BASE) -> list[str]:
     with contextlib.suppress(OSError):
         return sorted(one for one in os.listdir(directory) if os.path.exists(f"{directory}/{one}/run.json"))
     return []
+
+
+def guard_boot(journal: Journal) -> None:
+    """Have the unproved groups undone by the next boot too: a timer that was only started is gone with the boot.
+
+    The unit is found at boot, so systemd needs no reload now; :func:`release_boot` takes it away again.
+    """
+    name = f"stackwright-undo-{journal.run_id}-boot.service"
+    directory = journal.directory[len(journal.root) :]
+    text = (
+        "[Unit]\nDescription=Undo changes of access that no fresh login has proved\n"
+        f"ConditionPathExists={directory}/unproved\nAfter=ssh.service\n\n"
+        f"[Service]\nType=oneshot\nExecStart=/usr/bin/python3 -I {directory}/undo.py\n"
+    )
+    wants = f"{journal.root}{UNIT_DIRECTORY}/multi-user.target.wants"
+    os.makedirs(wants, mode=0o755, exist_ok=True)
+    path = f"{journal.root}{UNIT_DIRECTORY}/{name}"
+    write_atomically(path, text.encode(), 0o644, os.geteuid(), os.getegid())
+    with contextlib.suppress(FileExistsError):
+        os.symlink(f"{UNIT_DIRECTORY}/{name}", f"{wants}/{name}")
+    sync_directory(wants)
+
+
+def release_boot(journal: Journal) -> None:
+    """Take the unit of :func:`guard_boot` away."""
+    name = f"stackwright-undo-{journal.run_id}-boot.service"
+    for path in (f"{UNIT_DIRECTORY}/multi-user.target.wants/{name}", f"{UNIT_DIRECTORY}/{name}"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(journal.root + path)
 
 
 def main(arguments: list[str]) -> int:
@@ -431,6 +466,7 @@ def main(arguments: list[str]) -> int:
         "\n".join([time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), " ".join(groups), *problems]) + "\n", "utf-8"
     )
     pending.unlink()
+    release_boot(journal)
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0

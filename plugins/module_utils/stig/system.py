@@ -464,24 +464,24 @@ def check_firewall(host: Host, spec: Spec) -> Check:
 
 def fix_firewall(host: Host, spec: Spec) -> None:
     """Plan the ufw commands; its files are journaled before they run. SSH is let in before the filter is switched on."""
-    guards = ["/etc/ufw/*", "/etc/default/ufw"]
+    guards, reload = ["/etc/ufw/*", "/etc/default/ufw"], ["ufw", "reload"]
     ports = [str(one) for one in spec.get("ports", [])] or host.cached("ssh ports", lambda: _ssh_ports(host))
     for port in ports:
-        host.want_command(["ufw", "limit", f"{port}/tcp"], guards)
+        host.want_command(["ufw", "limit", f"{port}/tcp"], guards, reload=reload)
     if spec["check"] == "ports":
         text = host.text("/etc/default/ufw") or ""
         if not re.search(r'^DEFAULT_INPUT_POLICY="?(DROP|REJECT)', text, re.MULTILINE):
-            host.want_command(["ufw", "default", "deny", "incoming"], guards)
+            host.want_command(["ufw", "default", "deny", "incoming"], guards, reload=reload)
         tuples = re.findall(r"^### tuple ### (\S+) (\S+) (\S+)", host.text("/etc/ufw/user.rules") or "", re.MULTILINE)
         wanted = {str(one) for one in spec.get("allow", [])}
         for action, proto, port in tuples:
             name = port if proto == "any" else f"{port}/{proto}"
             if action in ("allow", "limit") and name not in wanted and port not in ports:
-                host.want_command(["ufw", "--force", "delete", action, name], guards)
+                host.want_command(["ufw", "--force", "delete", action, name], guards, reload=reload)
         for one in sorted(wanted):
-            host.want_command(["ufw", "allow", one], guards)
+            host.want_command(["ufw", "allow", one], guards, reload=reload)
     if spec["check"] == "enabled":
-        host.want_command(["ufw", "--force", "enable"], guards, ["ufw", "--force", "disable"])
+        host.want_command(["ufw", "--force", "enable"], guards, ["ufw", "--force", "disable"], reload)
 
 
 # ---------------------------------------------------------------- AIDE's database
@@ -645,7 +645,7 @@ TYPES = {
     "package": Resource(check_package, fix_package, {"present": list, "absent": list}),
     "unit": Resource(
         check_unit, fix_unit,
-        {"name": str, "enabled": bool, "active": bool, "masked": bool, "kernel": bool, "absent_ok": bool}, ("name",),
+        {"name": str, "enabled": bool, "active": bool, "masked": bool, "kernel": bool, "absent_ok": bool, "group": str}, ("name",),
     ),
     "sysctl": Resource(check_sysctl, fix_sysctl, {"key": str, "value": (str, int), "allowed": list}, ("key", "value")),
     "module": Resource(check_module, fix_module, {"name": str}, ("name",)),

@@ -119,3 +119,11 @@ def test_texts_stay_on_the_control_node(known: catalogue.Catalogue) -> None:
 def test_every_resource_type_is_used(known: catalogue.Catalogue) -> None:
     used = {spec["type"] for one in known.controls.values() for spec in one.get("resources", [])}
     assert used == set(engine.TYPES)
+
+
+def test_control_whose_parameter_is_empty_does_not_apply(known: catalogue.Catalogue) -> None:
+    bare = {one["id"]: one for one in catalogue.resolve(known)}
+    given = {one["id"]: one for one in catalogue.resolve(known, parameters={"log_server": "logs.example.org"})}
+    assert bare["STACKWRIGHT-000900"]["reason"] == "Parameter log_server is empty."
+    assert bare["STACKWRIGHT-000900"]["resources"] == []
+    assert "*.* @@logs.example.org" in given["STACKWRIGHT-000900"]["resources"][0]["text"]

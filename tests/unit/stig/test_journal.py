@@ -193,3 +193,132 @@ def test_algorithms_of_a_key_exchange_are_read() -> None:
     body = bytes([0, 20]) + bytes(16) + b"".join(len(one).to_bytes(4, "big") + one for one in lists)
     data = b"SSH-2.0-x\r\n" + len(body).to_bytes(4, "big") + body
     assert engine.algorithm_lists(data)[:6] == ["kex", "key", "enc-a,enc-b", "enc-a", "mac-a", "mac-b"]
+
+
+SSHD = {
+    "id": "UBTU-24-300022", "rule": "x11", "severity": "medium", "waiver": None,
+    "resources": [{"type": "sshd", "option": "X11Forwarding", "value": "no"}],
+}  # fmt: skip
+
+
+def test_setting_that_sshd_refuses_is_mended_and_the_others_with_it(host: Host, root: Path, programs: Any) -> None:
+    log_level = {"type": "sshd", "option": "LogLevel", "value": "VERBOSE"}
+    controls = [SSHD, {**SSHD, "id": "STACKWRIGHT-000020", "resources": [log_level]}]
+    config = root / "etc/ssh/sshd_config"
+    config.parent.mkdir(parents=True)
+    config.write_text("Include /etc/ssh/sshd_config.d/*.conf\nLogLevel 0\nX11Forwarding yes\n", "utf-8")
+
+    def sshd(argv: list[str]) -> tuple[int, str]:
+        files = [*sorted((config.parent / "sshd_config.d").glob("*.conf")), config]
+        lines = [line.split() for one in files for line in one.read_text("utf-8").splitlines() if line[0] != "#"]
+        values = {line[0]: line[1] for line in reversed(lines)}
+        if values.get("LogLevel") == "0" or any(line == ["LogLevel", "0"] for line in lines):
+            return 255, "unsupported log level '0'"
+        return 0, "".join(f"{key.lower()} {value}\n" for key, value in values.items())
+
+    host.run = lambda argv: sshd(argv) if argv[0] == "sshd" else (0, "")
+    audit = engine.carry_out({**REQUEST, "mode": "audit", "controls": controls}, host)
+    assert {one["status"] for one in audit["document"]["findings"]} == {"error"}
+    assert "unsupported log level" in audit["document"]["findings"][0]["detail"]
+    outcome = engine.carry_out({**REQUEST, "controls": controls}, Host(str(root), run=host.run))
+    assert [one["status"] for one in outcome["document"]["findings"]] == ["pass", "pass"]
+
+
+def test_undo_of_a_command_takes_the_restored_files_into_use(host: Host, root: Path, programs: Any) -> None:
+    rules = root / "etc/ufw/user.rules"
+    rules.parent.mkdir()
+    rules.write_text("old\n", "utf-8")
+    one = engine.Engine(host, {"mode": "enforce"})
+    host.want_command(["ufw", "limit", "22/tcp"], ["/etc/ufw/*"], reload=["ufw", "reload"])
+    one._run_commands(host.commands)
+    rules.write_text("new\n", "utf-8")
+    seen: list[str] = []
+
+    def tool(argv: list[str]) -> tuple[int, str]:
+        seen.append(f"{' '.join(argv)} with {rules.read_text('utf-8').strip()}")
+        return 0, ""
+
+    assert one._begin().undo(tool=tool) == []
+    assert seen == ["ufw reload with old"]
+
+
+def test_logs_that_late_programs_leave_open_are_closed(host: Host, root: Path) -> None:
+    (root / "var/log/aide").mkdir(parents=True)
+    (root / "etc/hostname").write_text("n\n", "utf-8")
+
+    def aide(argv: list[str]) -> tuple[int, str]:
+        if argv[0] == "aideinit":
+            (root / "var/log/aide/aideinit.log").write_text("done\n", "utf-8")
+            (root / "var/log/aide/aideinit.log").chmod(0o644)
+        return 0, ""
+
+    resource = {"type": "permissions", "paths": ["/var/log"], "recursive": True, "kind": "file", "forbid": "0137"}
+    controls = [{**SSHD, "id": "UBTU-24-700010", "resources": [resource]}]
+    run = begin(root)
+    outcome = engine.carry_out(
+        {"mode": "confirm", "run_id": run.run_id, "controls": controls, "postponed": ["aide"]},
+        Host(str(root), run=aide),
+    )
+    assert outcome["document"]["findings"][0]["status"] == "pass"
+    assert (root / "var/log/aide/aideinit.log").stat().st_mode & 0o777 == 0o640
+
+
+def test_package_that_had_left_its_data_is_removed_and_not_purged() -> None:
+    before = {"a": "1", "aide (configuration)": "2", "gone": "3"}
+    now = {"a": "1", "aide": "2", "new": "4"}
+    commands = list(journal._package_commands({"before": before}, now))
+    assert commands[0] == ["dpkg", "--remove", "--force-depends", "aide", "new"]
+    assert commands[1][-2:] == ["install", "gone=3"]
+    assert commands[2] == ["dpkg", "--purge", "--force-depends", "new"]
+    del before["gone"]
+    assert list(journal._package_commands({"before": before}, now)) == [
+        ["dpkg", "--remove", "--force-depends", "aide"],
+        ["dpkg", "--purge", "--force-depends", "new"],
+    ]
+
+
+def test_program_that_went_with_its_package_is_not_missed(host: Host, root: Path) -> None:
+    one = begin(root)
+    reload = {"kind": "after-undo", "group": "firewall", "argv": ["ufw", "reload"]}
+    one.add([{"kind": "packages", "group": "packages", "before": {}}, reload])
+    assert one.undo(tool=lambda argv: (127, "ufw: No such file or directory") if argv[0] == "ufw" else (0, "")) == []
+    alone = journal.Journal("20260101T000000000001Z", str(root))
+    alone.begin({})
+    alone.add([reload])
+    assert alone.undo(tool=lambda argv: (127, "ufw: No such file or directory"))
+
+
+def test_undo_of_unproved_changes_survives_a_boot(host: Host, root: Path) -> None:
+    one = begin(root)
+    journal.guard_boot(one)
+    name = f"stackwright-undo-{one.run_id}-boot.service"
+    unit = (root / "etc/systemd/system" / name).read_text("utf-8")
+    assert f"ConditionPathExists={journal.BASE}/{one.run_id}/unproved" in unit
+    assert f"ExecStart=/usr/bin/python3 -I {journal.BASE}/{one.run_id}/undo.py" in unit
+    wants = root / "etc/systemd/system/multi-user.target.wants" / name
+    assert os.readlink(wants) == f"/etc/systemd/system/{name}"
+    engine.confirm(host, one.run_id)
+    assert not wants.is_symlink()
+    assert not (root / "etc/systemd/system" / name).exists()
+
+
+SUDO = {
+    "id": "UBTU-24-300021", "rule": "sudo", "severity": "medium", "waiver": None,
+    "resources": [{"type": "sudoers", "absent": "!authenticate"}],
+}  # fmt: skip
+
+
+def test_rules_of_sudo_that_visudo_refuses_are_not_written(host: Host, root: Path, programs: Any) -> None:
+    sudoers = root / "etc/sudoers"
+    sudoers.write_text("Defaults:ops !authenticate\nops ALL=(ALL) ALL\n", "utf-8")
+    (root / "etc/login.defs").write_text("UMASK 022\n", "utf-8")
+    programs.answers["visudo -c -q -f"] = (1, "parse error near line 1")
+    controls = [SUDO, *REQUEST["controls"]]  # type: ignore[misc]
+    outcome = engine.carry_out({**REQUEST, "controls": controls}, host)
+    assert sudoers.read_text("utf-8").startswith("Defaults:ops")
+    assert any("visudo refuses the new /etc/sudoers, which stays as it was" in one for one in outcome["problems"])
+    assert [one["status"] for one in outcome["document"]["findings"]] == ["fail", "pass"]
+    del programs.answers["visudo -c -q -f"]
+    outcome = engine.carry_out({**REQUEST, "controls": controls}, Host(str(root), run=programs))
+    assert sudoers.read_text("utf-8").startswith("# Defaults:ops")
+    assert outcome["document"]["findings"][0]["status"] == "pass"

@@ -290,3 +290,31 @@ def test_boot_argument_joins_the_others(host: Host, put: Put) -> None:
 def test_paths_are_shown_without_control_characters() -> None:
     assert show("a\nb") == "a\\x0ab"
     assert show(os.fsdecode(b"\xff")) == "\\xff"
+
+
+def test_definition_that_later_lines_use_is_put_first(host: Host, put: Put) -> None:
+    put("/etc/aide.conf", "# Checksums = md5\ndatabase_attrs = Checksums\n")
+    mend(host, {"type": "option", "file": "/etc/aide.conf", "key": "Checksums", "value": "sha512", "at": "start"})
+    assert host.text("/etc/aide.conf") == "Checksums = sha512\n# Checksums = md5\ndatabase_attrs = Checksums\n"
+
+
+def test_firewall_rules_are_taken_into_use_again_after_an_undo(host: Host, put: Put) -> None:
+    put("/var/lib/dpkg/status", "Package: ufw\nStatus: install ok installed\nVersion: 1\n\n")
+    put("/etc/default/ufw", 'DEFAULT_INPUT_POLICY="DROP"\n')
+    put("/etc/ufw/user.rules", "### tuple ### allow tcp 8080 0.0.0.0/0 any 0.0.0.0/0 in\n")
+    system.fix_firewall(host, {"check": "ports", "allow": []})
+    deleted = next(one for one in host.commands if "delete" in one["argv"])
+    assert deleted["argv"] == ["ufw", "--force", "delete", "allow", "8080/tcp"]
+    assert deleted["reload"] == ["ufw", "reload"]
+
+
+def test_default_of_sshd_is_not_enough_where_the_setting_must_stand(host: Host, put: Put, programs: Any) -> None:
+    put("/etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\n#PubkeyAuthentication yes\n")
+    programs.answers["sshd -T"] = (0, "pubkeyauthentication yes\n")
+    mend(host, {"type": "sshd", "option": "PubkeyAuthentication", "value": "yes", "explicit": True})
+    assert "PubkeyAuthentication yes\n" in (host.text(access.SSHD_DROPIN) or "")
+
+
+def test_names_that_sshd_prints_a_line_each_are_one_setting(host: Host, programs: Any) -> None:
+    programs.answers["sshd -T"] = (0, "allowgroups ops\nallowgroups adm\n")
+    assert access.check_sshd(host, {"option": "AllowGroups", "value": "ops adm"}).ok

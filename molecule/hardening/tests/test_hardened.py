@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pathlib
+import runpy
 
 
 def test_sshd_offers_approved_ciphers_only(host):
@@ -19,8 +22,21 @@ def test_account_locks_after_three_failures(host):
     assert host.run("faillock --user probe").rc == 0
 
 
-def test_no_timer_waits_to_undo_anything(host):
+def test_kernel_that_the_container_shares_is_as_it_was():
+    before = json.loads(pathlib.Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "kernel.json").read_text("utf-8"))
+    program = runpy.run_path(str(pathlib.Path(__file__).resolve().parents[1] / "kernel.py"))
+    after = program["settings"]()
+    assert len(before) > 200
+    assert {key: after.get(key) for key in before} == before
+
+
+def test_values_for_the_kernel_are_on_disk_all_the_same(host):
+    assert "kernel.dmesg_restrict = 1" in host.check_output("cat /etc/sysctl.d/99-zz-stackwright-hardening.conf")
+
+
+def test_no_timer_and_no_unit_of_the_boot_waits_to_undo_anything(host):
     assert "stackwright-undo" not in host.check_output("systemctl list-timers --all --no-legend")
+    assert host.run("ls /etc/systemd/system/stackwright-undo-*").rc != 0
     assert host.run("ls /var/lib/stackwright/hardening/*/unproved").rc != 0
 
 

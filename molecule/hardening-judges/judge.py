@@ -1,0 +1,84 @@
+"""Asks Lynis and OpenSCAP what they think of this host, and prints it as JSON. Run as root: ``python3 judge.py NAME``.
+
+Debian packages no STIG content for itself, so Ubuntu 22.04's STIG and Debian 12's ANSSI profile are made to look at any Debian:
+the condition on the distribution is taken out, and the unit that loads audit rules is looked for where Debian 13 has it.
+The results of OpenSCAP are kept beside the content in /var/lib/judges, as NAME-stig.xml and NAME-anssi.xml.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+from collections import Counter
+
+CONTENT = pathlib.Path("/usr/share/xml/scap/ssg/content")
+HERE = pathlib.Path("/var/lib/judges")
+PROFILES = {
+    "stig": ("ssg-ubuntu2204-ds.xml", "xccdf_org.ssgproject.content_profile_stig"),
+    "anssi": ("ssg-debian12-ds.xml", "xccdf_org.ssgproject.content_profile_anssi_bp28_high"),
+}
+PREFIX = "xccdf_org.ssgproject.content_rule_"
+CONTAINER_MARK = "/run/.containerenv"
+
+
+def adapt(name: str) -> str:
+    """Write the content so that it takes this host for its own; returns the file."""
+    text = (CONTENT / name).read_text("utf-8")
+    text, count = re.subn(r'<xccdf-1\.2:platform idref="cpe:/o:[^"]*"/>', "", text, count=1)
+    if not count:
+        raise SystemExit(f"{name} has no condition on the distribution any more: look at the new content.")
+    if pathlib.Path("/usr/lib/systemd/system/audit-rules.service").exists():
+        text = re.sub(
+            r"(object_audit_rules_augenrules:obj:1\" version=\"1\">\s*<ind:filepath>)[^<]*(</ind:filepath>\s*<ind:pattern[^>]*>)[^<]*",
+            r"\1/usr/lib/systemd/system/audit-rules.service\2^ExecStart=/(usr/)?sbin/augenrules --load$",
+            text,
+        )
+    HERE.mkdir(mode=0o755, exist_ok=True)
+    adapted = HERE / name
+    adapted.write_text(text, "utf-8")
+    return str(adapted)
+
+
+def scap(label: str, profile: str) -> dict[str, object]:
+    """Evaluate one profile: how many rules have which result, and the names of those that fail."""
+    name, identifier = PROFILES[profile]
+    results = str(HERE / f"{label}-{profile}.xml")
+    argv = ["oscap", "xccdf", "eval", "--profile", identifier, "--results", results, adapt(name)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C.UTF-8"})
+    if done.returncode not in (0, 2):  # 2: some rules fail
+        raise SystemExit(f"oscap ended with {done.returncode}: {done.stderr[-1000:]}")
+    found = re.findall(
+        r'<rule-result idref="([^"]*)".*?<result>(\w+)</result>', pathlib.Path(results).read_text("utf-8"), re.DOTALL
+    )
+    counted = [(rule.removeprefix(PREFIX), result) for rule, result in found if result != "notselected"]
+    names = {kind: sorted(rule for rule, result in counted if result == kind) for kind in ("fail", "error", "unknown")}
+    return {**Counter(result for _, result in counted), "rules": len(counted), "names": names}
+
+
+def lynis() -> dict[str, object]:
+    """The hardening index and what is suggested."""
+    subprocess.run(
+        ["lynis", "audit", "system", "--quick", "--no-colors", "--quiet"], check=False, capture_output=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    lines = pathlib.Path("/var/log/lynis-report.dat").read_text("utf-8", "replace").split("\n")
+    values = dict(one.split("=", 1) for one in lines if "=" in one)
+    said = [one.partition("=")[2] for one in lines if one.startswith(("suggestion[]=", "warning[]="))]
+    return {"index": int(values["hardening_index"]), "tests": values.get("lynis_tests_done", ""), "said": said}
+
+
+def main() -> None:
+    label = sys.argv[1]
+    # The content takes a host with this mark for a container and leaves most of its rules out.
+    if os.path.exists(CONTAINER_MARK):
+        subprocess.run(["umount", CONTAINER_MARK], check=False, capture_output=True)
+        os.unlink(CONTAINER_MARK)
+    found = {"lynis": lynis(), **{name: scap(label, name) for name in PROFILES}}
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

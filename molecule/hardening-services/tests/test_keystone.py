@@ -1,0 +1,1 @@
+../../keystone/tests/test_keystone.py
