@@ -67,7 +67,9 @@ def main() -> None:
     print(f"unchanged site.yml             {second:7.0f} s   1/{first / second:.0f} of the first")
     for host, counts in hosts.items():
         if host != "localhost":
-            print(f"  {host:<28} {counts['remote_tasks']:7d} remote tasks, {counts['changed']} changed, {memory(host)} MB at rest")
+            print(
+                f"  {host:<28} {counts['remote_tasks']:7d} remote tasks, {counts['changed']} changed, {memory(host)} MB at rest"
+            )
     play(ROOT / "playbooks/lab_clean.yml")
 
 
