@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from ansible.errors import AnsibleError
+from ansible.module_utils.common.validation import check_type_dict, check_type_list
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import connection_loader
@@ -44,8 +45,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             controls = catalogues.resolve(
                 catalogue,
                 profile,
-                list(arguments.get("add") or []),
-                list(arguments.get("exclude") or []),
+                check_type_list(arguments.get("add") or []),
+                check_type_list(arguments.get("exclude") or []),
                 self._parameters(arguments, variables),
                 list(arguments.get("waivers") or []),
                 host,
@@ -53,6 +54,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             )
         except catalogues.CatalogueError as error:
             return result | {"failed": True, "msg": " ".join(error.problems), "problems": error.problems}
+        except TypeError as error:
+            return result | {"failed": True, "msg": f"hardening_parameters must be a dictionary, the others lists: {error}"}
         request: dict[str, Any] = {
             "mode": mode,
             "profile": profile,
@@ -80,7 +83,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _parameters(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         """The operator's parameters, and the account that must keep its sudo since it has no password to give."""
-        values = dict(arguments.get("parameters") or {})
+        values: dict[str, Any] = dict(check_type_dict(arguments.get("parameters") or {}))
         become = self._connection.become
         has_password = bool(become is not None and become.get_option("become_pass", playcontext=self._play_context))
         if "sudo_without_password" not in values and become is not None and not has_password:
