@@ -61,7 +61,7 @@ def test_journal_on_a_full_disk_stops_the_run_before_the_first_change(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(journal, "write_atomically", full)
-    with pytest.raises(journal.JournalError, match="Nothing was changed. Free space"):
+    with pytest.raises(journal.JournalError, match=r"Nothing was changed\. Free space"):
         enforce(root, programs, UMASK)
     assert (root / "etc/login.defs").read_bytes() == before
 
