@@ -96,10 +96,11 @@ problems:
   returned: failure
 """
 
+import functools
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import bootstrap, databases, packages
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import bootstrap, databases, lock, packages
 
 SPEC = {
     "name": {"type": "str", "required": True},
@@ -115,6 +116,15 @@ SPEC = {
 }
 
 
+def _due(steps: list[bootstrap.Step]) -> dict[str, str]:
+    """Names of the steps that are due, with the reasons."""
+    versions = packages.read_state().installed
+    connection = databases.connect() if os.path.exists(databases.SOCKET) else None
+    tables = databases.tables(connection) if connection else None
+    reasons = {s.name: bootstrap.is_due(s, versions, tables, lambda query: databases.finds(connection, query)) for s in steps}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -125,18 +135,21 @@ def main() -> None:
         no_log=True,
     )
     steps = [bootstrap.Step(**entry) for entry in module.params["steps"]]
-    versions = packages.read_state().installed
     try:
-        connection = databases.connect() if os.path.exists(databases.SOCKET) else None
-        tables = databases.tables(connection) if connection else None
-        due = {
-            step.name: reason
-            for step in steps
-            if (reason := bootstrap.is_due(step, versions, tables, lambda query: databases.finds(connection, query)))
-        }
-        changes = [f"{name}: {reason}" for name, reason in due.items()]
+        due = _due(steps)
         if due and not module.check_mode:
-            bootstrap.run([step for step in steps if step.name in due], versions, module.params["parallel"])
+            # steps of a run that was killed work on, and must be seen to their end before what is due is known
+            with lock.exclusive(bootstrap.LOCK) as held:
+                due = _due(steps)
+                run = functools.partial(bootstrap.execute, lock=held)
+                installed = packages.read_state().installed
+                bootstrap.run([step for step in steps if step.name in due], installed, module.params["parallel"], run)
+        changes = [f"{name}: {reason}" for name, reason in due.items()]
+    except lock.LockError as error:
+        module.fail_json(
+            msg=f"Bootstrap steps cannot begin: {error}",
+            hint=f"See with 'fuser -v {bootstrap.LOCK}' on the host which command it is, let it end, then run again.",
+        )
     except (bootstrap.BootstrapError, databases.DatabaseError) as error:
         problems = getattr(error, "problems", [str(error)])
         module.fail_json(

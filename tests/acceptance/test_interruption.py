@@ -78,6 +78,6 @@ def test_deployment_that_is_cut_off_everywhere_is_finished_by_the_same_command()
         # What stopped before the place was a failure of its own: the cut must be what ended the run.
         assert "failed=1" not in seen and "fatal:" not in seen, seen
         assert task in seen, seen
-    assert changed(play("site")) > 0
+    play("site")
     assert changed(play("site")) == 0
     play("verify")

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 STAMPS = "/var/lib/stackwright/bootstrap"
+LOCK = "/run/stackwright-bootstrap.lock"
 
 
 class BootstrapError(Exception):
@@ -85,12 +86,16 @@ def _write_stamp(step: Step, text: str) -> None:
     os.replace(partial, _stamp(step))
 
 
-def _execute(step: Step) -> str:
-    """Run a step's command; return what went wrong, or nothing."""
+def execute(step: Step, lock: int | None = None) -> str:
+    """Run a step's command; return what went wrong, or nothing.
+
+    :param lock: descriptor that the command inherits, so that it keeps the lock on it even if this process is killed.
+    """
     command = step.command if step.user == "root" else ["/usr/sbin/runuser", "-u", step.user, "--", *step.command]
     environment = {**os.environ, "LC_ALL": "C.UTF-8", **step.environment}
+    kept = [] if lock is None else [lock]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment, check=False, cwd="/")
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment, check=False, cwd="/", pass_fds=kept)
     except OSError as error:
         return f"{step.name}: {error.strerror}: {step.command[0]}"
     if done.returncode == 0:
@@ -118,7 +123,7 @@ def order(steps: list[Step]) -> list[Step]:
     return result
 
 
-def run(steps: list[Step], versions: dict[str, str], parallel: int, execute: Callable[[Step], str] = _execute) -> None:
+def run(steps: list[Step], versions: dict[str, str], parallel: int, execute: Callable[[Step], str] = execute) -> None:
     """Run due steps in dependency order, at most ``parallel`` at once, and stamp each that succeeds.
 
     :raises BootstrapError: one or more failed; those that depend on them did not start.
