@@ -30,6 +30,12 @@ options:
     description:
       - Description for people.
     type: str
+  members:
+    description:
+      - Users in it; others are taken out.
+      - 'Each is a name or an identifier of a user, or a mapping such as C({name: web, domain: customers}).'
+    type: list
+    elements: raw
   state:
     description: Whether the group is to be there.
     type: str

@@ -737,7 +737,9 @@ def tag_routes(kind: Collection) -> list[Route]:
         tags.remove(tag)
         return Answer(204)
 
-    at, one, name = f"{kind.path}/{{id}}/tags", f"{kind.path}/{{id}}/tags/{{tag}}", f"{kind.type}_tags"
+    # Neutron keeps the tags of /qos/policies below /policies.
+    root = kind.path.replace("/qos/", "/")
+    at, one, name = f"{root}/{{id}}/tags", f"{root}/{{id}}/tags/{{tag}}", f"{kind.type}_tags"
     return [
         Route(kind.service, "GET", at, read, name),
         Route(kind.service, "PUT", at, replace, name),

@@ -290,7 +290,7 @@ def new_group(state: State, request: Request, obj: Object) -> None:
 
 def drop_group(state: State, request: Request, obj: Object) -> None:
     """A group of a port stays, and so does "default" for all but the admin."""
-    if any(obj["id"] in p["security_groups"] for p in state.objects["port"].values()):
+    if any(obj["id"] in (p["security_groups"] or ()) for p in state.objects["port"].values()):
         raise Refusal(409, f"Security Group {obj['id']} in use.")
     if obj["name"] == "default" and not request.who.admin:
         raise Refusal(409, "Insufficient rights for removing default security group.")

@@ -151,7 +151,7 @@ class Executor:
     def _delete_steps(self, changes: list[Change]) -> list[Step]:
         steps = {change.item.key: Step(change.item, lambda change=change: self._delete(change)) for change in changes}  # type: ignore[misc]
         for change in changes:
-            for used in current_refs(change.item):
+            for used in current_refs(change.item, of_its_own=False):
                 if used in steps and used != change.item.key:
                     steps[used].after.append(steps[change.item.key])
             for step in steps.values():
@@ -258,14 +258,18 @@ def opens(other: Item, item: Item) -> bool:
     return other.resolved.get("project") in (None, item.resolved.get("project"))
 
 
-def current_refs(item: Item) -> set[tuple[str, str]]:
-    """Types and identifiers of what the present object refers to."""
+def current_refs(item: Item, of_its_own: bool = True) -> set[tuple[str, str]]:
+    """Types and identifiers of what the present object refers to.
+
+    Without ``of_its_own``, what its parts refer to among objects of its own type is left out: two may do so mutually, and the
+    services let such parts go with either.
+    """
     if item.current is None:
         return set()
     found: set[tuple[str, str]] = set()
     for declared in item.type.fields:
         for holder in (declared, *declared.keys):
-            if not holder.ref:
+            if not holder.ref or (not of_its_own and declared.apply and holder.ref == item.type.name):
                 continue
             value = read_field(declared, item.current)
             for element in value if isinstance(value, list) else [value]:

@@ -127,6 +127,10 @@ class Operation:
         self.written += method not in ("GET", "HEAD")
         return answer
 
+    def body(self, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The API object for all values, or for some of them."""
+        return body_of(self.type, self.values if changes is None else changes)
+
     def wait_until(self, *states: str, path: str = "", key: str = "status") -> Raw:
         """Poll the object until its state, below ``key``, is one of ``states`` (any case).
 
@@ -214,7 +218,9 @@ def body_of(kind: ResourceType, values: Mapping[str, Any]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     for declared in kind.fields:
         if declared.name in values and declared.apply is None and values[declared.name] is not None:
-            bury(body, declared.key, values[declared.name])
+            value = values[declared.name]
+            # An empty reference takes the target away.
+            bury(body, declared.key, None if declared.ref and value == "" else value)
     return body
 
 

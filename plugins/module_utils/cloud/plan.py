@@ -113,6 +113,8 @@ def refs(kind: ResourceType, values: Mapping[str, Any]) -> Iterable[tuple[Field,
             continue
         if declared.ref:
             for number, element in enumerate(value if isinstance(value, list) else [value]):
+                if element in declared.words:
+                    continue
                 yield (
                     declared,
                     declared,
@@ -121,7 +123,7 @@ def refs(kind: ResourceType, values: Mapping[str, Any]) -> Iterable[tuple[Field,
                 )
         for key in declared.keys:
             for number, element in enumerate(value if key.ref else []):
-                if element.get(key.name) is not None:
+                if element.get(key.name) is not None and element[key.name] not in key.words:
                     yield declared, key, element[key.name], f"{declared.name}[{number}].{key.name}"
 
 
@@ -395,7 +397,7 @@ class Planner:
                     }
                 )
             return result
-        if not declared.ref:
+        if not declared.ref or value in declared.words:
             return value
         if isinstance(value, list):
             return [self._find(item, declared, element, f"{place}[{number}]") for number, element in enumerate(value)]
@@ -512,6 +514,47 @@ class Planner:
                     item.resolved[name] = self._resolve(item, item.type.field(name), value, name)
                 except LookupError:
                     continue
+        for item in self.items:
+            if item.current is None and not item.absent:
+                self._inherit(item)
+
+    def _inherit(self, item: Item) -> None:
+        """Give a new entry what it takes from the object that it lies in."""
+        for name, holder in item.type.inherits.items():
+            place = item.resolved.get(holder)
+            if name in item.resolved or place is None:
+                continue
+            declared = BY_NAME[item.type.field(holder).ref].field(name)
+            if isinstance(place, Item):
+                value = place.resolved.get(name) or self._wanted_value(place, declared)
+            else:
+                raw = self.state.by_id[item.type.field(holder).ref].get(place)
+                value = read_field(declared, raw) if raw else None
+            if value:
+                item.resolved[name] = value
+
+    def target(self, item: Item, name: str) -> Any:
+        """What a field refers to: the identifier of an object that stays, or the entry of one that is to be made."""
+        value = item.resolved.get(name)
+        if value is None and item.current is not None:
+            value = read_field(item.type.field(name), item.current)
+        return self._ident(value)
+
+    def value_of(self, kind: str, place: Any, name: str) -> Any:
+        """A field of an object, given by entry or identifier, as it will be; None if that is not known."""
+        entry = place if isinstance(place, Item) else next((i for i in self.own[kind] if place and i.id == place), None)
+        declared = BY_NAME[kind].field(name)
+        if entry is not None and (name in entry.values or entry.current is None):
+            return entry.values.get(name)
+        raw = entry.current if entry is not None else self.state.by_id.get(kind, {}).get(str(place))
+        return read_field(declared, raw) if raw else None
+
+    def leaves(self, kind: str, ident: str) -> bool:
+        """Whether an object is about to be removed."""
+        if any(item.absent and item.id == ident for item in self.own[kind]):
+            return True
+        raw = self.state.by_id.get(kind, {}).get(ident)
+        return self.prune and raw is not None and self.is_owned(BY_NAME[kind], raw)
 
     # Differences -----------------------------------------------------------------------------------------------------
 
@@ -527,6 +570,11 @@ class Planner:
             raise CloudError(*dict.fromkeys(self.problems))
         ordered = self._ordered()
         changes = {item: self._change(item) for item in ordered}
+        for name, items in self.own.items():
+            validate = BY_NAME[name].validate
+            present = [item for item in items if not item.absent]
+            if validate and present:
+                self.problems += validate(self, present)
         if self.problems:
             raise CloudError(*dict.fromkeys(self.problems))
         result = [changes[item] for item in self.items]

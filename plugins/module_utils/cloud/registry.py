@@ -7,13 +7,25 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_comp
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_dns import DNS_TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_identity import IDENTITY_TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_image import IMAGE_TYPES
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_network import NETWORK_TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_object_store import OBJECT_STORE_TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_orchestration import ORCHESTRATION_TYPES
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_quota import QUOTA
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_router import ROUTER_TYPES
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_security_group import (
+    RBAC_POLICY,
+    RULE_TYPES,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_server import SERVER
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_volume import VOLUME_TYPES
 
 TYPES: tuple[ResourceType, ...] = (
     *IDENTITY_TYPES,
+    QUOTA,
+    *RULE_TYPES,
+    *NETWORK_TYPES,
+    *ROUTER_TYPES,
+    RBAC_POLICY,
     *COMPUTE_TYPES,
     *IMAGE_TYPES,
     *VOLUME_TYPES,

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import Problem
     from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, Query
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Planner
 
 Raw = dict[str, Any]
 Kind = Literal["str", "int", "float", "bool", "list", "set", "dict"]
@@ -41,6 +44,8 @@ class Field:
     kind: Kind = "str"
     api: str = ""
     ref: str = ""
+    # Values that are no reference, though the field is one.
+    words: tuple[str, ...] = ("",)
     required: bool = False
     choices: tuple[str, ...] = ()
     immutable: bool = False
@@ -114,6 +119,10 @@ class ResourceType:
     check: Callable[[Mapping[str, Any]], list[tuple[str, str, str]]] | None = None
     # As ``check``, for entries that the cloud lacks yet.
     check_new: Callable[[Mapping[str, Any]], list[tuple[str, str, str]]] | None = None
+    # Problems between the entries of this type, and with what the cloud holds; called once, before any change.
+    validate: Callable[[Planner, list[Item]], list[Problem]] | None = None
+    # Fields that a new object takes from the one that another field refers to: {"project": "network"}.
+    inherits: Mapping[str, str] = field(default_factory=dict)
     skip_export: Callable[[Raw], str] | None = None
 
     def field(self, name: str) -> Field:

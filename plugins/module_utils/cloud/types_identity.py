@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import message_of
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, message_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import (
     Operation,
     Query,
     body_of,
+    list_objects,
     set_tags,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
@@ -19,9 +20,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     Raw,
     ResourceType,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import DESCRIPTION, NAME, wants
 
-NAME = Field("name", "Name.", required=True)
-DESCRIPTION = Field("description", "Description for people.")
 ENABLED = Field("enabled", "Whether it can be used.", "bool")
 DOMAIN = Field(
     "domain", "Domain that it belongs to.", api="domain_id", ref="domain", immutable=True, default=AUTH_DOMAIN
@@ -161,15 +161,104 @@ USER = ResourceType(
 )
 
 
+def _groups(query: Query) -> list[Raw]:
+    found = list_objects(query)
+    for raw in found:
+        if wants(query, raw["name"], "members"):
+            members = query.collect(f"/groups/{raw['id']}/users", "users", params=[])
+            raw["(members)"] = [user["id"] for user in members]
+    return found
+
+
+def _members(op: Operation, before: Any, after: Any) -> None:
+    for user in sorted(set(before or ()) - set(after)):
+        op.call("DELETE", f"/groups/{op.id}/users/{user}", accept=(404,))
+    for user in sorted(set(after) - set(before or ())):
+        op.call("PUT", f"/groups/{op.id}/users/{user}")
+
+
 GROUP = ResourceType(
     "group",
     "groups",
     "identity",
     "/groups",
-    (NAME, DOMAIN, DESCRIPTION),
+    (
+        NAME,
+        DOMAIN,
+        DESCRIPTION,
+        Field(
+            "members",
+            "Users in it; others are taken out.",
+            "set",
+            ref="user",
+            read=lambda raw: raw.get("(members)"),
+            apply=_members,
+        ),
+    ),
     doc="A group of users.",
     identity=("name", "domain"),
     name_filter="one",
+    listing=_groups,
+)
+
+
+def _credentials_path(cloud: Cloud) -> str:
+    return f"/users/{cloud.user_id}/application_credentials"
+
+
+def _create_credential(op: Operation) -> Raw:
+    body = op.body({name: value for name, value in op.values.items() if name != "roles"})
+    if "roles" in op.values:
+        body["roles"] = [{"id": role} for role in op.values["roles"]]
+    answer = op.call("POST", _credentials_path(op.cloud), {"application_credential": body}).body
+    raw: Raw = answer["application_credential"]
+    raw.pop("secret", None)
+    return raw
+
+
+def _delete_credential(op: Operation) -> None:
+    op.call("DELETE", f"{_credentials_path(op.cloud)}/{op.id}", accept=(404,))
+
+
+APPLICATION_CREDENTIAL = ResourceType(
+    "application_credential",
+    "application_credentials",
+    "identity",
+    "/application_credentials",
+    (
+        NAME,
+        Field("description", "Description for people.", immutable=True),
+        Field("secret", "Secret of a new one. It is not compared.", secret=True, write_only=True),
+        Field(
+            "roles",
+            "Roles that it has, those of the login by default.",
+            "set",
+            ref="role",
+            immutable=True,
+            read=lambda raw: [role["id"] for role in raw.get("roles") or []],
+        ),
+        Field(
+            "expires_at",
+            "When it ends, such as 2027-01-31T12:00:00, in UTC.",
+            immutable=True,
+            normal=lambda value: str(value).replace(" ", "T").removesuffix("Z").split(".")[0],
+        ),
+        Field("unrestricted", "Whether it may make and remove others like it.", "bool", immutable=True),
+    ),
+    doc="An application credential of the login's user in the login's project.",
+    update_method="",
+    listing=lambda query: [
+        raw
+        for raw in query.collect(_credentials_path(query.cloud), params=[])
+        if raw.get("project_id") in (None, query.cloud.project_id)
+    ],
+    create=_create_credential,
+    delete=_delete_credential,
+    check_new=lambda values: (
+        []
+        if values.get("secret")
+        else [("secret", "A new application credential needs a secret.", "One that the service makes would be lost.")]
+    ),
 )
 
 ROLE = ResourceType(
@@ -327,4 +416,15 @@ ENDPOINT = ResourceType(
     identity=("service", "interface", "region"),
 )
 
-IDENTITY_TYPES = (DOMAIN_TYPE, REGION, PROJECT, USER, GROUP, ROLE, ROLE_ASSIGNMENT, SERVICE, ENDPOINT)
+IDENTITY_TYPES = (
+    DOMAIN_TYPE,
+    REGION,
+    PROJECT,
+    USER,
+    GROUP,
+    ROLE,
+    ROLE_ASSIGNMENT,
+    APPLICATION_CREDENTIAL,
+    SERVICE,
+    ENDPOINT,
+)

@@ -1,0 +1,633 @@
+"""Resource types of the network service: networks and what lies in them. Routers, addresses and rules have files of their own."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, set_tags
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
+    AUTH_PROJECT,
+    Field,
+    Raw,
+    ResourceType,
+)
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import DESCRIPTION, NAME
+
+if TYPE_CHECKING:
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Planner
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Block = ipaddress.IPv4Network | ipaddress.IPv6Network
+Found = list[tuple[str, str, str]]
+ENABLED = Field("enabled", "Whether it carries traffic.", "bool", api="admin_state_up")
+SHARED = Field("shared", "Whether every project may use it.", "bool")
+PROJECT = Field(
+    "project",
+    "Project that it belongs to, that of the login by default. Another one needs an administrator's rights.",
+    api="project_id",
+    ref="project",
+    immutable=True,
+    default=AUTH_PROJECT,
+)
+# What lies in a network belongs to the network's project.
+INHERITED_PROJECT = Field(
+    "project",
+    "Project that it belongs to, that of its network by default.",
+    api="project_id",
+    ref="project",
+    immutable=True,
+)
+IN_NETWORK = Field(
+    "network", "Network that it lies in.", api="network_id", ref="network", required=True, immutable=True
+)
+QOS = Field("qos_policy", "QoS policy that limits it; empty for none.", api="qos_policy_id", ref="qos_policy")
+
+
+def _tags(op: Operation, before: Any, after: Any) -> None:
+    set_tags(op, after)
+
+
+TAGS = Field("tags", "Labels.", "set", apply=_tags)
+# What all types have that the service keeps tags for.
+TAGGED: dict[str, Any] = {"name_filter": "many", "update_method": "PUT", "mark": "tags"}
+
+# Addresses -----------------------------------------------------------------------------------------------------------
+
+
+def block_of(text: Any) -> Block | None:
+    """A range of addresses, or None when the text is none."""
+    try:
+        return ipaddress.ip_network(str(text), strict=False)
+    except ValueError:
+        return None
+
+
+def address_of(text: Any) -> Address | None:
+    """An address, or None when the text is none."""
+    try:
+        return ipaddress.ip_address(str(text))
+    except ValueError:
+        return None
+
+
+def plain_address(text: Any) -> Any:
+    """An address in its shortest form; anything else as it is."""
+    return str(address_of(text) or text)
+
+
+def plain_block(text: Any) -> Any:
+    """A range in its shortest form; anything else as it is."""
+    return str(block_of(text) or text)
+
+
+def overlap(one: Any, other: Any) -> bool:
+    """Whether two ranges, as text, have addresses in common."""
+    left, right = block_of(one), block_of(other)
+    return bool(left and right and left.version == right.version and left.overlaps(right))
+
+
+def check_address(values: Mapping[str, Any], key: str) -> Found:
+    """A problem when the value of a key is no address."""
+    text = values.get(key)
+    if text in (None, "", "none") or address_of(text):
+        return []
+    return [(key, f"'{text}' is no address.", "Write it as 192.0.2.1 or 2001:db8::1.")]
+
+
+def check_block(text: Any, key: str) -> Found:
+    """A problem when a text is no range of addresses, or has bits beyond its prefix."""
+    block = block_of(text)
+    if block is None:
+        return [(key, f"'{text}' is no range of addresses.", "Write it as 192.0.2.0/24 or 2001:db8::/64.")]
+    try:
+        ipaddress.ip_network(str(text))
+    except ValueError:
+        return [(key, f"'{text}' has bits beyond its prefix.", f"Write {block}.")]
+    return []
+
+
+# Networks ------------------------------------------------------------------------------------------------------------
+
+
+def _provider(name: str, doc: str, kind: Any = "str") -> Field:
+    return Field(name, doc, kind, api=f"provider:{name}", immutable=True)
+
+
+NETWORK = ResourceType(
+    "network",
+    "networks",
+    "network",
+    "/networks",
+    (
+        NAME,
+        PROJECT,
+        DESCRIPTION,
+        ENABLED,
+        SHARED,
+        Field("external", "Whether routers have their gateways in it.", "bool", api="router:external"),
+        Field("default", "Whether it is the external network that is taken by default.", "bool", api="is_default"),
+        Field("mtu", "Greatest size of a packet in bytes.", "int"),
+        _provider("network_type", "How it is carried, such as geneve, vlan or flat."),
+        _provider("physical_network", "Physical network that carries it."),
+        _provider("segmentation_id", "VLAN or tunnel number.", "int"),
+        Field("port_security", "Whether its ports drop forged addresses.", "bool", api="port_security_enabled"),
+        Field("dns_domain", "Domain of its servers' names, with a dot at the end."),
+        QOS,
+        Field(
+            "availability_zones",
+            "Zones that its services run in.",
+            "set",
+            api="availability_zone_hints",
+            immutable=True,
+        ),
+        TAGS,
+    ),
+    doc="A network.",
+    identity=("name", "project"),
+    **TAGGED,
+)
+
+
+SEGMENT = ResourceType(
+    "segment",
+    "segments",
+    "network",
+    "/segments",
+    (
+        NAME,
+        IN_NETWORK,
+        DESCRIPTION,
+        Field("network_type", "How it is carried, such as vlan or flat.", required=True, immutable=True),
+        Field("physical_network", "Physical network that carries it.", immutable=True),
+        Field("segmentation_id", "VLAN or tunnel number.", "int", immutable=True),
+    ),
+    doc="A segment of a routed network.",
+    identity=("name", "network"),
+    name_filter="many",
+    update_method="PUT",
+    # The service gives each network a nameless one.
+    skip_export=lambda raw: "" if raw.get("name") else "made by the service itself",
+)
+
+# Subnets -------------------------------------------------------------------------------------------------------------
+
+
+def _pools(value: Any) -> Any:
+    return sorted(
+        ({"start": plain_address(p.get("start")), "end": plain_address(p.get("end"))} for p in value),
+        key=lambda pool: str(pool["start"]),
+    )
+
+
+def _routes(value: Any) -> Any:
+    return sorted(
+        ({"destination": plain_block(r.get("destination")), "nexthop": plain_address(r.get("nexthop"))} for r in value),
+        key=str,
+    )
+
+
+def routes_field(name: str, doc: str, apply: Any = None) -> Field:
+    """A list of routes."""
+    return Field(
+        name,
+        doc,
+        "list",
+        normal=_routes,
+        apply=apply,
+        keys=(
+            Field("destination", "Range of addresses, such as 10.9.0.0/16.", required=True),
+            Field("nexthop", "Address of the next router.", required=True),
+        ),
+    )
+
+
+def _subnet_body(op: Operation, body: dict[str, Any]) -> dict[str, Any]:
+    if body.get("gateway_ip") == "none":
+        body["gateway_ip"] = None
+    if op.values.get("cidr"):
+        block = block_of(op.values["cidr"])
+        body.setdefault("ip_version", block.version if block else 4)
+    return body
+
+
+def _check_subnet(values: Mapping[str, Any]) -> Found:
+    found = check_address(values, "gateway_ip")
+    block = None
+    if "cidr" in values:
+        found += check_block(values["cidr"], "cidr")
+        block = block_of(values["cidr"])
+    if block:
+        found += _inside(block, values)
+        if values.get("ip_version", block.version) != block.version:
+            found.append(("ip_version", f"{block} is of version {block.version}.", "Leave the version out."))
+    return found
+
+
+def _inside(block: Block, values: Mapping[str, Any]) -> Found:
+    """What has to lie in a subnet and does not."""
+    found: Found = []
+    gateway = address_of(values.get("gateway_ip"))
+    if gateway and gateway not in block:
+        found.append(
+            ("gateway_ip", f"The gateway {gateway} is outside the subnet {block}.", f"Take one such as {block[1]}.")
+        )
+    for number, pool in enumerate(values.get("allocation_pools") or []):
+        start, end = address_of(pool.get("start")), address_of(pool.get("end"))
+        key = f"allocation_pools[{number}]"
+        if not start or not end:
+            found.append((key, f"{pool.get('start')} to {pool.get('end')} is no range of addresses.", ""))
+        elif start not in block or end not in block:
+            found.append((key, f"{start} to {end} is outside the subnet {block}.", ""))
+        elif int(start) > int(end):
+            found.append((key, f"{start} comes after {end}.", "Exchange start and end."))
+        elif gateway and int(start) <= int(gateway) <= int(end):
+            found.append((key, f"The gateway {gateway} is among {start} to {end}.", "Leave it out of the pool."))
+    return found
+
+
+def _validate_subnets(planner: Planner, items: list[Item]) -> list[Problem]:
+    """Ranges that overlap in one network, and gateways outside of subnets whose range the document does not say."""
+    problems: list[Problem] = []
+    networks: dict[Any, list[tuple[str, str, Item | None]]] = {}
+    for item in items:
+        if item.current is not None and "cidr" not in item.values:
+            block = block_of(item.current.get("cidr"))
+            problems += [item.problem(c, m, k) for k, c, m in (_inside(block, item.values) if block else [])]
+        if item.current is None and not any(item.values.get(key) for key in ("cidr", "subnet_pool")):
+            problems.append(item.problem("One of cidr and subnet_pool is wanted.", "Give the range as cidr.", "cidr"))
+        if item.values.get("cidr"):
+            place = planner.target(item, "network")
+            networks.setdefault(place, []).append((item.values["cidr"], item.path, item))
+    new = {item.id for item in items if item.id}
+    # Only new subnets can meet others that are there already.
+    asked = {
+        place
+        for place, entries in networks.items()
+        if isinstance(place, str) and any(item and item.current is None for _, _, item in entries)
+    }
+    if asked:
+        for raw in planner.cloud.pages(
+            "network", "/subnets", "subnets", [("network_id", place) for place in sorted(asked)]
+        ):
+            if raw["id"] not in new and not planner.leaves("subnet", raw["id"]):
+                networks[raw["network_id"]].append((raw["cidr"], f"the subnet {raw.get('name') or raw['id']}", None))
+    for entries in networks.values():
+        for number, (cidr, path, entry) in enumerate(entries):
+            for other_cidr, other_path, other in entries[:number]:
+                told = entry or other
+                if told and overlap(cidr, other_cidr):
+                    here, there, where = (cidr, other_cidr, other_path) if entry else (other_cidr, cidr, path)
+                    problems.append(
+                        told.problem(
+                            f"{here} overlaps {there} of {where} in the same network.",
+                            "Take another range.",
+                            "cidr",
+                        )
+                    )
+    return problems
+
+
+def _create_subnet(op: Operation) -> Raw:
+    raw: Raw = op.call("POST", "/subnets", {"subnet": _subnet_body(op, op.body())}).body["subnet"]
+    return raw
+
+
+def _update_subnet(op: Operation, changes: dict[str, Any]) -> None:
+    body = op.body(changes)
+    if body.get("gateway_ip") == "none":
+        body["gateway_ip"] = None
+    if body:
+        op.call("PUT", f"/subnets/{op.id}", {"subnet": body})
+
+
+SUBNET = ResourceType(
+    "subnet",
+    "subnets",
+    "network",
+    "/subnets",
+    (
+        NAME,
+        IN_NETWORK,
+        INHERITED_PROJECT,
+        DESCRIPTION,
+        Field("cidr", "Range of addresses, such as 192.0.2.0/24.", immutable=True, normal=plain_block),
+        Field("ip_version", "4 or 6; that of the range by default.", "int", immutable=True),
+        Field("subnet_pool", "Pool that gives it a range.", api="subnetpool_id", ref="subnet_pool", immutable=True),
+        Field("prefix_length", "Length of the range out of a pool.", "int", api="prefixlen", write_only=True),
+        Field(
+            "gateway_ip",
+            "Address of the router, the first one by default; none for a subnet without a gateway.",
+            read=lambda raw: raw.get("gateway_ip") or "none",
+            normal=plain_address,
+        ),
+        Field("dhcp", "Whether servers get their addresses by DHCP.", "bool", api="enable_dhcp"),
+        Field(
+            "allocation_pools",
+            "Addresses that are given out.",
+            "list",
+            normal=_pools,
+            keys=(Field("start", "First address.", required=True), Field("end", "Last address.", required=True)),
+        ),
+        Field("dns_nameservers", "Name servers, in order.", "list"),
+        routes_field("host_routes", "Routes that servers get by DHCP."),
+        Field(
+            "ipv6_address_mode",
+            "How servers get IPv6 addresses.",
+            choices=("dhcpv6-stateful", "dhcpv6-stateless", "slaac"),
+            immutable=True,
+        ),
+        Field(
+            "ipv6_ra_mode",
+            "Who advertises the IPv6 router.",
+            choices=("dhcpv6-stateful", "dhcpv6-stateless", "slaac"),
+            immutable=True,
+        ),
+        Field("segment", "Segment that it lies in.", api="segment_id", ref="segment", immutable=True),
+        Field("service_types", "Owners of ports that get addresses of it.", "set"),
+        TAGS,
+    ),
+    doc="A subnet, a range of addresses in a network.",
+    identity=("name", "network"),
+    inherits={"project": "network"},
+    create=_create_subnet,
+    update=_update_subnet,
+    check=_check_subnet,
+    validate=_validate_subnets,
+    **TAGGED,
+)
+
+
+def _prefixes(value: Iterable[Any]) -> list[str]:
+    """Ranges as the service keeps them: neighbours joined."""
+    blocks = [block_of(text) for text in value]
+    found: list[str] = [str(text) for text, block in zip(value, blocks, strict=True) if block is None]
+    for version in (4, 6):
+        alike: list[Any] = [block for block in blocks if block and block.version == version]
+        found += map(str, ipaddress.collapse_addresses(alike))
+    return found
+
+
+def _fixed_prefixes(raw: Raw, before: Any, after: Any, values: Mapping[str, Any]) -> str:
+    # A range within a wider one that joins it is still there.
+    gone = [text for text in before or [] if set(_prefixes([text, *after])) != set(_prefixes(after))]
+    return f"the prefix {', '.join(gone)} cannot be taken out of a pool" if gone else ""
+
+
+def _length(name: str, doc: str, api: str) -> Field:
+    return Field(name, doc, "int", api=api, normal=int)
+
+
+SUBNET_POOL = ResourceType(
+    "subnet_pool",
+    "subnet_pools",
+    "network",
+    "/subnetpools",
+    (
+        NAME,
+        PROJECT,
+        DESCRIPTION,
+        Field(
+            "prefixes", "Ranges that it gives out; more can be added.", "set", normal=_prefixes, fixed=_fixed_prefixes
+        ),
+        _length("default_prefix_length", "Length of a range when none is asked for.", "default_prefixlen"),
+        _length("min_prefix_length", "Shortest prefix that it gives out.", "min_prefixlen"),
+        _length("max_prefix_length", "Longest prefix that it gives out.", "max_prefixlen"),
+        Field("address_scope", "Address scope; empty for none.", api="address_scope_id", ref="address_scope"),
+        Field("shared", "Whether every project may use it.", "bool", immutable=True),
+        Field("default", "Whether it is taken by default.", "bool", api="is_default"),
+        Field("default_quota", "How much of it a project may have.", "int"),
+        TAGS,
+    ),
+    doc="A pool of addresses for subnets.",
+    key="subnetpool",
+    collection="subnetpools",
+    identity=("name", "project"),
+    check=lambda values: [
+        problem
+        for number, text in enumerate(values.get("prefixes") or [])
+        for problem in check_block(text, f"prefixes[{number}]")
+    ],
+    check_new=lambda values: (
+        [] if values.get("prefixes") else [("prefixes", "A new pool needs ranges.", "Such as 10.0.0.0/8.")]
+    ),
+    **TAGGED,
+)
+
+ADDRESS_SCOPE = ResourceType(
+    "address_scope",
+    "address_scopes",
+    "network",
+    "/address-scopes",
+    (
+        NAME,
+        PROJECT,
+        Field("ip_version", "4 or 6.", "int", required=True, immutable=True),
+        SHARED,
+    ),
+    doc="An address scope, in which no address is there twice.",
+    identity=("name", "project"),
+    name_filter="many",
+    update_method="PUT",
+)
+
+# Ports ---------------------------------------------------------------------------------------------------------------
+
+
+def _fixed_ips(raw: Raw) -> list[dict[str, Any]]:
+    return [
+        {"subnet": ip["subnet_id"], "ip_address": plain_address(ip["ip_address"])} for ip in raw.get("fixed_ips") or []
+    ]
+
+
+def _compare_fixed_ips(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
+    """Addresses that are as wanted stand for themselves: an element may leave subnet or address open."""
+    held = _fixed_ips(raw)
+    left = list(held)
+    for element in wanted:
+        told = {key: plain_address(value) if key == "ip_address" else value for key, value in element.items()}
+        fit = next((ip for ip in left if all(ip.get(key) == value for key, value in told.items())), None)
+        if fit is None:
+            return held, wanted
+        left.remove(fit)
+    return (held, wanted) if left else (held, held)
+
+
+def _pairs(raw: Raw) -> list[dict[str, Any]]:
+    return [
+        {"ip_address": pair["ip_address"]}
+        | ({} if pair.get("mac_address") in (None, raw.get("mac_address")) else {"mac_address": pair["mac_address"]})
+        for pair in raw.get("allowed_address_pairs") or []
+    ]
+
+
+def _port_body(op: Operation, body: dict[str, Any]) -> dict[str, Any]:
+    if "fixed_ips" in body:
+        body["fixed_ips"] = [
+            {{"subnet": "subnet_id"}.get(key, key): value for key, value in element.items()}
+            for element in body["fixed_ips"]
+        ]
+    return body
+
+
+def _create_port(op: Operation) -> Raw:
+    raw: Raw = op.call("POST", "/ports", {"port": _port_body(op, op.body())}).body["port"]
+    return raw
+
+
+def _update_port(op: Operation, changes: dict[str, Any]) -> None:
+    body = _port_body(op, op.body(changes))
+    if body:
+        op.call("PUT", f"/ports/{op.id}", {"port": body})
+
+
+def _check_port(values: Mapping[str, Any]) -> Found:
+    found: Found = []
+    for number, element in enumerate(values.get("fixed_ips") or []):
+        found += [(f"fixed_ips[{number}].{key}", c, m) for key, c, m in check_address(element, "ip_address")]
+        if not element:
+            found.append((f"fixed_ips[{number}]", "A subnet or an address is wanted.", ""))
+    for number, pair in enumerate(values.get("allowed_address_pairs") or []):
+        if block_of(pair.get("ip_address")) is None:
+            found.append(
+                (
+                    f"allowed_address_pairs[{number}].ip_address",
+                    f"'{pair.get('ip_address')}' is no address or range.",
+                    "",
+                )
+            )
+    if values.get("port_security") is False and (values.get("security_groups") or values.get("allowed_address_pairs")):
+        found.append(("port_security", "A port without port security has no groups and no further addresses.", ""))
+    return found
+
+
+def _validate_ports(planner: Planner, items: list[Item]) -> list[Problem]:
+    """Addresses outside of the subnet that they are wanted in."""
+    problems = []
+    for item in items:
+        for number, element in enumerate(item.resolved.get("fixed_ips") or []):
+            cidr = planner.value_of("subnet", element.get("subnet"), "cidr")
+            block, address = block_of(cidr), address_of(element.get("ip_address"))
+            if cidr and block and address and address not in block:
+                problems.append(
+                    item.problem(
+                        f"The address {address} is outside the subnet {block}.",
+                        "Take one of the subnet.",
+                        f"fixed_ips[{number}].ip_address",
+                    )
+                )
+    return problems
+
+
+PORT = ResourceType(
+    "port",
+    "ports",
+    "network",
+    "/ports",
+    (
+        NAME,
+        IN_NETWORK,
+        INHERITED_PROJECT,
+        DESCRIPTION,
+        ENABLED,
+        Field(
+            "fixed_ips",
+            "Addresses; one of any subnet by default.",
+            "list",
+            read=_fixed_ips,
+            compare=_compare_fixed_ips,
+            keys=(Field("subnet", "Subnet.", ref="subnet"), Field("ip_address", "Address.")),
+        ),
+        Field("mac_address", "MAC address.", immutable=True, normal=str.lower),
+        Field("security_groups", "Security groups; others are taken away.", "set", ref="security_group"),
+        Field("port_security", "Whether it drops forged addresses.", "bool", api="port_security_enabled"),
+        Field(
+            "allowed_address_pairs",
+            "Further addresses that it may send from.",
+            "list",
+            read=_pairs,
+            normal=lambda value: sorted(value, key=lambda pair: str(pair.get("ip_address"))),
+            keys=(Field("ip_address", "Address or range.", required=True), Field("mac_address", "MAC address.")),
+        ),
+        Field("vnic_type", "Kind of virtual interface, such as normal or direct.", api="binding:vnic_type"),
+        Field("dns_name", "Name of the server in the DNS."),
+        QOS,
+        TAGS,
+    ),
+    doc="A port, the place of a server in a network.",
+    identity=("name", "network", "project"),
+    loose=("project",),
+    inherits={"project": "network"},
+    after=("subnet",),
+    create=_create_port,
+    update=_update_port,
+    check=_check_port,
+    validate=_validate_ports,
+    skip_export=lambda raw: (
+        "made by the service itself" if str(raw.get("device_owner") or "").startswith("network:") else ""
+    ),
+    **TAGGED,
+)
+
+# Trunks --------------------------------------------------------------------------------------------------------------
+
+
+def _subports(value: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(
+        (
+            {
+                "port": s.get("port", s.get("port_id")),
+                "segmentation_type": s.get("segmentation_type") or "vlan",
+                "segmentation_id": s.get("segmentation_id"),
+            }
+            for s in value
+        ),
+        key=lambda s: (str(s["segmentation_type"]), s["segmentation_id"] or 0),
+    )
+
+
+def _set_subports(op: Operation, before: Any, after: Any) -> None:
+    gone = [s for s in before or [] if s not in after]
+    new = [s for s in after if s not in (before or [])]
+    if gone:
+        op.call("PUT", f"/trunks/{op.id}/remove_subports", {"sub_ports": [{"port_id": s["port"]} for s in gone]})
+    if new:
+        sent = [{"port_id": s["port"], **{k: v for k, v in s.items() if k != "port"}} for s in new]
+        op.call("PUT", f"/trunks/{op.id}/add_subports", {"sub_ports": sent})
+
+
+TRUNK = ResourceType(
+    "trunk",
+    "trunks",
+    "network",
+    "/trunks",
+    (
+        NAME,
+        PROJECT,
+        Field("port", "Port that carries the others.", api="port_id", ref="port", required=True, immutable=True),
+        DESCRIPTION,
+        ENABLED,
+        Field(
+            "subports",
+            "Ports that it carries; others are taken out.",
+            "list",
+            api="sub_ports",
+            normal=_subports,
+            apply=_set_subports,
+            keys=(
+                Field("port", "Port.", ref="port", required=True),
+                Field("segmentation_type", "How they are told apart, vlan by default.", choices=("vlan", "inherit")),
+                Field("segmentation_id", "VLAN number.", "int", required=True),
+            ),
+        ),
+        TAGS,
+    ),
+    doc="A trunk, several networks on one port of a server.",
+    identity=("name", "project"),
+    **TAGGED,
+)
+
+NETWORK_TYPES = (ADDRESS_SCOPE, SUBNET_POOL, NETWORK, SEGMENT, SUBNET, PORT, TRUNK)

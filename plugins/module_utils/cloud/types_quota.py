@@ -1,0 +1,239 @@
+"""The quota of a project: one entry for the limits that compute, volume and network each keep."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, Query
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
+    AUTH_PROJECT,
+    Field,
+    Raw,
+    ResourceType,
+)
+
+if TYPE_CHECKING:
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Planner
+
+PARALLEL = 8
+# Service, key of the document, key of the API, and what it limits.
+LIMITS: tuple[tuple[str, str, str, str], ...] = (
+    ("compute", "instances", "instances", "Servers."),
+    ("compute", "cores", "cores", "Virtual processors of all servers."),
+    ("compute", "ram", "ram", "Memory of all servers in MiB."),
+    ("compute", "key_pairs", "key_pairs", "Key pairs of a user."),
+    ("compute", "server_groups", "server_groups", "Server groups."),
+    ("compute", "server_group_members", "server_group_members", "Servers in a server group."),
+    ("compute", "metadata_items", "metadata_items", "Metadata of a server."),
+    ("block-storage", "volumes", "volumes", "Volumes."),
+    ("block-storage", "gigabytes", "gigabytes", "Size of all volumes and snapshots in GiB."),
+    ("block-storage", "per_volume_gigabytes", "per_volume_gigabytes", "Size of a volume in GiB."),
+    ("block-storage", "snapshots", "snapshots", "Snapshots."),
+    ("block-storage", "backups", "backups", "Backups."),
+    ("block-storage", "backup_gigabytes", "backup_gigabytes", "Size of all backups in GiB."),
+    ("block-storage", "volume_groups", "groups", "Groups of volumes."),
+    ("network", "networks", "network", "Networks."),
+    ("network", "subnets", "subnet", "Subnets."),
+    ("network", "ports", "port", "Ports."),
+    ("network", "routers", "router", "Routers."),
+    ("network", "floating_ips", "floatingip", "Floating addresses."),
+    ("network", "security_groups", "security_group", "Security groups."),
+    ("network", "security_group_rules", "security_group_rule", "Rules of all security groups."),
+    ("network", "subnet_pools", "subnetpool", "Subnet pools."),
+    ("network", "rbac_policies", "rbac_policy", "Policies that share things."),
+    ("network", "trunks", "trunk", "Trunks."),
+)
+SERVICE_OF = {key: service for service, key, _, _ in LIMITS}
+
+
+def keys_of(service: str) -> dict[str, str]:
+    """Keys of the document for a service, with those of its API."""
+    return {key: api for other, key, api, _ in LIMITS if other == service}
+
+
+# Reading -------------------------------------------------------------------------------------------------------------
+
+
+def _projects(query: Query) -> list[str]:
+    if query.full or not query.entries:
+        try:
+            return [str(raw["id"]) for raw in query.cloud.pages("identity", "/projects", "projects")]
+        except ApiError:
+            return [query.cloud.project_id]
+    idents = [
+        query.ident("project", entry["project"]) if "project" in entry else query.cloud.project_id
+        for entry in query.entries
+    ]
+    if None in idents:
+        # A name that several projects have; which one is meant is settled later.
+        return [str(raw["id"]) for raw in query.cloud.pages("identity", "/projects", "projects")]
+    return sorted({str(ident) for ident in idents if ident})
+
+
+def _limits(given: Mapping[str, Any], service: str) -> dict[str, dict[str, int]]:
+    """Limits and, where they are told, uses, by the document's keys."""
+    found: dict[str, dict[str, int]] = {"limits": {}, "used": {}}
+    for key, api in keys_of(service).items():
+        value = given.get(api)
+        if isinstance(value, Mapping):
+            found["limits"][key] = int(value["limit"])
+            found["used"][key] = int(value.get("in_use", value.get("used", 0))) + int(value.get("reserved", 0))
+        elif value is not None:
+            found["limits"][key] = int(value)
+    return found
+
+
+def _read(cloud: Cloud, service: str, project: str) -> dict[str, dict[str, int]]:
+    """One project's limits in one service. Compute and volume tell the use with them."""
+    if service == "network":
+        return _limits(cloud.call(service, "GET", f"/quotas/{project}").body["quota"], service)
+    path, params = (
+        (f"/os-quota-sets/{project}/detail", None)
+        if service == "compute"
+        else (f"/os-quota-sets/{project}", {"usage": "true"})
+    )
+    return _limits(cloud.call(service, "GET", path, params=params).body["quota_set"], service)
+
+
+def _quotas(query: Query) -> list[Raw]:
+    projects = _projects(query)
+    asked = [
+        service
+        for service in dict.fromkeys(SERVICE_OF.values())
+        if (query.full or not query.entries or any(key in entry for entry in query.entries for key in keys_of(service)))
+        and query.cloud.endpoint(service)
+    ]
+    found: dict[str, Raw] = {ident: {"id": ident, "limits": {}, "used": {}} for ident in projects}
+    work = [(service, ident) for service in asked for ident in projects]
+    if "network" in asked and len(projects) > 1:
+        # This service lists the projects that have limits of their own.
+        for raw in query.cloud.call("network", "GET", "/quotas").body.get("quotas", []):
+            place = ("network", str(raw.get("project_id") or raw.get("tenant_id")))
+            if place in work:
+                work.remove(place)
+                found[place[1]]["limits"] |= _limits(raw, "network")["limits"]
+    with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
+        for (_, ident), told in zip(work, pool.map(lambda one: _read(query.cloud, *one), work), strict=True):
+            for part, values in told.items():
+                found[ident][part] |= values
+    if query.full:
+        usual = _defaults(query.cloud, asked)
+        for raw in found.values():
+            raw["(usual)"] = all(usual.get(key) == value for key, value in raw["limits"].items())
+    return list(found.values())
+
+
+def _defaults(cloud: Cloud, services: Iterable[str]) -> dict[str, int]:
+    """The limits of projects that have none of their own."""
+    found: dict[str, int] = {}
+    for service in services:
+        path, key = ("/quotas", "quota") if service == "network" else ("/os-quota-sets", "quota_set")
+        word = "default" if service == "network" else "defaults"
+        body = cloud.call(service, "GET", f"{path}/{cloud.project_id}/{word}").body
+        found |= _limits(body[key], service)["limits"]
+    return found
+
+
+# Changing ------------------------------------------------------------------------------------------------------------
+
+
+def _put(op: Operation, project: str, values: Mapping[str, Any]) -> None:
+    for service in dict.fromkeys(SERVICE_OF.values()):
+        body = {api: values[key] for key, api in keys_of(service).items() if key in values}
+        if not body:
+            continue
+        path, wrapper = ("/quotas", "quota") if service == "network" else ("/os-quota-sets", "quota_set")
+        op.cloud.call(service, "PUT", f"{path}/{project}", {wrapper: body})
+        op.written += 1
+
+
+def _create(op: Operation) -> Raw:
+    project = str(op.values.get("project") or op.cloud.project_id)
+    _put(op, project, op.values)
+    limits = {key: value for key, value in op.values.items() if key in SERVICE_OF}
+    return {"id": project, "limits": limits, "used": {}}
+
+
+def _update(op: Operation, changes: dict[str, Any]) -> None:
+    _put(op, op.id, changes)
+
+
+# Checking ------------------------------------------------------------------------------------------------------------
+
+
+def _check(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    return [
+        (key, f"{values[key]} is no limit.", "Give a number, or -1 for no limit.")
+        for key in SERVICE_OF
+        if values.get(key, 0) < -1
+    ]
+
+
+def _network_use(cloud: Cloud, project: str) -> dict[str, int]:
+    """What a project uses of the network; nothing where the service does not tell."""
+    answer = cloud.call("network", "GET", f"/quotas/{project}/details.json", accept=(404,))
+    return _limits(answer.body.get("quota", {}), "network")["used"] if answer.status < 400 else {}
+
+
+def _validate(planner: Planner, items: list[Item]) -> list[Problem]:
+    """Limits of services that are not offered, and limits below what is used already."""
+    problems: list[Problem] = []
+    for item in items:
+        wanted = {key: value for key, value in item.values.items() if key in SERVICE_OF}
+        for key in wanted:
+            if not planner.cloud.endpoint(SERVICE_OF[key]):
+                problems.append(
+                    item.problem(
+                        f"The catalogue of this cloud offers no service of type {SERVICE_OF[key]}.",
+                        "Deploy and register the service, or remove the limit.",
+                        key,
+                    )
+                )
+        if item.current is None:
+            continue
+        limits, used = item.current["limits"], dict(item.current["used"])
+        lowered = [key for key, value in wanted.items() if value != -1 and limits.get(key) not in (None, value)]
+        if any(SERVICE_OF[key] == "network" for key in lowered):
+            used |= _network_use(planner.cloud, item.id)
+        problems += [
+            item.problem(
+                f"The limit {wanted[key]} is below the use: {used[key]} are in use.",
+                f"Take at least {used[key]}, or remove what is too much first.",
+                key,
+            )
+            for key in lowered
+            if wanted[key] < used.get(key, 0)
+        ]
+    return problems
+
+
+def _reader(key: str) -> Any:
+    return lambda raw: raw["limits"].get(key)
+
+
+QUOTA = ResourceType(
+    "quota",
+    "quotas",
+    "identity",
+    "/quotas",
+    (
+        Field("project", "Project, that of the login by default.", api="id", ref="project", default=AUTH_PROJECT),
+        *(Field(key, f"{doc} -1 for no limit.", "int", read=_reader(key)) for _, key, _, doc in LIMITS),
+    ),
+    doc="The quota of a project in the compute, volume and network services.",
+    identity=("project",),
+    mark="",
+    permanent=True,
+    listing=_quotas,
+    list_last=True,
+    create=_create,
+    update=_update,
+    check=_check,
+    validate=_validate,
+    skip_export=lambda raw: "the limits that every project has" if raw.get("(usual)") else "",
+)

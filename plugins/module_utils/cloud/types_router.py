@@ -1,0 +1,446 @@
+"""Routers with their interfaces and gateway, floating addresses and port forwardings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import (
+    LONGEST_QUERY,
+    Operation,
+    Query,
+    list_objects,
+)
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
+    DESCRIPTION,
+    NAME,
+    wants,
+)
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_network import (
+    ENABLED,
+    PROJECT,
+    QOS,
+    TAGGED,
+    TAGS,
+    Found,
+    check_address,
+    overlap,
+    plain_address,
+    routes_field,
+)
+
+if TYPE_CHECKING:
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Planner
+
+# Routers -------------------------------------------------------------------------------------------------------------
+# Owners of ports that are interfaces: plain, distributed and redundant routers differ in the end of the word.
+INTERFACES = ("network:router_interface", "network:ha_router_replicated_interface")
+GATEWAY = ("external_network", "snat", "external_fixed_ips")
+
+
+def _interface_ports(query: Any, routers: list[str]) -> list[Raw]:
+    """Ports that are interfaces of these routers, in as few calls as the length of an address allows."""
+    found: list[Raw] = []
+    chunk = LONGEST_QUERY // 50
+    for start in range(0, len(routers), chunk):
+        params = [("device_id", ident) for ident in routers[start : start + chunk]]
+        found += query.cloud.pages("network", "/ports", "ports", params)
+    return [port for port in found if str(port.get("device_owner")).startswith(INTERFACES)]
+
+
+def _join_interfaces(query: Query, routers: list[Raw]) -> list[Raw]:
+    by_id = {raw["id"]: raw for raw in routers if wants(query, raw["name"], "interfaces", "ports")}
+    for raw in by_id.values():
+        raw["(interfaces)"] = []
+    for port in _interface_ports(query, sorted(by_id)):
+        by_id[port["device_id"]]["(interfaces)"].append(
+            {"port": port["id"], "subnets": [ip["subnet_id"] for ip in port["fixed_ips"]]}
+        )
+    return routers
+
+
+def _subnets(raw: Raw, without: Any = ()) -> list[str]:
+    return sorted(
+        {subnet for one in raw.get("(interfaces)") or [] if one["port"] not in without for subnet in one["subnets"]}
+    )
+
+
+def _compare_interfaces(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
+    # Subnets that a port of its own leads to are told by the port.
+    return _subnets(raw, values.get("ports") or ()), sorted(set(wanted), key=str)
+
+
+def _compare_ports(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
+    subnets = values.get("interfaces") or ()
+    held = [
+        one["port"]
+        for one in raw.get("(interfaces)") or []
+        if one["port"] in wanted or not any(subnet in subnets for subnet in one["subnets"])
+    ]
+    return sorted(held), sorted(set(wanted), key=str)
+
+
+def _set_interfaces(key: str) -> Any:
+    def apply(op: Operation, before: Any, after: Any) -> None:
+        for action, idents in (
+            ("remove_router_interface", set(before or ()) - set(after)),
+            ("add_router_interface", set(after) - set(before or ())),
+        ):
+            for ident in sorted(idents):
+                op.call("PUT", f"/routers/{op.id}/{action}", {key: ident}, accept=(404,) if "remove" in action else ())
+
+    return apply
+
+
+def _set_routes(op: Operation, before: Any, after: Any) -> None:
+    op.call("PUT", f"/routers/{op.id}", {"router": {"routes": after}})
+
+
+def _gateway(op: Operation) -> dict[str, Any]:
+    """The whole gateway: the service takes it as one."""
+    held = op.raw.get("external_gateway_info") or {}
+    network = op.values.get("external_network", held.get("network_id"))
+    if not network:
+        return {}
+    found: dict[str, Any] = {"network_id": network}
+    if "snat" in op.values or "enable_snat" in held:
+        found["enable_snat"] = op.values.get("snat", held.get("enable_snat"))
+    if "external_fixed_ips" in op.values:
+        found["external_fixed_ips"] = [
+            {{"subnet": "subnet_id"}.get(key, key): value for key, value in element.items()}
+            for element in op.values["external_fixed_ips"]
+        ]
+    elif network == held.get("network_id") and held.get("external_fixed_ips"):
+        found["external_fixed_ips"] = held["external_fixed_ips"]
+    return found
+
+
+def _router_body(op: Operation, changes: Mapping[str, Any]) -> dict[str, Any]:
+    body = op.body({name: value for name, value in changes.items() if name not in GATEWAY})
+    if any(name in changes for name in GATEWAY):
+        body["external_gateway_info"] = _gateway(op)
+    return body
+
+
+def _create_router(op: Operation) -> Raw:
+    raw: Raw = op.call("POST", "/routers", {"router": _router_body(op, op.values)}).body["router"]
+    return raw
+
+
+def _update_router(op: Operation, changes: dict[str, Any]) -> None:
+    body = _router_body(op, changes)
+    if body:
+        op.call("PUT", f"/routers/{op.id}", {"router": body})
+
+
+def _delete_router(op: Operation) -> None:
+    if op.raw.get("routes"):
+        op.call("PUT", f"/routers/{op.id}", {"router": {"routes": []}}, accept=(404,))
+    for port in _interface_ports(op, [op.id]):
+        op.call("PUT", f"/routers/{op.id}/remove_router_interface", {"port_id": port["id"]}, accept=(404,))
+    op.call("DELETE", f"/routers/{op.id}", accept=(404,))
+
+
+def _external_ips(raw: Raw) -> list[dict[str, Any]]:
+    held = (raw.get("external_gateway_info") or {}).get("external_fixed_ips") or []
+    return [{"subnet": ip["subnet_id"], "ip_address": plain_address(ip["ip_address"])} for ip in held]
+
+
+def _compare_external(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
+    held = _external_ips(raw)
+    fits = len(held) == len(wanted) and all(
+        any(all(ip.get(k) == (plain_address(v) if k == "ip_address" else v) for k, v in element.items()) for ip in held)
+        for element in wanted
+    )
+    return (held, held) if fits else (held, wanted)
+
+
+def _check_router(values: Mapping[str, Any]) -> Found:
+    found: Found = []
+    if not values.get("external_network") and values.get("external_fixed_ips"):
+        found.append(("external_network", "The gateway's network is missing.", "Name the external network."))
+    for number, element in enumerate(values.get("external_fixed_ips") or []):
+        found += [(f"external_fixed_ips[{number}].{k}", c, m) for k, c, m in check_address(element, "ip_address")]
+    return found
+
+
+def _validate_routers(planner: Planner, items: list[Item]) -> list[Problem]:
+    """Subnets that overlap at one router, and gateways in networks that are not external."""
+    problems: list[Problem] = []
+    for item in items:
+        network = item.resolved.get("external_network")
+        if network and planner.value_of("network", network, "external") is not True:
+            told = planner.value_of("network", network, "name") or network
+            problems.append(
+                item.problem(
+                    f"The network {told} is not external.",
+                    "Set external: true for it, or take another one.",
+                    "external_network",
+                )
+            )
+        seen: list[tuple[str, str]] = []
+        for number, subnet in enumerate(item.resolved.get("interfaces") or []):
+            cidr = planner.value_of("subnet", subnet, "cidr")
+            name = str(planner.value_of("subnet", subnet, "name"))
+            for other, other_name in seen:
+                if cidr and overlap(cidr, other):
+                    problems.append(
+                        item.problem(
+                            f"The subnets {name} ({cidr}) and {other_name} ({other}) overlap, so the router cannot tell "
+                            "them apart.",
+                            "Give one of them another range, or another router.",
+                            f"interfaces[{number}]",
+                        )
+                    )
+            if cidr:
+                seen.append((str(cidr), name))
+            if planner.value_of("subnet", subnet, "gateway_ip") == "none":
+                problems.append(
+                    item.problem(
+                        f"The subnet {name} has no gateway, whose address the interface would get.",
+                        "Give it a gateway_ip, or make a port for the interface and name it in ports.",
+                        f"interfaces[{number}]",
+                    )
+                )
+    return problems
+
+
+ROUTER = ResourceType(
+    "router",
+    "routers",
+    "network",
+    "/routers",
+    (
+        NAME,
+        PROJECT,
+        DESCRIPTION,
+        ENABLED,
+        Field(
+            "external_network",
+            "External network of its gateway; empty for none.",
+            api="external_gateway_info.network_id",
+            ref="network",
+        ),
+        Field(
+            "snat",
+            "Whether what goes out gets the gateway's address.",
+            "bool",
+            api="external_gateway_info.enable_snat",
+        ),
+        Field(
+            "external_fixed_ips",
+            "Addresses of the gateway; one of any subnet by default.",
+            "list",
+            read=_external_ips,
+            compare=_compare_external,
+            keys=(Field("subnet", "Subnet of the external network.", ref="subnet"), Field("ip_address", "Address.")),
+            export=False,
+        ),
+        Field("distributed", "Whether compute hosts route themselves.", "bool", immutable=True),
+        Field("ha", "Whether several hosts stand in for each other.", "bool", immutable=True),
+        Field(
+            "availability_zones",
+            "Zones that its services run in.",
+            "set",
+            api="availability_zone_hints",
+            immutable=True,
+        ),
+        Field(
+            "interfaces",
+            "Subnets that it joins, with their gateway addresses; others are let go.",
+            "set",
+            ref="subnet",
+            read=_subnets,
+            compare=_compare_interfaces,
+            apply=_set_interfaces("subnet_id"),
+        ),
+        Field(
+            "ports",
+            "Ports that become interfaces, for addresses other than the gateway's; others are let go.",
+            "set",
+            ref="port",
+            read=lambda raw: [one["port"] for one in raw.get("(interfaces)") or []],
+            compare=_compare_ports,
+            apply=_set_interfaces("port_id"),
+            export=False,
+        ),
+        routes_field("routes", "Further routes.", apply=_set_routes),
+        TAGS,
+    ),
+    doc="A router with its interfaces and gateway.",
+    identity=("name", "project"),
+    # A gateway gets an address only of a subnet that is there.
+    after=("subnet",),
+    uses=("subnet", "port", "network"),
+    listing=lambda query: _join_interfaces(query, list_objects(query)),
+    create=_create_router,
+    update=_update_router,
+    delete=_delete_router,
+    check=_check_router,
+    validate=_validate_routers,
+    **TAGGED,
+)
+
+
+# Floating addresses --------------------------------------------------------------------------------------------------
+BINDING = ("port", "fixed_ip")
+
+
+def _floating_body(op: Operation, changes: Mapping[str, Any]) -> dict[str, Any]:
+    body = op.body(changes)
+    if any(name in changes for name in BINDING):
+        body["port_id"] = op.values.get("port", op.raw.get("port_id")) or None
+        if body["port_id"] and op.values.get("fixed_ip"):
+            body["fixed_ip_address"] = op.values["fixed_ip"]
+    return body
+
+
+def _create_floating(op: Operation) -> Raw:
+    raw: Raw = op.call("POST", "/floatingips", {"floatingip": _floating_body(op, op.values)}).body["floatingip"]
+    return raw
+
+
+def _update_floating(op: Operation, changes: dict[str, Any]) -> None:
+    body = _floating_body(op, changes)
+    if body:
+        op.call("PUT", f"/floatingips/{op.id}", {"floatingip": body})
+
+
+def _check_floating(values: Mapping[str, Any]) -> Found:
+    return check_address(values, "address") + check_address(values, "fixed_ip")
+
+
+def _check_new_floating(values: Mapping[str, Any]) -> Found:
+    return [
+        (key, f"A new floating address needs a {key}.", mend)
+        for key, mend in (
+            ("name", "Without one, it could not be found again."),
+            ("network", "Name an external network."),
+        )
+        if not values.get(key)
+    ]
+
+
+FLOATING_IP = ResourceType(
+    "floating_ip",
+    "floating_ips",
+    "network",
+    "/floatingips",
+    (
+        Field("name", "Name. The service keeps it as the description.", api="description"),
+        Field(
+            "address",
+            "Address, to have a certain one.",
+            api="floating_ip_address",
+            immutable=True,
+            normal=plain_address,
+        ),
+        PROJECT,
+        Field(
+            "network",
+            "External network that it is of.",
+            api="floating_network_id",
+            ref="network",
+            immutable=True,
+        ),
+        Field("subnet", "Subnet that a new one is taken of.", api="subnet_id", ref="subnet", write_only=True),
+        Field("port", "Port that it leads to; empty for none.", api="port_id", ref="port"),
+        Field(
+            "fixed_ip",
+            "Address of the port that it leads to; the first one by default.",
+            api="fixed_ip_address",
+            normal=plain_address,
+        ),
+        QOS,
+        TAGS,
+    ),
+    doc="A floating address.",
+    key="floatingip",
+    collection="floatingips",
+    identity=("name", "project"),
+    name_param="description",
+    after=("router", "subnet"),
+    uses=("router",),
+    create=_create_floating,
+    update=_update_floating,
+    check=_check_floating,
+    check_new=_check_new_floating,
+    **TAGGED,
+)
+
+
+def _forwardings(query: Query) -> list[Raw]:
+    """The forwardings of the addresses in question; the service lists them address by address."""
+    idents: list[str] = []
+    named = [query.ident("floating_ip", entry["floating_ip"]) for entry in query.entries if "floating_ip" in entry]
+    if query.entries and not query.all and None not in named:
+        idents = sorted({ident for ident in named if ident})
+    else:
+        idents = [
+            raw["id"]
+            for raw in query.collect("/floatingips", "floatingips", params=[])
+            if raw.get("port_forwardings") or not raw.get("port_id")
+        ]
+    found = []
+    for ident in idents:
+        path = f"/floatingips/{ident}/port_forwardings"
+        found += [{**raw, "floatingip_id": ident} for raw in query.collect(path, "port_forwardings", params=[])]
+    return found
+
+
+def _forwarding_path(op: Operation) -> str:
+    return f"/floatingips/{op.values.get('floating_ip') or op.raw['floatingip_id']}/port_forwardings"
+
+
+def _create_forwarding(op: Operation) -> Raw:
+    body = op.body({name: value for name, value in op.values.items() if name != "floating_ip"})
+    raw: Raw = op.call("POST", _forwarding_path(op), {"port_forwarding": body}).body["port_forwarding"]
+    return {**raw, "floatingip_id": op.values["floating_ip"]}
+
+
+def _update_forwarding(op: Operation, changes: dict[str, Any]) -> None:
+    body = op.body({name: value for name, value in changes.items() if name != "floating_ip"})
+    op.call("PUT", f"/floatingips/{op.raw['floatingip_id']}/port_forwardings/{op.id}", {"port_forwarding": body})
+
+
+def _delete_forwarding(op: Operation) -> None:
+    op.call("DELETE", f"/floatingips/{op.raw['floatingip_id']}/port_forwardings/{op.id}", accept=(404,))
+
+
+def _check_forwarding(values: Mapping[str, Any]) -> Found:
+    found = check_address(values, "internal_ip")
+    for key in ("external_port", "internal_port"):
+        if key in values and not 1 <= values[key] <= 65535:
+            found.append((key, f"{values[key]} is no port.", "Ports go from 1 to 65535."))
+    return found
+
+
+PORT_FORWARDING = ResourceType(
+    "port_forwarding",
+    "port_forwardings",
+    "network",
+    "/port_forwardings",
+    (
+        Field("floating_ip", "Floating address.", api="floatingip_id", ref="floating_ip", required=True),
+        Field("protocol", "Protocol.", choices=("tcp", "udp", "icmp", "sctp", "dccp"), required=True),
+        Field("external_port", "Port of the floating address.", "int", required=True),
+        Field("internal_port", "Port of the server.", "int", required=True),
+        Field("port", "Port of the network that it leads to.", api="internal_port_id", ref="port", required=True),
+        Field("internal_ip", "Address of that port.", api="internal_ip_address", normal=plain_address),
+        DESCRIPTION,
+    ),
+    doc="A forwarding of one port of a floating address.",
+    identity=("floating_ip", "protocol", "external_port"),
+    listing=_forwardings,
+    list_last=True,
+    after=("router",),
+    create=_create_forwarding,
+    update=_update_forwarding,
+    delete=_delete_forwarding,
+    check=_check_forwarding,
+)
+
+ROUTER_TYPES = (ROUTER, FLOATING_IP, PORT_FORWARDING)

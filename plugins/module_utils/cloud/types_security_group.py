@@ -1,0 +1,380 @@
+"""Security groups with their rules, QoS policies with theirs, and policies that share things with other projects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, Query
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import DESCRIPTION, NAME
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_network import (
+    PROJECT,
+    SHARED,
+    TAGGED,
+    TAGS,
+    Found,
+    block_of,
+    check_block,
+    plain_block,
+)
+
+# Security groups -----------------------------------------------------------------------------------------------------
+RULE = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix", "remote_group")
+ANYWHERE = ("0.0.0.0/0", "::/0")
+PROTOCOLS = {
+    "1": "icmp",
+    "6": "tcp",
+    "17": "udp",
+    "58": "ipv6-icmp",
+    "icmpv6": "ipv6-icmp",
+    "any": None,
+    "": None,
+    "-1": None,
+}
+# What the service gives each new group: everything may go out.
+OUT = [{"direction": "egress", "ethertype": ethertype} for ethertype in ("IPv4", "IPv6")]
+
+
+def rule_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A rule in the one form in which rules are compared, without what it leaves open."""
+    protocol = given.get("protocol")
+    if protocol is not None:
+        word = str(protocol).lower()
+        protocol = PROTOCOLS.get(word, word)
+    prefix = given.get("remote_ip_prefix")
+    block = block_of(prefix) if prefix else None
+    ethertype = given.get("ethertype") or (f"IPv{block.version}" if block else "IPv4")
+    if protocol == "icmp" and ethertype == "IPv6":
+        protocol = "ipv6-icmp"
+    ports = [None if given.get(key) in (None, -1) else given[key] for key in ("port_range_min", "port_range_max")]
+    if protocol in ("tcp", "udp") and ports[1] is None:
+        ports[1] = ports[0]
+    values = (
+        given.get("direction") or "ingress",
+        ethertype,
+        protocol,
+        *ports,
+        None if prefix is None or plain_block(prefix) in ANYWHERE else plain_block(prefix),
+        given.get("remote_group", given.get("remote_group_id")),
+    )
+    return {key: value for key, value in zip(RULE, values, strict=True) if value is not None}
+
+
+def _order(rule: Mapping[str, Any]) -> list[str]:
+    return [str(rule.get(key, "")) for key in RULE]
+
+
+def _rules(given: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for rule in map(rule_of, given):
+        if rule not in found:
+            found.append(rule)
+    return sorted(found, key=_order)
+
+
+def _held(raw: Raw) -> list[dict[str, Any]]:
+    return _rules(raw.get("security_group_rules") or [])
+
+
+def _compare_rules(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
+    rules = _rules(wanted)
+    if values.get("default_egress", True) and not any(rule["direction"] == "egress" for rule in rules):
+        rules = sorted([*rules, *OUT], key=_order)
+    return _held(raw), rules
+
+
+def _set_rules(op: Operation, before: Any, after: Any) -> None:
+    said = {str(_order(rule_of(rule))): rule.get("description") for rule in op.values.get("rules") or []}
+    for rule in op.raw.get("security_group_rules") or []:
+        if rule_of(rule) not in after:
+            op.call("DELETE", f"/security-group-rules/{rule['id']}", accept=(404,))
+    new = [
+        {
+            **{"remote_group_id" if key == "remote_group" else key: value for key, value in rule.items()},
+            **({"description": said[str(_order(rule))]} if said.get(str(_order(rule))) else {}),
+            "security_group_id": op.id,
+            "project_id": op.raw.get("project_id"),
+        }
+        for rule in after
+        if rule not in (before or [])
+    ]
+    if new:
+        op.call("POST", "/security-group-rules", {"security_group_rules": new})
+
+
+def _check_group(values: Mapping[str, Any]) -> Found:
+    found: Found = []
+    for number, given in enumerate(values.get("rules") or []):
+        rule, key = rule_of(given), f"rules[{number}]"
+        low, high = rule.get("port_range_min"), rule.get("port_range_max")
+        if "remote_ip_prefix" in given and "remote_group" in given:
+            found.append((key, "Only one of remote_ip_prefix and remote_group counts.", "Make two rules of it."))
+        if given.get("remote_ip_prefix"):
+            found += check_block(given["remote_ip_prefix"], f"{key}.remote_ip_prefix")
+            block = block_of(given["remote_ip_prefix"])
+            if block and f"IPv{block.version}" != rule["ethertype"]:
+                found.append((f"{key}.ethertype", f"{block} is no {rule['ethertype']}.", f"Write IPv{block.version}."))
+        if (low is not None or high is not None) and "protocol" not in rule:
+            found.append((f"{key}.protocol", "Ports need a protocol.", "Such as tcp or udp."))
+        if rule.get("protocol") in ("tcp", "udp", "sctp"):
+            for name, port in (("port_range_min", low), ("port_range_max", high)):
+                if port is not None and not 1 <= int(port) <= 65535:
+                    found.append((f"{key}.{name}", f"{port} is no port.", "Ports go from 1 to 65535."))
+            if high is not None and low is None:
+                found.append((f"{key}.port_range_min", "The first port is missing.", ""))
+            if low is not None and high is not None and low > high:
+                found.append((f"{key}.port_range_max", f"{high} is less than {low}.", "Exchange the two."))
+    if "default_egress" in values and "rules" not in values:
+        found.append(("default_egress", "It counts only together with rules.", "Give the rules, or remove it."))
+    return found
+
+
+SECURITY_GROUP = ResourceType(
+    "security_group",
+    "security_groups",
+    "network",
+    "/security-groups",
+    (
+        NAME,
+        PROJECT,
+        DESCRIPTION,
+        Field("stateful", "Whether answers may pass without a rule of their own.", "bool"),
+        Field(
+            "rules",
+            "All rules, as one unit: others are removed.",
+            "list",
+            read=_held,
+            normal=_rules,
+            compare=_compare_rules,
+            apply=_set_rules,
+            keys=(
+                Field("direction", "ingress (the default) or egress.", choices=("ingress", "egress")),
+                Field("ethertype", "IPv4 or IPv6; that of the prefix, or IPv4.", choices=("IPv4", "IPv6")),
+                Field("protocol", "Such as tcp, udp, icmp, or a number; any by default."),
+                Field("port_range_min", "First port, or ICMP type.", "int"),
+                Field("port_range_max", "Last port, that of port_range_min by default, or ICMP code.", "int"),
+                Field("remote_ip_prefix", "Range of addresses on the other side; any by default."),
+                Field("remote_group", "Security group on the other side.", ref="security_group"),
+                Field("description", "Description of a new rule."),
+            ),
+        ),
+        Field(
+            "default_egress",
+            "Whether rules without one for egress still let everything go out.",
+            "bool",
+            default=True,
+            read=lambda raw: any(rule["direction"] == "egress" for rule in raw.get("security_group_rules") or []),
+            # The rules hold the difference.
+            compare=lambda raw, wanted, values: (None, None),
+            apply=lambda op, before, after: None,
+        ),
+        TAGS,
+    ),
+    doc="A security group with its rules.",
+    identity=("name", "project"),
+    key="security_group",
+    check=_check_group,
+    skip_export=lambda raw: "made by the service itself" if raw.get("name") == "default" else "",
+    **TAGGED,
+)
+
+# QoS policies --------------------------------------------------------------------------------------------------------
+QOS_VALUES = ("max_kbps", "max_burst_kbps", "min_kbps", "max_kpps", "max_burst_kpps", "min_kpps", "dscp_mark")
+QOS_KINDS = {
+    "bandwidth_limit": ("max_kbps", "max_burst_kbps"),
+    "minimum_bandwidth": ("min_kbps",),
+    "packet_rate_limit": ("max_kpps", "max_burst_kpps"),
+    "minimum_packet_rate": ("min_kpps",),
+    "dscp_marking": ("dscp_mark",),
+}
+
+
+def _qos_rules(given: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found = []
+    for rule in given:
+        one = {"type": rule["type"]}
+        if rule["type"] != "dscp_marking":
+            one["direction"] = rule.get("direction") or "egress"
+        # A burst of zero is left to the service.
+        one |= {key: rule[key] for key in QOS_VALUES if rule.get(key)}
+        found.append(one)
+    return sorted(found, key=lambda rule: (rule["type"], rule.get("direction", "")))
+
+
+def _set_qos_rules(op: Operation, before: Any, after: Any) -> None:
+    def key(rule: Mapping[str, Any]) -> tuple[str, str]:
+        return rule["type"], "" if rule["type"] == "dscp_marking" else rule.get("direction") or "egress"
+
+    held = {key(rule): rule for rule in op.raw.get("rules") or []}
+    wanted = {key(rule): rule for rule in after}
+    for place, rule in held.items():
+        if place not in wanted:
+            op.call("DELETE", f"/qos/policies/{op.id}/{rule['type']}_rules/{rule['id']}", accept=(404,))
+    for place, rule in wanted.items():
+        path = f"/qos/policies/{op.id}/{rule['type']}_rules"
+        body = {f"{rule['type']}_rule": {name: value for name, value in rule.items() if name != "type"}}
+        if place not in held:
+            op.call("POST", path, body)
+        elif rule not in (before or []):
+            op.call("PUT", f"{path}/{held[place]['id']}", body)
+
+
+def _check_qos(values: Mapping[str, Any]) -> Found:
+    found: Found = []
+    seen: set[tuple[str, str]] = set()
+    for number, rule in enumerate(values.get("rules") or []):
+        if "type" not in rule:
+            continue
+        known = QOS_KINDS[rule["type"]]
+        wrong = [key for key in QOS_VALUES if key in rule and key not in known]
+        if wrong:
+            found.append(
+                (
+                    f"rules[{number}].{wrong[0]}",
+                    f"A {rule['type']} rule has no {wrong[0]}.",
+                    f"It has {', '.join(known)}.",
+                )
+            )
+        elif known[0] not in rule:
+            found.append((f"rules[{number}]", f"A {rule['type']} rule needs {known[0]}.", ""))
+        place = (rule["type"], rule.get("direction", "egress"))
+        if place in seen:
+            found.append(
+                (f"rules[{number}]", "A policy has one rule of a type and direction.", "Remove one of the two.")
+            )
+        seen.add(place)
+    return found
+
+
+QOS_POLICY = ResourceType(
+    "qos_policy",
+    "qos_policies",
+    "network",
+    "/qos/policies",
+    (
+        NAME,
+        PROJECT,
+        DESCRIPTION,
+        SHARED,
+        Field("default", "Whether new networks of the project get it.", "bool", api="is_default"),
+        Field(
+            "rules",
+            "All rules, as one unit: others are removed.",
+            "list",
+            normal=_qos_rules,
+            apply=_set_qos_rules,
+            keys=(
+                Field("type", "Kind of rule.", choices=tuple(QOS_KINDS), required=True),
+                Field("direction", "egress (the default) or ingress.", choices=("egress", "ingress")),
+                *(
+                    Field(name, doc, "int")
+                    for name, doc in zip(
+                        QOS_VALUES,
+                        (
+                            "Most kilobits in a second.",
+                            "Most kilobits at once.",
+                            "Least kilobits in a second.",
+                            "Most thousands of packets in a second.",
+                            "Most thousands of packets at once.",
+                            "Least thousands of packets in a second.",
+                            "DSCP mark.",
+                        ),
+                        strict=True,
+                    )
+                ),
+            ),
+        ),
+        TAGS,
+    ),
+    doc="A QoS policy with its rules.",
+    key="policy",
+    collection="policies",
+    tags_path="/policies",
+    identity=("name", "project"),
+    check=_check_qos,
+    **TAGGED,
+)
+
+# RBAC policies -------------------------------------------------------------------------------------------------------
+# Fields of a policy that name what is shared, and what the service calls it.
+SHAREABLE = {
+    "network": "network",
+    "qos_policy": "qos_policy",
+    "security_group": "security_group",
+    "address_scope": "address_scope",
+    "subnet_pool": "subnetpool",
+}
+
+
+def _rbac_policies(query: Query) -> list[Raw]:
+    params: list[tuple[str, Any]] = []
+    if query.entries and not query.all:
+        idents = [query.ident(key, entry[key]) for entry in query.entries for key in SHAREABLE if key in entry]
+        known = sorted({ident for ident in idents if ident})
+        if None not in idents:
+            if not known:
+                return []
+            params = [("object_id", ident) for ident in known]
+    return query.collect(params=params)
+
+
+def _shared_object(kind: str) -> Any:
+    return lambda raw: raw["object_id"] if raw["object_type"] == SHAREABLE[kind] else None
+
+
+def _create_rbac(op: Operation) -> Raw:
+    key = next(key for key in SHAREABLE if key in op.values)
+    body = {
+        "object_type": SHAREABLE[key],
+        "object_id": op.values[key],
+        "action": op.values["action"],
+        "target_tenant": op.values["target_project"],
+    }
+    raw: Raw = op.call("POST", "/rbac-policies", {"rbac_policy": body}).body["rbac_policy"]
+    return raw
+
+
+def _check_rbac(values: Mapping[str, Any]) -> Found:
+    if sum(key in values for key in SHAREABLE) != 1:
+        return [("", f"Exactly one of {', '.join(SHAREABLE)} is wanted.", "Say what is shared.")]
+    return []
+
+
+RBAC_POLICY = ResourceType(
+    "rbac_policy",
+    "rbac_policies",
+    "network",
+    "/rbac-policies",
+    (
+        *(
+            Field(
+                key, f"The {key.replace('_', ' ')} that is shared.", ref=key, read=_shared_object(key), immutable=True
+            )
+            for key in SHAREABLE
+        ),
+        Field(
+            "action",
+            "What the other project may do with it.",
+            choices=("access_as_shared", "access_as_external"),
+            required=True,
+        ),
+        Field(
+            "target_project",
+            "Project that it is shared with; * for all.",
+            api="target_tenant",
+            ref="project",
+            words=("*",),
+            required=True,
+        ),
+    ),
+    doc="A policy that shares a network or another object with a project.",
+    identity=(*SHAREABLE, "action", "target_project"),
+    update_method="",
+    listing=_rbac_policies,
+    list_last=True,
+    create=_create_rbac,
+    check=_check_rbac,
+)
+
+RULE_TYPES = (QOS_POLICY, SECURITY_GROUP)

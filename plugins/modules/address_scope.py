@@ -1,0 +1,110 @@
+#!/usr/bin/python
+# Copyright: The Stackwright developers
+# Apache License 2.0 (see LICENSE)
+# Written by tools/modules from the declaration of the resource type. Change that, then run tools/modules.
+"""Ansible module: manage an address scope, in which no address is there twice."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: address_scope
+short_description: Manage an address scope, in which no address is there twice
+version_added: 0.1.0
+description:
+  - Makes sure that an address scope is there with the given properties, or is not there.
+  - It is found by O(name), O(project), or by O(id). Options that are left out are not managed.
+author:
+  - The Stackwright developers
+options:
+  name:
+    description:
+      - Name.
+    type: str
+    required: true
+  project:
+    description:
+      - Project that it belongs to, that of the login by default. Another one needs an administrator's rights.
+      - 'Given as a name or an identifier of a project, or a mapping such as C({name: web, domain: customers}).'
+    type: raw
+  ip_version:
+    description:
+      - 4 or 6.
+      - Cannot be changed in place, see O(replace).
+      - Required when O(state=present).
+    type: int
+  shared:
+    description:
+      - Whether every project may use it.
+    type: bool
+  state:
+    description: Whether the address scope is to be there.
+    type: str
+    choices:
+      - present
+      - absent
+    default: present
+  id:
+    description:
+      - Identifier, which picks one of several that are alike, or one whose name is to change.
+    type: str
+extends_documentation_fragment:
+  - stackwright.cloud.cloud
+  - stackwright.cloud.cloud.change
+seealso:
+  - module: stackwright.cloud.cloud_state
+  - module: stackwright.cloud.cloud_info
+"""
+
+EXAMPLES = r"""
+- name: Make sure that the address scope is there
+  stackwright.cloud.address_scope:
+    cloud: company
+    name: name
+    ip_version: 1
+
+- name: Make sure that the address scope is gone
+  stackwright.cloud.address_scope:
+    cloud: company
+    name: name
+    state: absent
+"""
+
+RETURN = r"""
+id:
+  description: Identifier of the resource. Empty when it is absent.
+  returned: success
+  type: str
+resource:
+  description: 'The resource as it is now, or would be: its fields with names for references, without secrets.'
+  returned: success
+  type: dict
+changes:
+  description: What was changed, or would be in check mode, a line each.
+  returned: always
+  type: list
+  elements: str
+calls:
+  description: Number of API requests.
+  returned: always
+  type: int
+seconds:
+  description: How long it took.
+  returned: always
+  type: float
+errors:
+  description: Every problem with its option (path), resource, cause and mend.
+  returned: failure
+  type: list
+  elements: dict
+"""
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.resource import run_resource
+
+
+def main() -> None:
+    """Entry point."""
+    run_resource("address_scope")
+
+
+if __name__ == "__main__":
+    main()
