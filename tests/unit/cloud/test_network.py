@@ -247,11 +247,11 @@ def test_a_router_may_join_by_a_port_with_an_address_of_its_own(desk: Desk) -> N
     desk.run(document)
     assert desk.one("port", name="p")["device_id"] == desk.one("router", name="r")["id"]
     assert not desk.run(document)["changed"]
-    # The service removes a port with the interface that it is.
-    document["ports"][0]["state"] = "absent"
-    document["routers"] = [{"name": "r", "ports": [], "interfaces": ["s"]}]
-    assert desk.run(document)["changed"]
-    assert not desk.run(document)["changed"]
+    # The port joins the subnet as well as any.
+    assert not desk.run({**document, "routers": [{"name": "r", "interfaces": ["s"]}]})["changed"]
+    assert desk.run({"routers": [{"name": "r", "interfaces": []}]})["changed"]
+    assert not desk.cloud.find("port", name="p")
+    desk.run(document)
     assert desk.run(document, state="absent")["changed"]
     assert not desk.cloud.find("router")
 
