@@ -53,7 +53,7 @@ def rules(number: int) -> list[Task]:
     ]  # fmt: skip
 
 
-def document(projects: int, text: str) -> dict[str, list[Task]]:
+def document(projects: int, mtu: int) -> dict[str, list[Task]]:
     """What cloud_state gets."""
     names = [f"bench-{n}" for n in range(projects)]
     return {
@@ -62,7 +62,7 @@ def document(projects: int, text: str) -> dict[str, list[Task]]:
         "role_assignments": [{"role": "member", "user": name, "project": name} for name in names],
         "quotas": [{"project": name, "cores": 8, "networks": 9} for name in names],
         "networks": [
-            {"name": f"{name}-{part}", "project": name, "description": text if part == "a" else "One"}
+            {"name": f"{name}-{part}", "project": name, "mtu": mtu if part == "a" else 1400}
             for name in names
             for part in "ab"
         ],
@@ -80,9 +80,9 @@ def document(projects: int, text: str) -> dict[str, list[Task]]:
 
 def ours(projects: int, phase: str, ledger: Path) -> list[Task]:
     """One task."""
-    text = "Two" if phase in ("update", "delete") else "One"
+    mtu = 1300 if phase in ("update", "delete") else 1400
     arguments = {
-        "document": document(projects, text),
+        "document": document(projects, mtu),
         "owner": "bench",
         "ledger": str(ledger),
         "state": "absent" if phase == "delete" else "present",
@@ -93,7 +93,7 @@ def ours(projects: int, phase: str, ledger: Path) -> list[Task]:
 
 def theirs(projects: int, phase: str) -> list[Task]:
     """A task for each kind, looping over the projects."""
-    text = "Two" if phase in ("update", "delete") else "One"
+    mtu = 1300 if phase in ("update", "delete") else 1400
     state = "absent" if phase == "delete" else "present"
     name, number = "bench-{{ item }}", list(range(projects))
 
@@ -106,13 +106,13 @@ def theirs(projects: int, phase: str) -> list[Task]:
         task("identity_user", name=name, domain="default", password="Bench-pass-1", update_password="on_create", state=state),
         task("role_assignment", role="member", user=name, project=name, state=state),
         task("quota", name=name, cores=8, network=9, state="present"),
-        *(task("network", name=f"{name}-{p}", project=name, state=state, **({"description": text if p == "a" else "One"} if state == "present" else {}))
+        *(task("network", name=f"{name}-{p}", project=name, state=state, **({"mtu": mtu if p == "a" else 1400} if state == "present" else {}))
           for p in "ab"),
         *(task("subnet", name=f"{name}-{p}", network=f"{name}-{p}", project=name, cidr=f"10.{{{{ item }}}}.{i}.0/24", state=state)
           for i, p in enumerate("ab")),
         task("router", name=name, project=name, state=state, interfaces=[f"{name}-a", f"{name}-b"]),
         {**task("security_group", name=name, project=name, state=state, **group),
-         "vars": {"rules": yaml.safe_dump(rules(0)).replace("10.0.0.0/16", "10.{{ item }}.0.0/16")}},
+         "vars": {"rules": yaml.safe_dump(rules(0)).replace("10.0.0.0/16", "10.{{ item }}.0.0/16").replace("ethertype", "ether_type")}},
     ]  # fmt: skip
     if phase == "update":
         return [made[4]]
