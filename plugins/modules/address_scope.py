@@ -59,13 +59,13 @@ EXAMPLES = r"""
 - name: Make sure that the address scope is there
   stackwright.cloud.address_scope:
     cloud: company
-    name: name
-    ip_version: 1
+    name: campus
+    ip_version: 4
 
 - name: Make sure that the address scope is gone
   stackwright.cloud.address_scope:
     cloud: company
-    name: name
+    name: campus
     state: absent
 """
 

@@ -70,12 +70,17 @@ EXAMPLES = r"""
 - name: Make sure that the application credential is there
   stackwright.cloud.application_credential:
     cloud: company
-    name: name
+    name: backup-robot
+    description: Takes the nightly backups
+    secret: '{{ vault_backup_robot_secret }}'
+    roles:
+      - member
+    expires_at: '2027-12-31T23:59:59'
 
 - name: Make sure that the application credential is gone
   stackwright.cloud.application_credential:
     cloud: company
-    name: name
+    name: backup-robot
     state: absent
 """
 

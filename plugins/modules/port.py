@@ -126,14 +126,19 @@ EXAMPLES = r"""
 - name: Make sure that the port is there
   stackwright.cloud.port:
     cloud: company
-    name: name
-    network: network
+    name: database
+    network: campus
+    fixed_ips:
+      - subnet: campus
+        ip_address: 10.64.0.10
+    security_groups:
+      - database
 
 - name: Make sure that the port is gone
   stackwright.cloud.port:
     cloud: company
-    name: name
-    network: network
+    name: database
+    network: campus
     state: absent
 """
 

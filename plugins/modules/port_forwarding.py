@@ -80,18 +80,18 @@ EXAMPLES = r"""
 - name: Make sure that the port forwarding is there
   stackwright.cloud.port_forwarding:
     cloud: company
-    floating_ip: floating_ip
+    floating_ip: gateway
     protocol: tcp
-    external_port: 1
-    internal_port: 1
-    port: port
+    external_port: 2222
+    internal_port: 22
+    port: database
 
 - name: Make sure that the port forwarding is gone
   stackwright.cloud.port_forwarding:
     cloud: company
-    floating_ip: floating_ip
+    floating_ip: gateway
     protocol: tcp
-    external_port: 1
+    external_port: 2222
     state: absent
 """
 

@@ -118,12 +118,16 @@ EXAMPLES = r"""
 - name: Make sure that the qos policy is there
   stackwright.cloud.qos_policy:
     cloud: company
-    name: name
+    name: slow
+    description: Backups must leave room for others
+    rules:
+      - type: bandwidth_limit
+        max_kbps: 100000
 
 - name: Make sure that the qos policy is gone
   stackwright.cloud.qos_policy:
     cloud: company
-    name: name
+    name: slow
     state: absent
 """
 

@@ -79,14 +79,16 @@ EXAMPLES = r"""
 - name: Make sure that the rbac policy is there
   stackwright.cloud.rbac_policy:
     cloud: company
+    network: campus
     action: access_as_shared
-    target_project: project
+    target_project: shop
 
 - name: Make sure that the rbac policy is gone
   stackwright.cloud.rbac_policy:
     cloud: company
+    network: campus
     action: access_as_shared
-    target_project: project
+    target_project: shop
     state: absent
 """
 

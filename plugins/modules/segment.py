@@ -70,15 +70,17 @@ EXAMPLES = r"""
 - name: Make sure that the segment is there
   stackwright.cloud.segment:
     cloud: company
-    name: name
-    network: network
-    network_type: network_type
+    name: rack-1
+    network: campus
+    network_type: vlan
+    physical_network: rack1
+    segmentation_id: 101
 
 - name: Make sure that the segment is gone
   stackwright.cloud.segment:
     cloud: company
-    name: name
-    network: network
+    name: rack-1
+    network: campus
     state: absent
 """
 

@@ -93,12 +93,16 @@ EXAMPLES = r"""
 - name: Make sure that the subnet pool is there
   stackwright.cloud.subnet_pool:
     cloud: company
-    name: name
+    name: campus
+    prefixes:
+      - 10.64.0.0/12
+    default_prefix_length: 24
+    address_scope: campus
 
 - name: Make sure that the subnet pool is gone
   stackwright.cloud.subnet_pool:
     cloud: company
-    name: name
+    name: campus
     state: absent
 """
 

@@ -93,13 +93,16 @@ EXAMPLES = r"""
 - name: Make sure that the trunk is there
   stackwright.cloud.trunk:
     cloud: company
-    name: name
-    port: port
+    name: database
+    port: database
+    subports:
+      - port: database-backup
+        segmentation_id: 20
 
 - name: Make sure that the trunk is gone
   stackwright.cloud.trunk:
     cloud: company
-    name: name
+    name: database
     state: absent
 """
 
