@@ -319,7 +319,7 @@ def fix_audit(host: Host, spec: Spec) -> None:
     for rule in _raw_rules(spec):
         if any(one not in known for one in _single_calls(rule)):
             text = text.rstrip("\n") + f"\n{rule}\n"
-    host.write(AUDIT_FILE, text, mode=0o640)
+    host.write(AUDIT_FILE, text, mode=0o600)
     host.activate("audit")
 
 
@@ -345,7 +345,7 @@ def fix_audit_final(host: Host, spec: Spec) -> None:
         if changed != text and path != final:
             host.write(path, changed)
     text = re.sub(r"^\s*-e\s+\d.*\n?", "", host.text(final) or "", flags=re.MULTILINE)
-    host.write(final, (text.rstrip("\n") + "\n-e 2\n").lstrip("\n"), mode=0o640)
+    host.write(final, (text.rstrip("\n") + "\n-e 2\n").lstrip("\n"), mode=0o600)
     host.activate("audit")
 
 
