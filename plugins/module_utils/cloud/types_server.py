@@ -518,8 +518,8 @@ SERVER = ResourceType(
             read=_interfaces_of,
             compare=_compare_networks,
             keys=(
-                Field("network", "Network that a port is made in."),
-                Field("port", "Port that exists already."),
+                Field("network", "Network that a port is made in.", ref="network"),
+                Field("port", "Port that exists already.", ref="port"),
                 Field("fixed_ip", "Address in the network."),
             ),
             export=False,
@@ -528,6 +528,7 @@ SERVER = ResourceType(
             "security_groups",
             "Security groups of all its interfaces.",
             "set",
+            ref="security_group",
             compare=_compare_groups,
             export=False,
         ),

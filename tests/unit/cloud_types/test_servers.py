@@ -203,7 +203,7 @@ def test_interfaces_follow_the_document(desk: Desk) -> None:
     desk.run(document())
     wanted = document(networks=[{"network": LAN}, {"port": port["id"]}, {"network": LAN, "fixed_ip": "10.0.0.77"}])
     done = desk.run(wanted)
-    assert done["plan"][0]["after"]["networks"][2] == {"network": LAN, "fixed_ip": "10.0.0.77"}
+    assert done["plan"][0]["after"]["networks"][2] == {"network": "lan", "fixed_ip": "10.0.0.77"}
     assert port["device_id"] == desk.one("server", name="web")["id"]
     assert desk.run(wanted)["changes"] == []
     desk.run(document())
@@ -220,7 +220,7 @@ def test_security_groups_are_added_and_taken(desk: Desk) -> None:
     (port,) = desk.cloud.find("port", network_id=LAN)
     port["security_groups"] = [first]
     done = desk.run(document(security_groups=[other]))
-    assert done["plan"][0]["after"] == {"security_groups": [other]}
+    assert done["plan"][0]["after"] == {"security_groups": ["two"]}
     posted = [call.path for call in desk.cloud.writes()]
     assert len(posted) == 2 and all(path.endswith("/action") for path in posted)
 
@@ -262,3 +262,39 @@ def test_a_cloud_of_many_servers_is_asked_once_for_each_type(desk: Desk) -> None
     assert again["changes"] == []
     # Login, flavors, images, networks, servers, ports.
     assert again["calls"] <= 6
+
+
+def test_a_server_and_all_that_it_stands_on_come_and_go_in_one_document(desk: Desk) -> None:
+    desk.cloud.polls_until_ready = 2
+    wanted = {
+        "servers": [
+            {
+                "name": "web",
+                "flavor": "tiny",
+                "image": "debian",
+                "keypair": "me",
+                "networks": [{"port": "front"}, {"network": "back"}],
+                "volumes": [{"volume": "data"}],
+                "server_group": "apart",
+            }
+        ],
+        "ports": [{"name": "front", "network": "front", "security_groups": ["web"]}],
+        "networks": ["front", "back"],
+        "subnets": [
+            {"name": "front", "network": "front", "cidr": "10.7.0.0/24"},
+            {"name": "back", "network": "back", "cidr": "10.8.0.0/24"},
+        ],
+        "security_groups": ["web"],
+        "flavors": [{"name": "tiny", "ram": 64, "vcpus": 1}],
+        "keypairs": [{"name": "me", "public_key": KEY}],
+        "volumes": [{"name": "data", "size": 1}],
+        "server_groups": [{"name": "apart", "policy": "anti-affinity"}],
+    }
+    planned = desk.run(wanted, check=True)
+    assert desk.run(wanted)["changes"] == planned["changes"]
+    server = desk.one("server", name="web")
+    assert desk.one("port", name="front")["device_id"] == server["id"]
+    assert len(desk.cloud.find("port", device_id=server["id"])) == 2
+    assert desk.run(wanted)["changes"] == []
+    assert len(desk.run({"roles": ["reader"]}, prune="owned")["changes"]) == 11
+    assert desk.cloud.all("server") == desk.cloud.find("network", name="back") == desk.cloud.all("volume") == []
