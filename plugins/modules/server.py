@@ -69,11 +69,13 @@ options:
       network:
         description:
           - Network that a port is made in.
-        type: str
+          - 'Given as a name or an identifier of a network, or a mapping such as C({name: web, project: customers}).'
+        type: raw
       port:
         description:
           - Port that exists already.
-        type: str
+          - 'Given as a name or an identifier of a port, or a mapping such as C({name: web, project: customers}).'
+        type: raw
       fixed_ip:
         description:
           - Address in the network.
@@ -81,8 +83,9 @@ options:
   security_groups:
     description:
       - Security groups of all its interfaces.
+      - 'Each is a name or an identifier of a security group, or a mapping such as C({name: web, project: customers}).'
     type: list
-    elements: str
+    elements: raw
   keypair:
     description:
       - Key pair whose key the image puts in.
