@@ -7,7 +7,7 @@ import hashlib
 from typing import Any
 
 from .core import Answer, Collection, Object, Refusal, Request, Route, State, fetch, microversion, new_id, remove, shown
-from .network import new_port
+from .network import default_group, new_port
 
 SERVICE = "compute"
 QUOTAS = {
@@ -268,7 +268,7 @@ def new_server(state: State, request: Request, obj: Object) -> None:
             attach_volume(state, obj, entry["uuid"], bool(entry.get("delete_on_termination")), root=True)
     if networks not in ("none", "auto"):
         for wanted in networks:
-            plug(state, request, obj, wanted)
+            plug(state, request, obj, wanted, group_ids(state, project, [group["name"] for group in groups]))
     obj["_stillborn"] = bool(state.fail_next["server"])
     state.settle("server", obj, "BUILD", "ACTIVE")
 
@@ -279,8 +279,22 @@ def flavor_view(flavor: Object) -> Object:
             "ephemeral": 0, "swap": 0, "extra_specs": flavor.get("extra_specs", {}), "id": flavor["id"]}  # fmt: skip
 
 
-def plug(state: State, request: Request, server: Object, wanted: Object) -> Object:
-    """Give a server a port."""
+def group_ids(state: State, project: str, names: list[str]) -> list[str]:
+    """Identifiers of a project's security groups, by name or identifier."""
+    found = []
+    for name in names:
+        if name == "default":
+            found.append(default_group(state, project)["id"])
+            continue
+        one = [g["id"] for g in state.all("security_group") if name in (g["id"], g["name"]) and g["project_id"] == project]
+        if not one:
+            raise Refusal(400, f"Security group {name} not found.")
+        found += one[:1]
+    return found
+
+
+def plug(state: State, request: Request, server: Object, wanted: Object, groups: list[str] | None = None) -> Object:
+    """Give a server a port; a new one gets its security groups."""
     if wanted.get("port"):
         port = state.get("port", wanted["port"], 400)
         if port["device_id"]:
@@ -289,7 +303,7 @@ def plug(state: State, request: Request, server: Object, wanted: Object) -> Obje
         ip = wanted.get("fixed_ip") or ((wanted.get("fixed_ips") or [{}])[0].get("ip_address"))
         network = state.get("network", wanted.get("uuid") or wanted.get("net_id") or "none", 400)
         port = dict(state.types["port"].defaults) | {
-            "network_id": network["id"], "project_id": server["tenant_id"], "_own": True, "id": new_id(),
+            "network_id": network["id"], "project_id": server["tenant_id"], "_own": True, "id": new_id(), "security_groups": groups,
             "fixed_ips": [{"ip_address": ip}] if ip else None}  # fmt: skip
         new_port(state, request, port)
         state.objects["port"][port["id"]] = port
@@ -483,6 +497,10 @@ def server_action(state: State, request: Request, match: dict[str, str]) -> Answ
         group = {"name": given["name"]}
         server["security_groups"] = [g for g in server["security_groups"] if g != group]
         server["security_groups"] += [group] if action.startswith("add") else []
+        (ident,) = group_ids(state, server["tenant_id"], [given["name"]])
+        for port in state.find("port", device_id=server["id"]):
+            port["security_groups"] = [g for g in port["security_groups"] if g != ident]
+            port["security_groups"] += [ident] if action.startswith("add") else []
     elif action == "createImage":
         made = state.put("image", name=given["name"], status="active", owner=server["tenant_id"])
         return Answer(202, {"image_id": made["id"]}, {"Location": f"{request.base}/images/{made['id']}"})

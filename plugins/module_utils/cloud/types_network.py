@@ -522,6 +522,13 @@ def _validate_ports(planner: Planner, items: list[Item]) -> list[Problem]:
     return problems
 
 
+def _port_of_another(raw: Raw) -> str:
+    owner = str(raw.get("device_owner") or "")
+    if owner.startswith("network:"):
+        return "made by the service itself"
+    return "part of a server" if owner.startswith("compute:") and not raw.get("name") else ""
+
+
 PORT = ResourceType(
     "port",
     "ports",
@@ -566,9 +573,7 @@ PORT = ResourceType(
     update=_update_port,
     check=_check_port,
     validate=_validate_ports,
-    skip_export=lambda raw: (
-        "made by the service itself" if str(raw.get("device_owner") or "").startswith("network:") else ""
-    ),
+    skip_export=_port_of_another,
     **TAGGED,
 )
 

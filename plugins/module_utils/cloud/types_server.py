@@ -174,14 +174,23 @@ def _is_interface(port: Raw, element: Mapping[str, Any]) -> bool:
 
 
 def _interfaces_of(raw: Raw) -> list[dict[str, Any]]:
-    return [{"network": port["network_id"], "port": port["id"]} for port in raw.get("(ports)", [])]
+    """Interfaces as an entry has them: ports that somebody named, and addresses in a network for those of the server's own."""
+    return [
+        {"port": port["id"]}
+        if port.get("name")
+        else {"network": port["network_id"], **{"fixed_ip": ip["ip_address"] for ip in port["fixed_ips"][:1]}}
+        for port in raw.get("(ports)", [])
+    ]
+
+
+def _groups_of(raw: Raw) -> list[str]:
+    return sorted({group for port in raw.get("(ports)", []) for group in port.get("security_groups") or []})
 
 
 def _compare_groups(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
     if not raw.get("(ports)"):
         return wanted, wanted
-    now = {group for port in raw["(ports)"] for group in port.get("security_groups") or []}
-    return sorted(now), sorted(wanted, key=str)
+    return _groups_of(raw), sorted(wanted, key=str)
 
 
 def _compare_volumes(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -522,15 +531,14 @@ SERVER = ResourceType(
                 Field("port", "Port that exists already.", ref="port"),
                 Field("fixed_ip", "Address in the network."),
             ),
-            export=False,
         ),
         Field(
             "security_groups",
             "Security groups of all its interfaces.",
             "set",
             ref="security_group",
+            read=_groups_of,
             compare=_compare_groups,
-            export=False,
         ),
         Field(
             "keypair",
@@ -572,13 +580,16 @@ SERVER = ResourceType(
             "volumes",
             "Volumes attached to it besides the one it boots from; others are detached.",
             "list",
-            read=lambda raw: [{"volume": v["id"]} for v in raw.get("os-extended-volumes:volumes_attached") or []],
+            read=lambda raw: [
+                {"volume": v["id"]}
+                for v in raw.get("os-extended-volumes:volumes_attached") or []
+                if v["id"] != raw.get("(root)")
+            ],
             compare=_compare_volumes,
             keys=(
                 Field("volume", "Volume.", ref="volume", required=True),
                 Field("device", "Device name, which most guests choose themselves."),
             ),
-            export=False,
         ),
         Field(
             "power",
@@ -594,6 +605,8 @@ SERVER = ResourceType(
     mark="metadata",
     scoped=True,
     failed=("error", "deleted"),
+    # A network gives addresses only of a subnet that is there.
+    after=("subnet",),
     uses=("floating_ip", "port", "subnet", "network", "security_group", "server_group", "volume"),
     listing=_servers,
     create=_create,
