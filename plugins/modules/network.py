@@ -112,12 +112,15 @@ EXAMPLES = r"""
 - name: Make sure that the network is there
   stackwright.cloud.network:
     cloud: company
-    name: name
+    name: company-outside
+    external: true
+    network_type: flat
+    physical_network: physnet1
 
 - name: Make sure that the network is gone
   stackwright.cloud.network:
     cloud: company
-    name: name
+    name: company-outside
     state: absent
 """
 

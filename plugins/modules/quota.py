@@ -140,10 +140,15 @@ EXAMPLES = r"""
 - name: Make sure that the quota is there
   stackwright.cloud.quota:
     cloud: company
+    project: web
+    instances: 4
+    cores: 4
+    floating_ips: 2
 
 - name: Make sure that the quota is gone
   stackwright.cloud.quota:
     cloud: company
+    project: web
     state: absent
 """
 

@@ -130,12 +130,17 @@ EXAMPLES = r"""
 - name: Make sure that the router is there
   stackwright.cloud.router:
     cloud: company
-    name: name
+    name: web
+    project: web
+    external_network: company-outside
+    interfaces:
+      - web
 
 - name: Make sure that the router is gone
   stackwright.cloud.router:
     cloud: company
-    name: name
+    name: web
+    project: web
     state: absent
 """
 

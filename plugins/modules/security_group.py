@@ -111,12 +111,25 @@ EXAMPLES = r"""
 - name: Make sure that the security group is there
   stackwright.cloud.security_group:
     cloud: company
-    name: name
+    name: site
+    project: web
+    description: Web servers
+    rules:
+      - protocol: tcp
+        port_range_min: 80
+        remote_ip_prefix: 0.0.0.0/0
+      - protocol: tcp
+        port_range_min: 443
+        remote_ip_prefix: 0.0.0.0/0
+      - protocol: tcp
+        port_range_min: 22
+        remote_ip_prefix: 198.51.100.0/24
 
 - name: Make sure that the security group is gone
   stackwright.cloud.security_group:
     cloud: company
-    name: name
+    name: site
+    project: web
     state: absent
 """
 

@@ -188,6 +188,10 @@ EXAMPLES = r"""
     project: web
     flavor: company.small
     image: debian-13
+    networks:
+      - network: web
+    security_groups:
+      - site
     metadata:
       role: site
     server_group: sites
