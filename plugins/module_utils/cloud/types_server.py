@@ -175,12 +175,14 @@ def _is_interface(port: Raw, element: Mapping[str, Any]) -> bool:
 
 def _interfaces_of(raw: Raw) -> list[dict[str, Any]]:
     """Interfaces as an entry has them: ports that somebody named, and addresses in a network for those of the server's own."""
-    return [
-        {"port": port["id"]}
-        if port.get("name")
-        else {"network": port["network_id"], **{"fixed_ip": ip["ip_address"] for ip in port["fixed_ips"][:1]}}
-        for port in raw.get("(ports)", [])
-    ]
+    found: list[dict[str, Any]] = []
+    for port in raw.get("(ports)", []):
+        if port.get("name"):
+            found.append({"port": port["id"]})
+            continue
+        addresses = [ip["ip_address"] for ip in port.get("fixed_ips") or []]
+        found.append({"network": port["network_id"]} | ({"fixed_ip": addresses[0]} if addresses else {}))
+    return found
 
 
 def _groups_of(raw: Raw) -> list[str]:
