@@ -23,7 +23,13 @@ def main() -> None:
     specification.loader.exec_module(journal)
     run = journal.Journal("abandoned", base="/var/lib/stackwright/boot")
     run.begin({}, program.read_bytes())
-    run.add([{"kind": "file", "group": "sshd", "path": PATH, "before": run.before(PATH)}])
+    reload = ["systemctl", "try-reload-or-restart", "ssh.service"]
+    run.add(
+        [
+            {"kind": "file", "group": "sshd", "path": PATH, "before": run.before(PATH)},
+            {"kind": "after-undo", "group": "sshd", "argv": reload},
+        ]
+    )
     pathlib.Path(PATH).write_text("AllowUsers nobody\n", "ascii")
     pathlib.Path(run.directory, "unproved").write_text("sshd", "ascii")
     journal.guard_boot(run)
