@@ -41,7 +41,7 @@ lint: test-setup ## Check style and types.
 	@tools/lint
 
 unit: test-setup ## Run the unit tests and the property tests.
-	@pytest
+	@pytest --numprocesses auto
 
 inventories: test-setup ## Load every example inventory and check every playbook's syntax with it.
 	@tools/check-inventories
