@@ -183,8 +183,9 @@ def test_a_module_answers_with_the_resource_or_the_faults(desk: Desk, capsys: py
     assert "password" not in answer["resource"] and "Xy7-secret-1" not in str(answer)
     answer = run(desk, capsys, "user", name="eve", password="Xy7-secret-2", update_password="always", enabled=False)
     assert answer["changes"][0].startswith("update user eve: enabled True -> False, password (another) -> ")
-    answer = run(desk, capsys, "user", name="eve", password="Xy7-secret-3", update_password="always")
-    assert not answer["changed"] and "eve is disabled" in str(answer["warnings"])
+    keep = {"name": "eve", "password": "Xy7-secret-3", "update_password": "always"}
+    done = desk.play({"stackwright.cloud.user": keep})
+    assert not done.results[0]["changed"] and "user eve is disabled" in " ".join(done.output.split())
     answer = run(desk, capsys, "user", name="eve", default_project="shp")
     assert answer["failed"] and answer["errors"][0]["path"] == "default_project"
     answer = run(desk, capsys, "user", name="mallory", id=desk.cloud.find("user", name="eve")[0]["id"])
