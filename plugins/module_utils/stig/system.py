@@ -94,7 +94,7 @@ def fix_unit(host: Host, spec: Spec) -> None:
 
 
 def sysctl_files(host: Host) -> list[str]:
-    """The files that systemd-sysctl and procps read at boot, in their order; /etc/sysctl.conf last."""
+    """The files that are read at boot, in their order: those of systemd-sysctl and procps, then the firewall's own."""
     chosen: dict[str, str] = {}
     for directory in (
         "/usr/local/lib/sysctl.d",
@@ -105,7 +105,8 @@ def sysctl_files(host: Host) -> list[str]:
     ):
         for path in host.glob(f"{directory}/*.conf"):
             chosen[path.rsplit("/", 1)[1]] = path  # a name in a later directory hides the earlier one
-    return [chosen[name] for name in sorted(chosen)] + (["/etc/sysctl.conf"] if host.exists("/etc/sysctl.conf") else [])
+    last = [path for path in ("/etc/sysctl.conf", "/etc/ufw/sysctl.conf") if host.exists(path)]
+    return [chosen[name] for name in sorted(chosen)] + last
 
 
 def _sysctl_entries(host: Host, key: str) -> list[tuple[str, int, str]]:
