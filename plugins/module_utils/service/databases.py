@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+# Seconds that the server may take for one answer: a server that hangs must not hang the run.
+ANSWER_SECONDS = 60
 SOCKET = "/run/mysqld/mysqld.sock"
 
 
@@ -38,7 +40,15 @@ def connect(socket: str = SOCKET) -> Any:
     except ImportError as error:
         raise DatabaseError("python3-pymysql is not installed on the database host") from error
     try:
-        return pymysql.connect(unix_socket=socket, user="root", charset="utf8mb4", connect_timeout=10, autocommit=True)
+        return pymysql.connect(
+            unix_socket=socket,
+            user="root",
+            charset="utf8mb4",
+            connect_timeout=10,
+            read_timeout=ANSWER_SECONDS,
+            write_timeout=ANSWER_SECONDS,
+            autocommit=True,
+        )
     except pymysql.MySQLError as error:
         raise DatabaseError(f"MariaDB does not answer on {socket}: {error.args[-1]}") from error
 

@@ -225,6 +225,13 @@ def test_sysctl_of_a_later_file_that_says_otherwise_fails(host: Host, put: Put) 
     assert host.text("/etc/sysctl.d/99-b.conf") == "# kernel/dmesg_restrict=0\n"
 
 
+def test_sysctl_that_the_firewall_sets_back_when_it_starts_fails(host: Host, put: Put) -> None:
+    put("/etc/sysctl.d/10-a.conf", "net.ipv4.conf.all.log_martians = 1\n")
+    put("/etc/ufw/sysctl.conf", "net/ipv4/conf/all/log_martians=0\n")
+    mend(host, {"type": "sysctl", "key": "net.ipv4.conf.all.log_martians", "value": "1"})
+    assert host.text("/etc/ufw/sysctl.conf") == "# net/ipv4/conf/all/log_martians=0\n"
+
+
 def test_vendor_file_is_overridden_not_edited(host: Host, put: Put) -> None:
     put("/usr/lib/sysctl.d/50-x.conf", "kernel.dmesg_restrict = 0\n")
     mend(host, {"type": "sysctl", "key": "kernel.dmesg_restrict", "value": "1"})
