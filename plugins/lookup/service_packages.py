@@ -37,7 +37,7 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.stackwright.cloud.plugins.module_utils.service.plan import split_term
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import plan
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 
@@ -48,7 +48,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
         found: set[str] = set()
         for term in [one for given in terms for one in ([given] if isinstance(given, str) else given)]:
-            found.update(packages_of(term))
+            found.update(packages_of_term(term))
         return sorted(found)
 
 
@@ -59,18 +59,18 @@ def _load(path: Path) -> dict[str, Any]:
         return yaml.safe_load(stream) or {}
 
 
-def packages_of(term: str) -> set[str]:
+def packages_of_term(term: str) -> set[str]:
     """Packages of one service or node role.
 
     :raises AnsibleError: there is no such role or component.
     """
-    role, component = split_term(term)
+    role, component = plan.split_term(term)
     if not (ROLES / role).is_dir():
         raise AnsibleError(f"service_packages: there is no role {role!r}")
     services = _load(ROLES / role / "defaults" / "main.yml").get(f"{role}_services")
     if services is not None:
-        return {package for service in services for package in packages_of(service)}
+        return {package for service in services for package in packages_of_term(service)}
     specifications = _load(ROLES / role / "vars" / "main.yml").get(f"__{role}_specifications", {})
     if component not in specifications:
         raise AnsibleError(f"service_packages: role {role!r} has no component {component!r}, only {', '.join(specifications)}")
-    return set(specifications[component].get("packages", []))
+    return set(plan.packages_of(specifications[component]))

@@ -43,7 +43,7 @@ _VERSION = re.compile(r"/v\d+(\.\d+)?(/|$)")
 
 @dataclass(frozen=True)
 class Login:
-    """What a module was told about the cloud. Exactly what the SDK understands; ``timeout`` in seconds per request."""
+    """What a module was told about the cloud. What the SDK understands; ``timeout`` in seconds per request."""
 
     cloud: str = ""
     auth: Mapping[str, Any] = field(default_factory=dict)
@@ -55,6 +55,8 @@ class Login:
     client_cert: str = ""
     client_key: str = ""
     timeout: float = 60.0
+    # Addresses of services by type, in place of those in the catalogue.
+    endpoint_overrides: Mapping[str, str] = field(default_factory=dict)
 
 
 def _arguments(login: Login) -> dict[str, Any]:
@@ -168,6 +170,14 @@ class Cloud:
         self.sleep = sleep
         self._lock = threading.Lock()
         self._scoped: dict[str, Any] = {}
+        unknown = [service for service in login.endpoint_overrides if service not in SERVICES]
+        if unknown:
+            raise CloudError(
+                *(
+                    Problem(f"Unknown type of service '{name}'.", nearest(name, SERVICES), "endpoint_overrides")
+                    for name in unknown
+                )
+            )
         self._region, self._session = connect(login)
         try:
             self._access = self._patiently(lambda: self._session.auth.get_access(self._session))
@@ -236,7 +246,9 @@ class Cloud:
         wanted = self.login.interface.removesuffix("URL")
         region = self.region_name
         url = ""
-        override = self._region.config.get(f"{service.replace('-', '_')}_endpoint_override") if self._region else None
+        override = self.login.endpoint_overrides.get(service)
+        if not override and self._region:
+            override = self._region.config.get(f"{service.replace('-', '_')}_endpoint_override")
         if override:
             url = str(override)
         for name in names:

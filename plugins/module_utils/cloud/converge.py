@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -69,7 +70,7 @@ def converge(
             parallel=options.parallel,
         )
         changes = planner.plan()
-        warnings = prove_passwords(cloud, changes)
+        warnings = prove_passwords(cloud, changes, options.parallel)
         if not options.check:
             executor = Executor(
                 cloud,
@@ -105,12 +106,13 @@ def converge(
     return result, failure
 
 
-def prove_passwords(cloud: Cloud, changes: list[Change]) -> list[str]:
+def prove_passwords(cloud: Cloud, changes: list[Change], parallel: int = 8) -> list[str]:
     """Turn users whose password is to be kept right, and is not, into updates. One login attempt each; returns warnings.
 
     A failed attempt counts towards a lockout; the login that proves the new password takes the count back.
     """
     warnings = []
+    doubtful = []
     for change in changes:
         item = change.item
         if (
@@ -127,14 +129,22 @@ def prove_passwords(cloud: Cloud, changes: list[Change]) -> list[str]:
                 f"{item.label} is disabled, so whether the password is right cannot be proved; it is left alone."
             )
             continue
+        doubtful.append(change)
+
+    def right(change: Change) -> bool:
+        item = change.item
         try:
-            if proves(Operation(cloud, item.type, {}, raw=item.current), str(item.values["password"])):
-                continue
+            return proves(Operation(cloud, item.type, {}, raw=item.current or {}), str(item.values["password"]))
         except ApiError as error:
             raise CloudError(error.problem(item.path, item.label)) from error
-        change.action = "update"
-        change.fields.append("password")
-        change.before["password"], change.after["password"] = "(another)", HIDDEN
+
+    # The service takes its time for each, on purpose.
+    with concurrent.futures.ThreadPoolExecutor(max(1, parallel)) as pool:
+        for change, kept in zip(doubtful, pool.map(right, doubtful), strict=True):
+            if not kept:
+                change.action = "update"
+                change.fields.append("password")
+                change.before["password"], change.after["password"] = "(another)", HIDDEN
     return warnings
 
 

@@ -20,6 +20,7 @@ LOGIN_OPTIONS: dict[str, dict[str, Any]] = {
     "client_cert": {"type": "path"},
     "client_key": {"type": "path"},
     "api_timeout": {"type": "float", "default": 60},
+    "endpoint_overrides": {"type": "dict", "default": {}},
 }
 RUN_OPTIONS: dict[str, dict[str, Any]] = {
     "parallel": {"type": "int", "default": 8},
@@ -42,6 +43,7 @@ def login_of(arguments: dict[str, Any]) -> Login:
         client_cert=arguments["client_cert"] or "",
         client_key=arguments["client_key"] or "",
         timeout=arguments["api_timeout"],
+        endpoint_overrides=arguments["endpoint_overrides"],
     )
 
 

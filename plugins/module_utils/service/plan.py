@@ -22,6 +22,9 @@ KEYS = {
     "health": list,
 }
 
+# Registration with the identity service is done by the host itself, through the distribution's SDK.
+REGISTRATION_PACKAGE = "python3-openstacksdk"
+
 
 class PlanError(Exception):
     """Specifications or overrides contradict themselves; the text names variable and key."""
@@ -31,6 +34,11 @@ def split_term(term: str) -> tuple[str, str]:
     """``nova.api`` names role nova, component api; a bare ``glance`` names the component of the role's own name."""
     role, _, component = term.partition(".")
     return role, component or role
+
+
+def packages_of(specification: dict[str, Any]) -> list[str]:
+    """Packages of one component: its own, and what its registration with the identity service needs."""
+    return [*specification.get("packages", []), *([REGISTRATION_PACKAGE] if specification.get("identity") else [])]
 
 
 def _nearest(word: str, names: Any) -> str:
@@ -108,6 +116,7 @@ def combine(components: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
     plan: dict[str, Any] = {key: kind() for key, kind in KEYS.items()}
     origin: dict[str, str] = {}
     for term, specification in components:
+        plan["packages"] += [package for package in packages_of(specification) if package not in plan["packages"]]
         for key, value in specification.items():
             if key not in KEYS:
                 raise PlanError(f"specification {term}: unknown key {key!r}{_nearest(key, KEYS)}")
@@ -128,7 +137,7 @@ def combine(components: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
                 for kind, resources in value.items():
                     known = plan["identity"].setdefault(kind, [])
                     known += [resource for resource in resources if resource not in known]
-            else:
+            elif key != "packages":
                 plan[key] += [entry for entry in value if entry not in plan[key]]
     by_unit: dict[str, list[str]] = {}
     for path, entry in plan["files"].items():

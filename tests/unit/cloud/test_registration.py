@@ -1,0 +1,142 @@
+"""Services are registered with the identity service as their specifications say, by the engine and with nothing but an address."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pytest
+import yaml
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Login
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.converge import Options, converge
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import plan
+from ansible_collections.stackwright.cloud.tests.cloud_simulator import CloudSimulator
+
+ROLES = Path(__file__).resolve().parents[3] / "roles"
+SERVICES = ("keystone", "glance", "placement", "nova.api", "neutron.server")
+VARIABLES = {
+    "stackwright_region": "North",
+    "stackwright_internal_base": "http://192.0.2.10",
+    "stackwright_public_base": "http://198.51.100.10",
+}
+
+
+class Secrets(dict[str, str]):
+    """A secret for every name."""
+
+    def __missing__(self, name: str) -> str:
+        return f"{name}-Pw-1"
+
+
+def document(**variables: str) -> dict[str, Any]:
+    """What the roles' specifications register on a controller."""
+    components = []
+    for term in SERVICES:
+        role, component = plan.split_term(term)
+        known = yaml.safe_load((ROLES / role / "vars" / "main.yml").read_text())[f"__{role}_specifications"]
+        components.append((term, {"identity": worked_out(known[component]["identity"], variables)}))
+    identity: dict[str, Any] = plan.combine(components)["identity"]
+    return identity
+
+
+def worked_out(value: Any, variables: dict[str, str]) -> Any:
+    """A value with its variables filled in."""
+    text = jinja2.Template(json.dumps(value).replace('\\"', "'"), undefined=jinja2.StrictUndefined).render(
+        **{**VARIABLES, "stackwright_secrets": Secrets(), **variables}
+    )
+    return json.loads(text)
+
+
+@pytest.fixture
+def cloud() -> Iterator[CloudSimulator]:
+    """An identity service as its bootstrap leaves it: with a catalogue that leads nowhere."""
+    with CloudSimulator(services=("identity",), region="North") as simulator:
+        for endpoint in simulator.all("endpoint"):
+            endpoint["url"] = "http://127.0.0.1:9/nowhere"
+        yield simulator
+
+
+def register(cloud: CloudSimulator, wanted: dict[str, Any], **options: Any) -> dict[str, Any]:
+    """Apply a document as the role does, without owner and ledger; it must succeed."""
+    login = Login(
+        auth={
+            "auth_url": cloud.login["auth"]["auth_url"],
+            "username": "admin",
+            "password": "secret",
+            "project_name": "admin",
+            "user_domain_name": "Default",
+            "project_domain_name": "Default",
+        },
+        endpoint_overrides={"identity": cloud.login["auth"]["auth_url"]},
+    )
+    result, failure = converge(login, wanted, Options(**options))
+    assert failure is None, failure
+    return result
+
+
+def test_the_specifications_are_a_document_that_is_registered_once(cloud: CloudSimulator) -> None:
+    planned = register(cloud, document(), check=True)["changes"]
+    assert cloud.writes() == []
+    assert sorted(register(cloud, document())["changes"]) == sorted(planned)
+    assert {s["name"] for s in cloud.all("service")} == {"keystone", "glance", "placement", "nova", "neutron"}
+    assert len([e for e in cloud.all("endpoint") if e["url"].startswith(("http://192.0.2.10:", "http://198.51.100.10:"))]) == 8
+    for name in ("glance", "placement", "nova", "neutron"):
+        (user,) = cloud.find("user", name=name)
+        assert (user["domain_id"], user["_password"]) == ("default", f"{name}_identity-Pw-1")
+    (project,) = cloud.find("project", name="service")
+    granted = [g for g in cloud.extra["assignments"] if g[4] == project["id"]]
+    assert len(granted) == 8
+    cloud.forget_calls()
+    again = register(cloud, document())
+    assert (again["changed"], cloud.writes()) == (False, [])
+    # One login, one list for each type and one login to prove each password.
+    assert again["calls"] <= 1 + 8 + 4
+
+
+def test_an_empty_catalogue_is_no_obstacle(cloud: CloudSimulator) -> None:
+    cloud.objects["endpoint"].clear()
+    cloud.objects["service"].clear()
+    assert register(cloud, document())["changed"]
+    assert not register(cloud, document())["changed"]
+
+
+def test_a_rotated_password_is_changed_and_no_other(cloud: CloudSimulator) -> None:
+    register(cloud, document())
+    cloud.find("user", name="nova")[0]["_password"] = "of former times"
+    result = register(cloud, document())
+    assert result["changes"] == ["update user nova: password (another) -> (secret)"]
+    assert "Pw-1" not in json.dumps(result)
+    assert cloud.find("user", name="nova")[0]["_password"] == "nova_identity-Pw-1"
+    assert not register(cloud, document())["changed"]
+
+
+def test_a_new_address_is_put_into_the_endpoint_that_is_there(cloud: CloudSimulator) -> None:
+    register(cloud, document())
+    before = {e["id"] for e in cloud.all("endpoint")}
+    result = register(cloud, document(stackwright_public_base="https://cloud.example.com"))
+    assert len(result["changes"]) == 4
+    assert "update endpoint glance public North: url http://198.51.100.10:9292 -> https://cloud.example.com:9292" in result["changes"]
+    assert {e["id"] for e in cloud.all("endpoint")} == before
+    assert len(cloud.find("endpoint", url="https://cloud.example.com:9292")) == 1
+
+
+def test_what_others_registered_is_left_alone(cloud: CloudSimulator) -> None:
+    domain = cloud.put("domain", name="customers")["id"]
+    theirs = [
+        cloud.put("service", name="billing", type="rating"),
+        cloud.put("user", name="glance", domain_id=domain, _password="theirs"),
+        cloud.put("project", name="service", domain_id=domain, parent_id=domain, description="Theirs"),
+    ]
+    before = json.dumps(theirs)
+    register(cloud, document())
+    assert not register(cloud, document())["changed"]
+    assert json.dumps(theirs) == before
+
+
+def test_a_misspelt_service_of_an_override_is_named(cloud: CloudSimulator) -> None:
+    _, failure = converge(Login(auth=cloud.login["auth"], endpoint_overrides={"identty": "http://x"}), {}, Options())
+    assert failure is not None
+    assert "Did you mean 'identity'?" in str(failure)
