@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 APIS = {
@@ -34,6 +36,41 @@ def test_apis_listen_on_the_management_address_only(controller):
     for name, port in APIS.items():
         listening = controller.check_output(f"ss -H -l -t -n 'sport = :{port}'").splitlines()
         assert {line.split()[3] for line in listening} == {f"{address}:{port}"}, name
+
+
+def test_addresses_in_the_catalogue_are_there_once_and_are_the_right_ones(controller):
+    if controller is None:
+        return
+    variables = controller.ansible.get_variables()
+    auth = {
+        "identity": {
+            "methods": ["password"],
+            "password": {
+                "user": {
+                    "name": "glance",
+                    "domain": {"id": "default"},
+                    "password": controller.ansible("debug", "msg={{ stackwright_secrets.glance_identity }}", become=False)["msg"],
+                }
+            },
+        },
+        "scope": {"project": {"name": "service", "domain": {"id": "default"}}},
+    }
+    script = (
+        "import sys, urllib.request as u\n"
+        f"r = u.Request('http://{variables['lab_management_address']}:5000/v3/auth/tokens', sys.argv[1].encode(),\n"
+        "    {'Content-Type': 'application/json'})\n"
+        "print(u.urlopen(r).read().decode())\n"
+    )
+    token = json.loads(controller.check_output("python3 -c %s %s", script, json.dumps({"auth": auth})))["token"]
+    seen = {
+        (service["type"], endpoint["interface"]): endpoint["url"]
+        for service in token["catalog"]
+        for endpoint in service["endpoints"]
+    }
+    assert sum(len(service["endpoints"]) for service in token["catalog"]) == len(seen)
+    for kind, port in (("image", 9292), ("placement", 8778), ("compute", 8774), ("network", 9696)):
+        for interface in ("internal", "public"):
+            assert f"//{variables['lab_management_address']}:{port}" in seen[kind, interface], (kind, interface)
 
 
 def test_nothing_failed(host):

@@ -46,6 +46,26 @@ def test_the_administrator_gets_a_fernet_token_and_the_catalogue(host):
     }
 
 
+def names(host, kind):
+    """Names of all objects of a kind, as the identity service lists them to the administrator."""
+    request = json.loads(json.dumps(REQUEST))
+    request["auth"]["identity"]["password"]["user"]["password"] = secret(host, "keystone_admin")
+    address = host.ansible.get_variables()["lab_management_address"]
+    script = (
+        "import json, sys, urllib.request as u\n"
+        f"b = 'http://{address}:5000/v3/'\n"
+        "a = u.urlopen(u.Request(b + 'auth/tokens', sys.argv[1].encode(), {'Content-Type': 'application/json'}))\n"
+        "t = {'X-Auth-Token': a.headers['X-Subject-Token']}\n"
+        "print(u.urlopen(u.Request(b + sys.argv[2], headers=t)).read().decode())\n"
+    )
+    return [one["name"] for one in json.loads(host.check_output("python3 -c %s %s %s", script, json.dumps(request), kind))[kind]]
+
+
+def test_the_services_have_a_project_and_their_roles(host):
+    assert sorted(names(host, "projects")) == ["admin", "service"]
+    assert {"admin", "member", "reader", "service"} <= set(names(host, "roles"))
+
+
 def test_a_wrong_password_is_refused(host):
     assert ask(host, "not-the-password")[0] == 401
 
