@@ -70,7 +70,9 @@ options:
     type: path
     required: true
   prefix:
-    description: Name of everything that is made. Two runs at the same time need different ones.
+    description:
+      - What the name of everything that is made begins with; a number of the run follows.
+      - Two runs at the same time need different ones, since a run removes what earlier ones with the same left.
     type: str
     default: stackwright-verify
   hosts:
@@ -194,11 +196,13 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud import errors
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_content import Settings
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_test import (
     BootTest,
     BootTestError,
     InterruptedRunError,
-    Settings,
     failure_message,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import ARGUMENTS, CloudError, connect
@@ -235,10 +239,18 @@ def main() -> None:
     start = time.monotonic()
     try:
         cloud = connect(module.params)
-    except CloudError as error:
+        engine = Cloud(
+            Login(
+                auth=module.params["auth"],
+                region_name=module.params["region_name"] or "",
+                interface=module.params["interface"],
+                ca_cert=module.params["ca_cert"] or "",
+            )
+        )
+    except (CloudError, errors.CloudError) as error:
         module.fail_json(msg=str(error), steps=[], seconds=round(time.monotonic() - start, 1), summary=[])
     with tempfile.TemporaryDirectory(prefix="stackwright-verify-") as directory:
-        test = BootTest(cloud, Settings(**values), Shell(Path(directory)))
+        test = BootTest(cloud, engine, Settings(**values), Shell(Path(directory)))
         failure = ""
         try:
             test.run()

@@ -19,6 +19,7 @@ Use it as a context manager::
   ``cloud.heal()`` ends all faults. ``cloud.expire_tokens()`` makes every token answer 401.
 * ``cloud.polls_until_ready = 2``: servers, images, volumes and stacks need so many looks to become ready;
   ``cloud.fail_next["server"] = 1`` lets the next one end in ERROR. ``cloud.page_size`` bounds the pages.
+* ``cloud.extra["console"] = lambda server: "text"`` is what servers print; ``server["_boots"]`` counts rebuilds.
 * ``CloudSimulator(services=("identity", "network"))`` offers only these in the catalogue.
 * ``python -m ansible_collections.stackwright.cloud.tests.cloud_simulator --help`` runs it as a process of its own.
 

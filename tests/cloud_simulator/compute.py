@@ -248,13 +248,20 @@ def new_server(state: State, request: Request, obj: Object) -> None:
         raise Refusal(400, "Invalid input for field/attribute server: 'networks' is a required property.")
     if version < (2, 52) and obj.get("tags"):
         raise Refusal(400, "Invalid input for field/attribute server: Additional properties are not allowed ('tags').")
+    host = obj.pop("host", None)
+    if host:
+        request.need_admin()
+        if version < (2, 74):
+            raise Refusal(400, "Additional properties are not allowed ('host' was unexpected).")
+        if not state.find("compute_service", host=host):
+            raise Refusal(400, f"Compute host {host} could not be found.")
     groups = obj.pop("security_groups", None) or [{"name": "default"}]
     for word in ("min_count", "max_count", "return_reservation_id"):
         obj.pop(word, None)
     obj |= {
         "tenant_id": project, "user_id": request.who.user_id, "image": {"id": image} if image else "", "addresses": {},
         "flavor": flavor_view(flavor), "OS-EXT-AZ:availability_zone": zone, "security_groups": groups,
-        "OS-EXT-SRV-ATTR:host": "compute-1", "os-extended-volumes:volumes_attached": [], "OS-EXT-STS:power_state": 1,
+        "OS-EXT-SRV-ATTR:host": host or "compute-1", "os-extended-volumes:volumes_attached": [], "OS-EXT-STS:power_state": 1,
         "OS-EXT-STS:vm_state": "active", "OS-EXT-STS:task_state": None, "hostId": "h",
         "_user_data": obj.pop("user_data", None), "adminPass": obj.pop("adminPass", None) or "generated",
     }  # fmt: skip
@@ -455,6 +462,7 @@ ACTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "rebuild": (("ACTIVE", "SHUTOFF", "ERROR"), "ACTIVE"), "resize": (("ACTIVE", "SHUTOFF"), "VERIFY_RESIZE"),
     "confirmResize": (("VERIFY_RESIZE",), "ACTIVE"), "revertResize": (("VERIFY_RESIZE",), "ACTIVE"),
     "addSecurityGroup": ((), ""), "removeSecurityGroup": ((), ""), "createImage": (("ACTIVE", "SHUTOFF"), ""),
+    "os-getConsoleOutput": ((), ""),
 }  # fmt: skip
 
 
@@ -485,6 +493,7 @@ def server_action(state: State, request: Request, match: dict[str, str]) -> Answ
         server["flavor"] = server.pop("_old_flavor")
     elif action == "rebuild":
         server["image"] = {"id": state.get("image", given["imageRef"], 400)["id"]}
+        server["_boots"] = server.get("_boots", 1) + 1
         server |= {k: given[k] for k in ("name", "metadata", "description", "key_name") if k in given}
         if "user_data" in given:
             if microversion(request) < (2, 57):
@@ -501,6 +510,8 @@ def server_action(state: State, request: Request, match: dict[str, str]) -> Answ
         for port in state.find("port", device_id=server["id"]):
             port["security_groups"] = [g for g in port["security_groups"] if g != ident]
             port["security_groups"] += [ident] if action.startswith("add") else []
+    elif action == "os-getConsoleOutput":
+        return Answer(200, {"output": state.extra["console"](server) if "console" in state.extra else ""})
     elif action == "createImage":
         made = state.put("image", name=given["name"], status="active", owner=server["tenant_id"])
         return Answer(202, {"image_id": made["id"]}, {"Location": f"{request.base}/images/{made['id']}"})
@@ -508,6 +519,20 @@ def server_action(state: State, request: Request, match: dict[str, str]) -> Answ
         pending: str = {"rebuild": "REBUILD", "resize": "RESIZE", "reboot": "REBOOT"}.get(action, str(server["status"]))
         state.settle("server", server, pending, after)
     return answer
+
+
+def history(state: State, request: Request, match: dict[str, str]) -> Answer:
+    """GET of what was done with a server: its creation, and on which host it failed."""
+    server = fetch(state, request, state.types["server"], {"id": match["id"]})
+    one: Object = {"action": "create", "request_id": "req-1", "instance_uuid": server["id"], "message": None}
+    if "request" not in match:
+        return Answer(200, {"instanceActions": [one]})
+    events: list[Object] = [{"event": "conductor_schedule_and_build_instances", "result": "Success", "host": "controller-1"}]
+    if server["status"] == "ERROR":
+        trace = "Traceback\n  libvirtError: the hypervisor does not answer\n"
+        host = server["OS-EXT-SRV-ATTR:host"]
+        events.append({"event": "compute__do_build_and_run_instance", "result": "Error", "host": host, "traceback": trace})
+    return Answer(200, {"instanceAction": one | {"events": events}})
 
 
 def metadata(state: State, request: Request, match: dict[str, str]) -> Answer:
@@ -637,6 +662,8 @@ ROUTES = [
     Route(SERVICE, "DELETE", "/v2.1/os-keypairs/{name}", keypair, "keypair"),
     Route(SERVICE, "POST", "/v2.1/os-aggregates/{id}/action", aggregate_action, "aggregate"),
     Route(SERVICE, "POST", "/v2.1/servers/{id}/action", server_action, "server_action"),
+    Route(SERVICE, "GET", "/v2.1/servers/{id}/os-instance-actions", history, "server_history"),
+    Route(SERVICE, "GET", "/v2.1/servers/{id}/os-instance-actions/{request}", history, "server_history"),
     *(Route(SERVICE, m, "/v2.1/servers/{id}/metadata", metadata, "server_metadata") for m in ("GET", "POST", "PUT")),
     *(Route(SERVICE, m, "/v2.1/servers/{id}/metadata/{key}", metadata, "server_metadata") for m in ("GET", "PUT", "DELETE")),
     *(Route(SERVICE, m, "/v2.1/servers/{id}/tags", server_tags, "server_tags") for m in ("GET", "PUT", "DELETE")),

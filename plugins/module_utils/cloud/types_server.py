@@ -32,6 +32,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_comm
 READ_VERSION = "2.46"
 # 2.67 takes tags and the type of a boot volume with a new server; 2.57 takes user data with a rebuild.
 WRITE_VERSION = "2.67"
+# 2.74 takes the host of a new server.
+PLACE_VERSION = "2.74"
 REBUILD_VERSION = "2.57"
 POWER = {
     "ACTIVE": "started",
@@ -268,6 +270,7 @@ def _create(op: Operation) -> Raw:
         ("config_drive", "config_drive"),
         ("admin_password", "adminPass"),
         ("tags", "tags"),
+        ("host", "host"),
     ):
         if name in values:
             server[key] = values[name]
@@ -280,7 +283,8 @@ def _create(op: Operation) -> Raw:
     if hints:
         body["os:scheduler_hints"] = hints
     _await_volumes(op, [disk["uuid"] for disk in disks if disk["source_type"] == "volume"])
-    raw: Raw = op.call("POST", "/servers", body, microversion=WRITE_VERSION).body["server"]
+    version = PLACE_VERSION if "host" in values else WRITE_VERSION
+    raw: Raw = op.call("POST", "/servers", body, microversion=version).body["server"]
     return raw
 
 
@@ -569,6 +573,7 @@ SERVER = ResourceType(
             immutable=True,
             compare=_compare_zone,
         ),
+        Field("host", "Compute host that a new one is placed on, for administrators.", write_only=True, export=False),
         Field("server_group", "Server group, for placement.", ref="server_group", write_only=True),
         Field("scheduler_hints", "Further hints for the scheduler.", "dict", write_only=True),
         Field(

@@ -1,24 +1,34 @@
 """Boot test: proves a cloud by using it as a customer would, and leaves nothing behind.
 
-Everything made carries the test's names and the mark of its run, so that what an interrupted run left is found by the
-next, while a run that outlives its caller removes nothing of a later one. Nothing else is ever deleted.
+What is made is one document, which the cloud engine applies step by step and removes as a whole. Everything in it carries the
+name and the mark of its run, so that what an interrupted run left is found by the next, while a run that outlives its
+caller removes nothing of a later one. Nothing else is ever deleted.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import ipaddress
 import json
-import re
-import secrets
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.converge import Options, converge
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_content import (
+    TRACES,
+    Document,
+    Run,
+    Settings,
+    document,
+    external_document,
+    remains,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import API_ERRORS, Steps, first_line
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.guest_shell import (
     Answer,
@@ -29,36 +39,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.verify.guest_she
     ping,
 )
 
-MARK = "made and removed by the Stackwright boot test"
-USER_DATA = "#!/bin/sh\necho stackwright-user-data > /run/stackwright-user-data\n"
 BULK = 1 << 20
-MEMORY_MIB = 192
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What to build.
-
-    ``hosts`` are compute hosts that get one guest each; empty lets the scheduler place a single guest. ``timeout`` is
-    in seconds and applies to each thing that is waited for. ``external_*`` describe the provider network that is made
-    when the cloud has no external network yet.
-    """
-
-    image: str
-    prefix: str = "stackwright-verify"
-    hosts: tuple[str, ...] = ()
-    tenant_cidr: str = "192.168.213.0/24"
-    name_servers: tuple[str, ...] = ("192.0.2.53",)
-    external_name: str = ""
-    external_physical_network: str = "external"
-    external_type: str = "flat"
-    external_segment: int | None = None
-    external_cidr: str = ""
-    external_gateway: str = ""
-    external_pool_start: str = ""
-    external_pool_end: str = ""
-    timeout: float = 180
-    keep_failed: bool = False
 
 
 class BootTestError(Exception):
@@ -71,15 +52,6 @@ class BootTestError(Exception):
 
 class InterruptedRunError(BaseException):
     """The run was told to stop by a signal. No error of an API: no handler for those may swallow it."""
-
-
-@dataclass(frozen=True)
-class Removal:
-    """Something that this test made, and how to delete it."""
-
-    kind: str
-    label: str
-    delete: Callable[[], object]
 
 
 @dataclass
@@ -98,61 +70,82 @@ class Made:
     """Identities of what this run made or found."""
 
     image: str = ""
-    flavor: str = ""
     external: str = ""
-    external_label: str = ""
-    network: str = ""
+    # Whether the external network is of this run.
+    external_made: bool = False
     mtu: int = 0
-    subnet: str = ""
+    key: str = ""
     router: str = ""
-    group: str = ""
+    port: str = ""
     floating_address: str = ""
     guests: list[Guest] = field(default_factory=list)
 
 
-@contextlib.contextmanager
-def signals_as_errors() -> Iterator[None]:
-    """Turn SIGINT, SIGTERM and SIGHUP into :class:`InterruptedRunError`, so that what was made is removed."""
+@dataclass
+class Signals:
+    """Turns SIGINT, SIGTERM and SIGHUP into :class:`InterruptedRunError`, so that what was made is removed."""
 
-    def stop(number: int, frame: object) -> None:
+    held: bool = False
+    pending: str = ""
+
+    @contextlib.contextmanager
+    def as_errors(self) -> Iterator[None]:
+        """Raise the error wherever the run is when a signal comes; further signals are ignored."""
+
+        def stop(number: int, frame: object) -> None:
+            for name in previous:
+                signal.signal(name, signal.SIG_IGN)
+            self.pending = f"interrupted by {signal.Signals(number).name}"
+            if not self.held:
+                self._raise()
+
+        previous = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         for name in previous:
-            signal.signal(name, signal.SIG_IGN)
-        raise InterruptedRunError(f"interrupted by {signal.Signals(number).name}")
+            signal.signal(name, stop)
+        try:
+            yield
+        finally:
+            for name, handler in previous.items():
+                signal.signal(name, handler)
 
-    previous = {name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    for name in previous:
-        signal.signal(name, stop)
-    try:
-        yield
-    finally:
-        for name, handler in previous.items():
-            signal.signal(name, handler)
+    @contextlib.contextmanager
+    def after(self) -> Iterator[None]:
+        """Let the block end first: threads that are making something would go on behind the back of the removal."""
+        self.held = True
+        try:
+            yield
+        finally:
+            self.held = False
+        if self.pending:
+            self._raise()
+
+    def _raise(self) -> None:
+        text, self.pending = self.pending, ""
+        raise InterruptedRunError(text)
 
 
 class BootTest:
-    """The steps of the test over an openstacksdk connection ``cloud`` and a :class:`Shell`."""
+    """The steps of the test: ``engine`` makes and removes, the openstacksdk connection ``cloud`` and a :class:`Shell` prove."""
 
     def __init__(
         self,
         cloud: Any,
+        engine: Cloud,
         settings: Settings,
         shell: Shell,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         pinger: Callable[[str], Answer] = ping,
     ) -> None:
-        self.cloud, self.settings, self.shell = cloud, settings, shell
+        self.cloud, self.engine, self.settings, self.shell = cloud, engine, settings, shell
         self.now, self.sleep, self.pinger = now, sleep, pinger
         self.steps = Steps(now)
-        # tests with different prefixes may run at the same time, and must not take each other's things for remains
-        self.any_run = f"{MARK}: {settings.prefix}, run "
-        run = secrets.token_hex(4)
-        self.mark = self.any_run + run
-        self.key_name = f"{settings.prefix}-{run}"
+        self.run_of = Run(settings.prefix)
+        self.signals = Signals()
         self.made = Made()
         names = settings.hosts or ("",)
         self.made.guests = [
-            Guest(f"{settings.prefix}-{number}" if len(names) > 1 else settings.prefix, host)
+            Guest(f"{self.run_of.name}-{number}" if len(names) > 1 else self.run_of.name, host)
             for number, host in enumerate(names, 1)
         ]
 
@@ -173,6 +166,36 @@ class BootTest:
                 raise BootTestError(f"{doing}: {cause} after {limit:.0f} s")
             self.sleep(1)
 
+    def converge(self, wanted: Document, **options: Any) -> dict[str, Any]:
+        """Let the engine apply a document; raise with every cause when it cannot."""
+        wishes = Options(timeout=self.settings.timeout, **options)
+        with self.signals.after():
+            result, failure = converge(self.engine.login, wanted, wishes, lambda login: self.engine)
+        if failure is not None:
+            told = [
+                ": ".join(filter(None, (problem.resource, f"{problem.cause} {problem.mend}".strip())))
+                for problem in failure.problems
+            ]
+            raise BootTestError("; ".join(told))
+        return result
+
+    def document(self) -> Document:
+        """Everything that this run makes, as far as it is known by now."""
+        made = self.made
+        guests = [(guest.name, guest.host) for guest in made.guests]
+        whole = document(self.run_of, self.settings, guests, external=made.external, key=made.key, port=made.port)
+        if made.external_made:
+            for kind, entries in external_document(self.run_of, self.settings).items():
+                whole[kind] += entries
+        return whole
+
+    def make(self, *kinds: str, wait: bool = True) -> list[dict[str, Any]]:
+        """Make the document's resources of these types; returns them as they are then."""
+        whole = self.document()
+        part = {kind: [one for one in whole[kind] if one["name"] != self.run_of.external] for kind in kinds}
+        resources: list[dict[str, Any]] = self.converge(part, wait=wait, describe=True)["resources"]
+        return resources
+
     @property
     def first(self) -> Guest:
         """The guest with the floating address."""
@@ -184,7 +207,7 @@ class BootTest:
         """Do all steps; whatever happens, remove what was made unless ``keep_failed`` says otherwise."""
         several = len(self.made.guests) > 1
         plan: list[tuple[str, Callable[[], str | None]]] = [
-            ("remains of earlier runs are removed", partial(self.remove_all, self.any_run)),
+            ("remains of earlier runs are removed", self.remove_remains),
             ("image is stored", self.make_image),
             ("flavor is made", self.make_flavor),
             ("external network is there", self.make_external),
@@ -202,7 +225,7 @@ class BootTest:
         plan.append(("rebuilt server has its address and a new disk", self.rebuild))
         failed = False
         try:
-            with signals_as_errors():
+            with self.signals.as_errors():
                 for name, action in plan:
                     self.step(name, action)
         except BaseException:
@@ -211,7 +234,7 @@ class BootTest:
         finally:
             if not (failed and self.settings.keep_failed):
                 try:
-                    self.steps.run("everything made is removed", partial(self.remove_all, self.mark))
+                    self.steps.run("everything made is removed", self.remove_own)
                 except BootTestError:
                     if not failed:
                         raise
@@ -228,35 +251,13 @@ class BootTest:
 
     def make_image(self) -> str:
         """Upload the guest image and wait until it is active."""
-        image = self.cloud.image.create_image(
-            name=self.settings.prefix,
-            filename=self.settings.image,
-            disk_format="qcow2",
-            container_format="bare",
-            visibility="private",
-            allow_duplicates=True,
-            min_ram=MEMORY_MIB,
-            min_disk=1,
-            stackwright=self.mark,
-            hw_rng_model="virtio",
-        )
-        self.made.image = image.id
-
-        def active() -> tuple[Any, str]:
-            found = self.cloud.image.get_image(image.id)
-            if found.status in ("killed", "deleted"):
-                raise BootTestError(f"the image service gave the image the status {found.status}")
-            return found.status == "active" and found, f"the image is still {found.status}"
-
-        found = self.wait("the image must become active", active)
-        return f"{(found.size or 0) / 1e6:.0f} MB"
+        (image,) = self.make("images")
+        self.made.image = image["id"]
+        return f"{os.path.getsize(self.settings.image) / 1e6:.0f} MB"
 
     def make_flavor(self) -> None:
         """Make a private flavor that suffices for the guest."""
-        flavor = self.cloud.compute.create_flavor(
-            name=self.settings.prefix, ram=MEMORY_MIB, vcpus=1, disk=1, is_public=False, description=self.mark
-        )
-        self.made.flavor = flavor.id
+        self.make("flavors")
 
     def make_external(self) -> str:
         """Take the named or first external network with a subnet, or make one from the settings."""
@@ -265,91 +266,41 @@ class BootTest:
         if wanted.external_name:
             networks = [network for network in networks if network.name == wanted.external_name]
         if networks:
-            self.made.external, self.made.external_label = networks[0].id, f"{networks[0].name}, found"
-            return self.made.external_label
+            self.made.external = networks[0].id
+            return f"{networks[0].name}, found"
         if not wanted.external_cidr:
             called = f" called {wanted.external_name}" if wanted.external_name else ""
             raise BootTestError(
                 f"the cloud has no external network{called} with a subnet, and nothing says how to make one: make it, "
                 "or set verify_external_cidr, verify_external_gateway and the pool of floating addresses"
             )
-        network = self.cloud.network.create_network(
-            name=wanted.prefix + "-external",
-            description=self.mark,
-            is_router_external=True,
-            provider_network_type=wanted.external_type,
-            provider_physical_network=wanted.external_physical_network or None,
-            **({"provider_segmentation_id": wanted.external_segment} if wanted.external_segment else {}),
-        )
-        self.made.external, self.made.external_label = network.id, f"made on {wanted.external_physical_network}"
-        pool = {}
-        if wanted.external_pool_start:
-            pool["allocation_pools"] = [{"start": wanted.external_pool_start, "end": wanted.external_pool_end}]
-        self.cloud.network.create_subnet(
-            name=wanted.prefix + "-external",
-            description=self.mark,
-            network_id=network.id,
-            ip_version=4,
-            cidr=wanted.external_cidr,
-            gateway_ip=wanted.external_gateway or None,
-            is_dhcp_enabled=False,
-            **pool,
-        )
-        return self.made.external_label
+        self.made.external_made = True
+        result = self.converge(external_document(self.run_of, wanted))
+        self.made.external = result["ids"]["networks"][self.run_of.external]
+        return f"made on {wanted.external_physical_network}"
 
     def make_network(self) -> str:
         """Make the tenant network with a subnet, and a router to the external network."""
-        name = self.settings.prefix
-        network = self.cloud.network.create_network(name=name, description=self.mark)
-        self.made.network, self.made.mtu = network.id, int(network.mtu or 0)
-        subnet = self.cloud.network.create_subnet(
-            name=name,
-            description=self.mark,
-            network_id=network.id,
-            ip_version=4,
-            cidr=self.settings.tenant_cidr,
-            dns_nameservers=list(self.settings.name_servers),
-        )
-        self.made.subnet = subnet.id
-        router = self.cloud.network.create_router(
-            name=name, description=self.mark, external_gateway_info={"network_id": self.made.external}
-        )
-        self.made.router = router.id
-        self.cloud.network.add_interface_to_router(router.id, subnet_id=subnet.id)
+        network, _, router = self.make("networks", "subnets", "routers")
+        self.made.mtu, self.made.router = int(network.get("mtu") or 0), router["id"]
         return f"{self.settings.tenant_cidr}, MTU {self.made.mtu}"
 
     def make_group(self) -> None:
         """Make a security group that lets ICMP and SSH in."""
-        group = self.cloud.network.create_security_group(name=self.settings.prefix, description=self.mark)
-        self.made.group = group.id
-        for rule in ({"protocol": "icmp"}, {"protocol": "tcp", "port_range_min": 22, "port_range_max": 22}):
-            self.cloud.network.create_security_group_rule(
-                security_group_id=group.id, direction="ingress", ether_type="IPv4", **rule
-            )
+        self.make("security_groups")
 
     def make_key(self) -> None:
         """Generate a key pair here and register its public half."""
         try:
-            public = self.shell.make_key(self.key_name)
+            self.made.key = self.shell.make_key(self.run_of.name)
         except OSError as error:
             raise BootTestError(str(error)) from None
-        self.cloud.compute.create_keypair(name=self.key_name, public_key=public)
+        self.make("keypairs")
 
     def boot_guests(self) -> str:
         """Create all servers, then wait until each is active and has an address."""
-        for guest in self.made.guests:
-            server = self.cloud.compute.create_server(
-                name=guest.name,
-                image_id=self.made.image,
-                flavor_id=self.made.flavor,
-                networks=[{"uuid": self.made.network}],
-                security_groups=[{"name": self.made.group}],
-                key_name=self.key_name,
-                user_data=base64.b64encode(USER_DATA.encode()).decode(),
-                metadata={"stackwright": self.mark},
-                **({"host": guest.host} if guest.host else {}),
-            )
-            guest.id = server.id
+        for guest, server in zip(self.made.guests, self.make("servers", wait=False), strict=True):
+            guest.id = server["id"]
         return ", ".join(self.wait_active(guest) for guest in self.made.guests)
 
     def wait_active(self, guest: Guest) -> str:
@@ -409,10 +360,9 @@ class BootTest:
         port = next(iter(self.cloud.network.ports(device_id=self.first.id)), None)
         if port is None:
             raise BootTestError(f"server {self.first.name} has no port")
-        floating = self.cloud.network.create_ip(
-            floating_network_id=self.made.external, port_id=port.id, description=self.mark
-        )
-        address = self.made.floating_address = str(floating.floating_ip_address)
+        self.made.port = port.id
+        (floating,) = self.make("floating_ips")
+        address = self.made.floating_address = str(floating["address"])
         self.shell.trust(address, self.first.boot.host_key if self.first.boot else "")
 
         def answers() -> tuple[Any, str]:
@@ -552,39 +502,32 @@ class BootTest:
 
     # ------------------------------------------------------------------ removal
 
-    def remove_all(self, mark: str) -> str:
-        """Remove everything whose mark begins with ``mark``, in the order that dependencies ask for.
+    def remove_remains(self) -> str:
+        """Remove what earlier runs with the same prefix left."""
+        found: Document = {}
+        problems: list[str] = []
+        for kind in TRACES:
+            try:
+                found |= remains(self.engine, self.settings.prefix, kind)
+            except ApiError as error:
+                problems.append(f"{kind.replace('_', ' ')}s cannot be listed: {first_line(error)}")
+        return self.remove(found, problems)
+
+    def remove_own(self) -> str:
+        """Remove what this run made."""
+        return self.remove(self.document(), [])
+
+    def remove(self, unwanted: Document, problems: list[str]) -> str:
+        """Remove everything that a document names, in the order that dependencies ask for, and tell what it was.
 
         Goes on after an error and reports all of them; raises :class:`BootTestError` when something is left.
         """
         removed: list[str] = []
-        problems: list[str] = []
-        for find in (
-            self.own_servers,
-            self.own_addresses,
-            self.own_routers,
-            self.own_networks,
-            self.own_groups,
-            self.own_keys,
-            self.own_flavors,
-            self.own_images,
-        ):
-            try:
-                found = find(mark)
-            except API_ERRORS as error:
-                problems.append(f"{find.__name__.replace('own_', '')} cannot be listed: {first_line(error)}")
-                continue
-            for item in found:
-                try:
-                    item.delete()
-                    removed.append(item.kind)
-                except API_ERRORS as error:
-                    problems.append(f"{item.kind} {item.label}: {first_line(error)}")
-            if find == self.own_servers and found:
-                try:
-                    self.wait("the servers must disappear", partial(self.servers_gone, mark))
-                except BootTestError as error:
-                    problems.append(str(error))
+        try:
+            plan = self.converge(unwanted, state="absent")["plan"]
+            removed = [change["type"].replace("_", " ") for change in plan]
+        except BootTestError as error:
+            problems.append(str(error))
         if problems:
             what = "; ".join(problems)
             raise BootTestError(
@@ -592,93 +535,6 @@ class BootTest:
             )
         counts = {kind: removed.count(kind) for kind in dict.fromkeys(removed)}
         return ", ".join(f"{number} {kind}s" if number > 1 else kind for kind, number in counts.items())
-
-    def own_servers(self, mark: str) -> list[Removal]:
-        """Servers that this test made, now or earlier."""
-        prefix, compute = self.settings.prefix, self.cloud.compute
-        return [
-            Removal("server", f"{server.name} ({server.status})", partial(compute.delete_server, server.id))
-            for server in compute.servers()
-            if re.fullmatch(rf"{re.escape(prefix)}(-\d+)?", server.name)
-            and bears(mark, dict(server.metadata or {}).get("stackwright"))
-        ]
-
-    def servers_gone(self, mark: str) -> tuple[bool, str]:
-        """Whether no listing shows a server of this test any more; one just deleted may appear once more."""
-        left = self.own_servers(mark)
-        return not left, "still there: " + ", ".join(server.label for server in left)
-
-    def own_addresses(self, mark: str) -> list[Removal]:
-        """Floating addresses that this test made."""
-        network = self.cloud.network
-        return [
-            Removal("floating address", str(ip.floating_ip_address), partial(network.delete_ip, ip.id))
-            for ip in network.ips()
-            if bears(mark, ip.description)
-        ]
-
-    def own_routers(self, mark: str) -> list[Removal]:
-        """Routers that this test made."""
-        return [
-            Removal("router", router.name, partial(self.remove_router, router.id))
-            for router in self.cloud.network.routers(name=self.settings.prefix)
-            if bears(mark, router.description)
-        ]
-
-    def remove_router(self, router: str) -> None:
-        """Detach a router from its subnets and delete it."""
-        network = self.cloud.network
-        for port in list(network.ports(device_id=router)):
-            if port.device_owner != "network:router_gateway":
-                network.remove_interface_from_router(router, port_id=port.id)
-        network.delete_router(router)
-
-    def own_networks(self, mark: str) -> list[Removal]:
-        """Networks that this test made; their subnets go with them."""
-        network = self.cloud.network
-        return [
-            Removal("network", name, partial(network.delete_network, found.id))
-            for name in (self.settings.prefix, self.settings.prefix + "-external")
-            for found in network.networks(name=name)
-            if bears(mark, found.description)
-        ]
-
-    def own_groups(self, mark: str) -> list[Removal]:
-        """Security groups that this test made."""
-        network = self.cloud.network
-        return [
-            Removal("security group", group.name, partial(network.delete_security_group, group.id))
-            for group in network.security_groups(name=self.settings.prefix)
-            if bears(mark, group.description)
-        ]
-
-    def own_keys(self, mark: str) -> list[Removal]:
-        """Key pairs whose name holds the run; there is no field for a mark."""
-        compute, prefix = self.cloud.compute, self.settings.prefix
-        return [
-            Removal("key pair", key.name, partial(compute.delete_keypair, key.name))
-            for key in compute.keypairs()
-            if re.fullmatch(rf"{re.escape(prefix)}-[0-9a-f]{{8}}", key.name)
-            and bears(mark, self.any_run + key.name.removeprefix(f"{prefix}-"))
-        ]
-
-    def own_flavors(self, mark: str) -> list[Removal]:
-        """Flavors that this test made."""
-        compute = self.cloud.compute
-        return [
-            Removal("flavor", flavor.name, partial(compute.delete_flavor, flavor.id))
-            for flavor in compute.flavors(is_public=False)
-            if flavor.name == self.settings.prefix and bears(mark, flavor.description)
-        ]
-
-    def own_images(self, mark: str) -> list[Removal]:
-        """Images that this test uploaded."""
-        image = self.cloud.image
-        return [
-            Removal("image", found.name, partial(image.delete_image, found.id))
-            for found in image.images(name=self.settings.prefix)
-            if bears(mark, dict(found.properties or {}).get("stackwright"))
-        ]
 
     # ------------------------------------------------------------------ evidence
 
@@ -755,11 +611,6 @@ class BootTest:
                 lines.append(f"console of {guest.name}:" if tail else f"console of {guest.name} is empty")
                 lines += [f"  {line}" for line in tail]
         return lines
-
-
-def bears(mark: str, found: object) -> bool:
-    """Whether a mark that was found is this one, or begins with it."""
-    return isinstance(found, str) and found.startswith(mark)
 
 
 def short(host: str) -> str:

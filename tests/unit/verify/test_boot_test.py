@@ -1,4 +1,4 @@
-"""The boot test against a cloud of doubles: every step, every fault with its evidence, and nothing left behind."""
+"""The boot test against a simulated cloud: every step, every fault with its evidence, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -9,271 +9,78 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace as Thing
 from typing import Any
 
 import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify import boot_test, guest_shell
-from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_test import MARK, BootTest, Settings
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_content import MARK, Settings
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_test import BootTest
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import connect
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.guest_shell import Answer, Shell
+from ansible_collections.stackwright.cloud.tests.cloud_simulator import CloudSimulator
 
 PREFIX = "stackwright-verify"
-KINDS = ("image", "flavor", "network", "subnet", "router", "group", "keypair", "server", "ip")
+KINDS = ("image", "flavor", "network", "subnet", "router", "security_group", "keypair", "server", "floating_ip", "port")
+HOSTS = ("compute-1", "compute-2")
 
 
-class Cloud:
-    """Image, compute and network API in memory. ``faults`` maps a method's name to what is called instead of it."""
+def console(server: dict[str, Any]) -> str:
+    """What a guest prints, with another host key after each rebuild."""
+    return (
+        "BIOS\r\nstackwright-guest: started, kernel 6\r\n"
+        f"stackwright-guest: host key {host_key(server)}\r\n"
+        f"stackwright-guest: instance {server['id']} hostname {server['name']} keys 1\r\n"
+        "stackwright-guest: ready after 4.5 s\r\n"
+    )
 
-    def __init__(self, computes: tuple[str, ...] = ("compute1", "compute2")) -> None:
-        self.compute = self.image = self.network = self
-        self.store: dict[str, dict[str, Thing]] = {kind: {} for kind in KINDS}
-        self.computes = computes
-        self.calls: list[str] = []
-        self.faults: dict[str, Callable[..., Any]] = {}
-        self.counter = itertools.count(1)
-        self.boots: dict[str, int] = {}
-        self.mtu = 1442
-        self.user_data = True
-        self.metadata: Callable[[Thing], str] = lambda server: json.dumps({"uuid": server.id})
-        self.lingering: set[str] = set()
 
-    def __getattribute__(self, name: str) -> Any:
-        found = object.__getattribute__(self, name)
-        if callable(found) and not name.startswith("_") and name not in ("metadata",):
-            object.__getattribute__(self, "calls").append(name)
-            return object.__getattribute__(self, "faults").get(name, found)
-        return found
-
-    def _make(self, kind: str, **fields: Any) -> Thing:
-        identity = f"{kind}-{next(self.counter)}"
-        thing = Thing(**({"id": identity, "description": ""} | fields))
-        self.store[kind][identity] = thing
-        return thing
-
-    def _server(self, identity: str) -> Thing:
-        if identity not in self.store["server"]:
-            raise OSError(f"{identity} could not be found")
-        return self.store["server"][identity]
-
-    def _left(self, *kinds: str) -> list[str]:
-        return [thing.name for kind in kinds or KINDS for thing in self.store[kind].values()]
-
-    # image
-    def create_image(self, **fields: Any) -> Thing:
-        assert Path(fields["filename"]).name == "guest.qcow2"
-        return self._make(
-            "image", name=fields["name"], status="active", size=17e6, properties={"stackwright": fields["stackwright"]}
-        )
-
-    def get_image(self, identity: str) -> Thing:
-        return self.store["image"][identity]
-
-    def images(self, name: str) -> list[Thing]:
-        return [image for image in self.store["image"].values() if image.name == name]
-
-    def delete_image(self, identity: str) -> None:
-        del self.store["image"][identity]
-
-    # compute
-    def create_flavor(self, **fields: Any) -> Thing:
-        return self._make("flavor", **fields)
-
-    def flavors(self, is_public: bool) -> list[Thing]:
-        return [flavor for flavor in self.store["flavor"].values() if flavor.is_public == is_public]
-
-    def delete_flavor(self, identity: str) -> None:
-        del self.store["flavor"][identity]
-
-    def create_keypair(self, **fields: Any) -> Thing:
-        assert fields["public_key"].startswith("ssh-ed25519 ")
-        return self._make("keypair", **fields)
-
-    def keypairs(self) -> list[Thing]:
-        return list(self.store["keypair"].values())
-
-    def delete_keypair(self, name: str) -> None:
-        self.store["keypair"] = {key: pair for key, pair in self.store["keypair"].items() if pair.name != name}
-
-    def create_server(self, **fields: Any) -> Thing:
-        number = len(self.store["server"]) + 10
-        host = fields.get("host", self.computes[0])
-        server = self._make(
-            "server",
-            name=fields["name"],
-            status="BUILD",
-            task_state="spawning",
-            fault=None,
-            metadata=fields["metadata"],
-            compute_host=host,
-            hypervisor_hostname=host,
-            addresses={"n": [{"addr": f"192.168.213.{number}", "OS-EXT-IPS:type": "fixed"}]},
-            disk="",
-        )
-        self.boots[server.id] = 1
-        return server
-
-    def get_server(self, identity: str) -> Thing:
-        server = self._server(identity)
-        shown = Thing(**vars(server))
-        server.status = {"BUILD": "ACTIVE", "REBUILD": "ACTIVE"}.get(server.status, server.status)
-        return shown
-
-    def servers(self) -> list[Thing]:
-        shown = list(self.store["server"].values())
-        for identity in self.lingering & set(self.store["server"]):
-            del self.store["server"][identity]
-        return shown
-
-    def delete_server(self, identity: str) -> None:
-        self.lingering.add(identity)
-
-    def rebuild_server(self, identity: str, image: str) -> None:
-        assert image in self.store["image"]
-        server = self.store["server"][identity]
-        server.status, server.disk = "REBUILD", ""
-        self.boots[identity] += 1
-
-    def get_server_console_output(self, identity: str) -> dict[str, str]:
-        server = self._server(identity)
-        return {
-            "output": "BIOS\r\nstackwright-guest: started, kernel 6\r\n"
-            f"stackwright-guest: host key ssh-ed25519 AAAA{self.boots[identity]}{server.name[-1]}\r\n"
-            f"stackwright-guest: instance {server.id} hostname {server.name} keys 1\r\n"
-            "stackwright-guest: ready after 4.5 s\r\n"
-        }
-
-    def server_actions(self, identity: str) -> list[Thing]:
-        return [Thing(request_id="req-1")]
-
-    def get_server_action(self, request: str, identity: str) -> Thing:
-        events = [
-            {"event": "schedule", "result": "Success", "traceback": None, "host": "controller1"},
-            {"event": "build", "result": "Error", "traceback": "Trace\n  libvirtError: no KVM\n", "host": "compute1"},
-        ]
-        return Thing(events=events)
-
-    def services(self) -> list[Thing]:
-        return [Thing(binary="nova-compute", host="compute9", state="down")]
-
-    # network
-    def networks(self, **query: Any) -> list[Thing]:
-        return [
-            network
-            for network in self.store["network"].values()
-            if all(getattr(network, key, None) == value for key, value in query.items())
-        ]
-
-    def create_network(self, **fields: Any) -> Thing:
-        return self._make("network", **({"mtu": self.mtu, "subnet_ids": [], "is_router_external": False} | fields))
-
-    def delete_network(self, identity: str) -> None:
-        assert not [port for port in self._ports() if port.network == identity], "network in use"
-        del self.store["network"][identity]
-        self.store["subnet"] = {k: v for k, v in self.store["subnet"].items() if v.network_id != identity}
-
-    def create_subnet(self, **fields: Any) -> Thing:
-        subnet = self._make("subnet", **fields)
-        self.store["network"][fields["network_id"]].subnet_ids.append(subnet.id)
-        return subnet
-
-    def create_router(self, **fields: Any) -> Thing:
-        return self._make("router", interfaces=[], **fields)
-
-    def routers(self, name: str) -> list[Thing]:
-        return [router for router in self.store["router"].values() if router.name == name]
-
-    def delete_router(self, identity: str) -> None:
-        assert not self.store["router"][identity].interfaces, "router in use"
-        del self.store["router"][identity]
-
-    def add_interface_to_router(self, router: str, subnet_id: str) -> None:
-        self.store["router"][router].interfaces.append(subnet_id)
-
-    def remove_interface_from_router(self, router: str, port_id: str) -> None:
-        self.store["router"][router].interfaces.remove(port_id.removeprefix("port-"))
-
-    def _ports(self) -> Iterator[Thing]:
-        common = {"status": "ACTIVE", "binding_vif_type": "ovs", "binding_host_id": "compute1"}
-        for router in self.store["router"].values():
-            for subnet in router.interfaces:
-                yield Thing(
-                    id=f"port-{subnet}",
-                    device_id=router.id,
-                    device_owner="network:router_interface",
-                    network=self.store["subnet"][subnet].network_id,
-                    fixed_ips=[{"ip_address": "192.168.213.1"}],
-                    **common,
-                )
-        for server in [one for one in self.store["server"].values() if hasattr(one, "addresses")]:
-            yield Thing(
-                id=f"port-{server.id}",
-                device_id=server.id,
-                device_owner="compute:nova",
-                network="tenant",
-                fixed_ips=[{"ip_address": server.addresses["n"][0]["addr"]}],
-                **common,
-            )
-
-    def ports(self, device_id: str) -> Iterator[Thing]:
-        return iter([port for port in self._ports() if port.device_id == device_id])
-
-    def create_security_group(self, **fields: Any) -> Thing:
-        return self._make("group", rules=[], **fields)
-
-    def create_security_group_rule(self, security_group_id: str, **fields: Any) -> None:
-        self.store["group"][security_group_id].rules.append(fields)
-
-    def security_groups(self, name: str) -> list[Thing]:
-        return [group for group in self.store["group"].values() if group.name == name]
-
-    def delete_security_group(self, identity: str) -> None:
-        del self.store["group"][identity]
-
-    def create_ip(self, **fields: Any) -> Thing:
-        address = {"floating_ip_address": "203.0.113.77", "status": "ACTIVE", "fixed_ip_address": "192.168.213.10"}
-        return self._make("ip", name="ip", **address, **fields)
-
-    def ips(self) -> list[Thing]:
-        return list(self.store["ip"].values())
-
-    def delete_ip(self, identity: str) -> None:
-        del self.store["ip"][identity]
-
-    def agents(self) -> list[Thing]:
-        return [Thing(binary="ovn-controller", host="compute1", is_alive=True)]
+def host_key(server: dict[str, Any]) -> str:
+    return f"ssh-ed25519 AAAA{server.get('_boots', 1)}{server['name'][-1]}"
 
 
 class GuestShell(Shell):
     """Answers as the guests of the cloud would; ``replies`` maps part of a command to another answer."""
 
-    def __init__(self, directory: Path, cloud: Cloud) -> None:
+    def __init__(self, directory: Path, cloud: CloudSimulator) -> None:
         super().__init__(directory)
         self.cloud = cloud
         self.replies: dict[str, Answer] = {}
         self.said: list[str] = []
+        self.disks: dict[tuple[str, int], str] = {}
+        self.mtu = 0
+        self.user_data = True
+        self.metadata: Callable[[dict[str, Any]], str] = lambda server: json.dumps({"uuid": server["id"]})
+
+    def server_at(self, address: str) -> dict[str, Any]:
+        """The server with a fixed or floating address."""
+        ports = [ip["port_id"] for ip in self.cloud.find("floating_ip", floating_ip_address=address)]
+        for port in self.cloud.all("port"):
+            if port["id"] in ports or any(ip["ip_address"] == address for ip in port["fixed_ips"]):
+                return self.cloud.get("server", port["device_id"])
+        raise AssertionError(f"nobody has {address}")
 
     def run(self, address: str, remote: str, jump: str | None = None, timeout: float = 30) -> Answer:
         self.said.append(remote)
-        servers = list(self.cloud.store["server"].values())
-        server = next((one for one in servers if one.addresses["n"][0]["addr"] == address), servers[0])
-        expected = f"ssh-ed25519 AAAA{self.cloud.boots[server.id]}{server.name[-1]}"
-        if self.known.get(address) != expected:
+        server = self.server_at(address)
+        if self.known.get(address) != host_key(server):
             return Answer(255, "", "Host key verification failed.")
         for part, answer in self.replies.items():
             if part in remote:
                 return answer
+        disk = (server["id"], server.get("_boots", 1))
         if remote == "hostname":
-            return Answer(0, server.name + "\n")
+            return Answer(0, server["name"] + "\n")
         if "meta_data.json" in remote:
-            return Answer(0, self.cloud.metadata(server))
+            return Answer(0, self.metadata(server))
         if remote.startswith("head -c"):
             return Answer(0, "x" * boot_test.BULK)
         if "resolv.conf" in remote:
-            user_data = "stackwright-user-data\n" if self.cloud.user_data else ""
-            return Answer(0, f"{self.cloud.mtu}\n{user_data}search x\nnameserver 192.0.2.53\n")
+            user_data = "stackwright-user-data\n" if self.user_data else ""
+            return Answer(0, f"{self.mtu}\n{user_data}search x\nnameserver 192.0.2.53\n")
         if "of=/dev/vda" in remote:
-            server.disk = remote.split()[1]
-        return Answer(0, server.disk + "\n")
+            self.disks[disk] = remote.split()[1]
+        return Answer(0, self.disks.get(disk, "") + "\n")
 
 
 class Clock:
@@ -288,22 +95,50 @@ class Clock:
 
 
 class Bench:
-    """A boot test ready to run, with the doubles around it."""
+    """A boot test ready to run against a simulated cloud with an external network."""
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.cloud = Cloud()
-        self.cloud._make("network", name="public", mtu=1500, subnet_ids=["s"], is_router_external=True)
-        self.cloud._make("server", name="customer", metadata={}, status="ACTIVE")
-        self.cloud.store["server"].clear()
-        self.shell = GuestShell(directory, self.cloud)
+    def __init__(self, directory: Path, cloud: CloudSimulator) -> None:
+        self.directory, self.cloud = directory, cloud
+        cloud.polls_until_ready = 1
+        cloud.extra["console"] = console
+        (directory / "guest.qcow2").write_bytes(b"QFI\xfb" + bytes(2_000_000))
+        auth = {
+            "auth_url": cloud.login["auth"]["auth_url"],
+            "username": "admin",
+            "password": "secret",
+            "project_name": "admin",
+            "user_domain_name": "Default",
+            "project_domain_name": "Default",
+        }
         self.clock = Clock()
+        self.sdk = connect({"auth": auth, "region_name": cloud.region, "interface": "public"})
+        self.engine = Cloud(Login(auth=auth, region_name=cloud.region), sleep=self.clock.sleep)
+        network = self.sdk.network.create_network(name="public", is_router_external=True)
+        self.sdk.network.create_subnet(network_id=network.id, name="public", ip_version=4, cidr="203.0.113.0/24")
+        self.shell = GuestShell(directory, cloud)
+        self.shell.mtu = network.mtu
         self.pings = Answer(0, "")
+        self.before = self.held()
+
+    def held(self) -> set[tuple[str, str]]:
+        """Type and identifier of all that the cloud holds, but for what it makes by itself."""
+        return {
+            (kind, thing["id"]) for kind in KINDS for thing in self.cloud.all(kind) if thing.get("name") != "default"
+        }
+
+    def left(self) -> set[str]:
+        """Types of what was made and is still there."""
+        return {kind for kind, _ in self.held() - self.before}
+
+    def named(self, kind: str) -> list[str]:
+        return [thing["name"] for thing in self.cloud.all(kind)]
 
     def test(self, **settings: Any) -> BootTest:
+        self.shell.key.unlink(missing_ok=True)
         return BootTest(
-            self.cloud,
-            replace(Settings("/x/guest.qcow2", timeout=30), **settings),
+            self.sdk,
+            self.engine,
+            replace(Settings(str(self.directory / "guest.qcow2"), timeout=30), **settings),
             self.shell,
             self.clock,
             self.clock.sleep,
@@ -317,104 +152,136 @@ class Bench:
         failed = [step["name"] for step in test.steps.done if not step["ok"]]
         return failed[0], error.value, test
 
+    def without_external_network(self) -> None:
+        for kind in ("subnet", "network"):
+            self.cloud.objects[kind].clear()
+        self.before = self.held()
+
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with CloudSimulator() as cloud:
+        yield Bench(tmp_path, cloud)
+
+
+def made_by(test: BootTest) -> None:
+    """Do all steps up to the floating address, as a run that is killed then."""
+    test.make_image()
+    test.make_flavor()
+    test.make_external()
+    test.make_network()
+    test.make_group()
+    test.make_key()
+    test.boot_guests()
+    test.read_consoles()
+    test.reach_by_ping()
 
 
 def test_whole_test_passes_and_leaves_only_what_was_there(bench: Bench) -> None:
     test = bench.test()
     test.run()
     assert all(step["ok"] for step in test.steps.done)
-    assert [step["name"] for step in test.steps.done][-1] == "everything made is removed"
-    assert bench.cloud._left() == ["public"]
+    assert test.steps.done[1]["detail"] == "2 MB"
+    removed = test.steps.done[-1]
+    assert removed["name"] == "everything made is removed"
+    assert removed["detail"] == "image, flavor, network, subnet, router, security group, keypair, server, floating ip"
+    assert bench.left() == set()
 
 
 def test_security_group_lets_icmp_and_ssh_in_and_no_more(bench: Bench) -> None:
     test = bench.test()
     test.make_group()
-    (group,) = bench.cloud.store["group"].values()
-    assert [(rule["protocol"], rule.get("port_range_min")) for rule in group.rules] == [("icmp", None), ("tcp", 22)]
-    assert {rule["direction"] for rule in group.rules} == {"ingress"}
+    (group,) = bench.cloud.find("security_group", name=test.run_of.name)
+    rules = bench.cloud.find("security_group_rule", security_group_id=group["id"], direction="ingress")
+    assert sorted(
+        (rule["protocol"], rule["port_range_min"], rule["port_range_max"], rule["ethertype"]) for rule in rules
+    ) == [
+        ("icmp", None, None, "IPv4"),
+        ("tcp", 22, 22, "IPv4"),
+    ]
 
 
 def test_external_network_is_made_and_removed_when_there_is_none(bench: Bench) -> None:
-    bench.cloud.store["network"].clear()
-    made: list[dict[str, Any]] = []
-
-    def create_subnet(**fields: Any) -> Thing:
-        made.append(fields)
-        return Cloud.create_subnet(bench.cloud, **fields)
-
-    bench.cloud.faults["create_subnet"] = create_subnet
+    bench.without_external_network()
+    seen: list[dict[str, Any]] = []
+    bench.shell.metadata = lambda server: (
+        seen.extend(bench.cloud.find("subnet", cidr="203.0.113.0/24")) or json.dumps({"uuid": server["id"]})
+    )
     bench.test(
         external_cidr="203.0.113.0/24",
         external_gateway="203.0.113.1",
         external_pool_start="203.0.113.100",
         external_pool_end="203.0.113.199",
     ).run()
-    assert made[0]["allocation_pools"] == [{"start": "203.0.113.100", "end": "203.0.113.199"}]
-    assert made[0]["gateway_ip"] == "203.0.113.1"
-    assert bench.cloud._left() == []
+    assert seen[0]["allocation_pools"] == [{"start": "203.0.113.100", "end": "203.0.113.199"}]
+    assert (seen[0]["gateway_ip"], seen[0]["enable_dhcp"]) == ("203.0.113.1", False)
+    assert bench.left() == set()
 
 
 def test_cloud_without_external_network_is_told_what_to_set(bench: Bench) -> None:
-    bench.cloud.store["network"].clear()
+    bench.without_external_network()
     step, error, _ = bench.fails()
     assert step == "external network is there"
     assert "set verify_external_cidr" in str(error)
+    assert bench.left() == set()
 
 
 def test_two_hosts_get_a_guest_each_that_reach_each_other_with_full_packets(bench: Bench) -> None:
-    test = bench.test(hosts=("compute1", "compute2"))
+    test = bench.test(hosts=HOSTS)
     test.run()
-    assert [guest.name for guest in test.made.guests] == [f"{PREFIX}-1", f"{PREFIX}-2"]
+    assert [guest.name for guest in test.made.guests] == [f"{test.run_of.name}-1", f"{test.run_of.name}-2"]
+    second = test.made.guests[1].address
+    full = bench.shell.mtu - 28
     pings = [remote for remote in bench.shell.said if remote.startswith("ping ")]
-    assert pings == ["ping -c 3 -s 56 -W 3 192.168.213.11", "ping -c 3 -s 1414 -W 3 192.168.213.11"]
-    assert bench.cloud._left() == ["public"]
+    assert pings == [f"ping -c 3 -s 56 -W 3 {second}", f"ping -c 3 -s {full} -W 3 {second}"]
+    assert bench.left() == set()
 
 
 def test_lost_full_packets_fail_and_name_the_hosts(bench: Bench) -> None:
-    bench.shell.replies["ping -c 3 -s 1414"] = Answer(1, "", "")
-    step, error, _ = bench.fails(hosts=("compute1", "compute2"))
+    bench.shell.replies[f"ping -c 3 -s {bench.shell.mtu - 28}"] = Answer(1, "", "")
+    step, error, test = bench.fails(hosts=HOSTS)
     assert step == "guests on different hosts reach each other"
-    assert "a ping of 1442 bytes to stackwright-verify-2 (192.168.213.11, host compute2)" in str(error)
+    second = test.made.guests[1]
+    assert f"a ping of {bench.shell.mtu} bytes to {second.name} ({second.address}, host compute-2)" in str(error)
 
 
 def test_server_on_another_host_than_asked_for_fails(bench: Bench) -> None:
-    create = Cloud.create_server
-    bench.cloud.faults["create_server"] = lambda **fields: create(bench.cloud, **(fields | {"host": "compute1"}))
-    _, error, _ = bench.fails(hosts=("compute1", "compute2"))
-    assert "was to run on compute2, but runs on compute1" in str(error)
+    get = bench.sdk.compute.get_server
+
+    def moved(identity: str) -> Any:
+        server = get(identity)
+        server.compute_host = "compute-1"
+        return server
+
+    bench.sdk.compute.get_server = moved
+    _, error, _ = bench.fails(hosts=HOSTS)
+    assert "was to run on compute-2, but runs on compute-1" in str(error)
 
 
 def test_server_in_error_tells_its_fault_with_evidence_and_is_removed(bench: Bench) -> None:
-    def create(**fields: Any) -> Thing:
-        server = Cloud.create_server(bench.cloud, **fields)
-        server.status, server.fault = "ERROR", {"message": "No valid host was found."}
-        return server
-
-    bench.cloud.faults["create_server"] = create
+    bench.cloud.fail_next["server"] = 1
+    bench.cloud.put("compute_service", host="compute-9", state="down")
     step, error, test = bench.fails()
     assert step == "server boots"
     assert "No valid host was found." in str(error)
     message = boot_test.failure_message(error, test.steps, "http://k:5000")
     assert "against http://k:5000 failed at the step 'server boots'" in message
-    assert "stackwright-verify: build failed on compute1: libvirtError: no KVM" in message
-    assert "down: nova-compute on compute9" in message
-    assert "port 192.168.213.10 (compute:nova): ACTIVE, bound as ovs on compute1" in message
+    built = "compute__do_build_and_run_instance failed on compute-1: libvirtError: the hypervisor does not answer"
+    assert f"{test.run_of.name}: {built}" in message
+    assert "down: nova-compute on compute-9" in message
+    assert "(compute:nova): ACTIVE, bound as " in message
     assert "  stackwright-guest: ready after 4.5 s" in message
-    assert bench.cloud._left() == ["public"]
+    assert bench.left() == set()
 
 
 def test_silent_floating_address_fails_after_the_timeout(bench: Bench) -> None:
     bench.pings = Answer(1, "")
-    step, error, _ = bench.fails()
+    step, error, test = bench.fails()
+    address = test.made.floating_address
     assert step == "floating address answers to ping"
-    assert "no answer to ping from 203.0.113.77 after 30 s" in str(error)
-    assert any("floating address 203.0.113.77: ACTIVE, for 192.168.213.10" in line for line in error.evidence)
-    assert bench.cloud._left() == ["public"]
+    assert f"no answer to ping from {address} after 30 s" in str(error)
+    assert any(f"floating address {address}: ACTIVE, for {test.first.address}" in line for line in error.evidence)
+    assert bench.left() == set()
 
 
 def test_missing_ping_is_not_taken_for_silence(bench: Bench) -> None:
@@ -437,45 +304,42 @@ def test_login_to_another_machine_is_noticed(bench: Bench) -> None:
 
 def test_data_that_is_cut_short_fails(bench: Bench) -> None:
     bench.shell.replies["head -c"] = Answer(0, "x" * 1000)
-    assert "of 1 MiB sent by stackwright-verify 1000 bytes arrived" in str(bench.fails()[1])
+    _, error, test = bench.fails()
+    assert f"of 1 MiB sent by {test.run_of.name} 1000 bytes arrived" in str(error)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (
-            lambda cloud: setattr(cloud, "metadata", lambda server: '{"uuid": "other"}'),
+            lambda shell: setattr(shell, "metadata", lambda server: '{"uuid": "other"}'),
             "gave the uuid other instead of",
         ),
-        (lambda cloud: setattr(cloud, "metadata", lambda server: "<html>"), "answered '<html>' instead of JSON"),
-        (lambda cloud: setattr(cloud, "user_data", False), "the user data did not run"),
+        (lambda shell: setattr(shell, "metadata", lambda server: "<html>"), "answered '<html>' instead of JSON"),
+        (lambda shell: setattr(shell, "user_data", False), "the user data did not run"),
     ],
 )
-def test_wrong_data_in_the_guest_fails(bench: Bench, change: Callable[[Cloud], None], words: str) -> None:
-    change(bench.cloud)
+def test_wrong_data_in_the_guest_fails(bench: Bench, change: Callable[[GuestShell], None], words: str) -> None:
+    change(bench.shell)
     step, error, _ = bench.fails()
     assert step == "metadata, name server, MTU and user data are right in the guest"
     assert words in str(error)
 
 
 def test_mtu_and_name_server_must_come_from_dhcp(bench: Bench) -> None:
-    bench.shell.replies["resolv.conf"] = Answer(0, "1500\nstackwright-user-data\nnameserver 192.0.2.53\n")
-    assert "the guest's MTU is 1500, the network's 1442" in str(bench.fails()[1])
-    bench.shell.key.unlink()
-    bench.shell.replies["resolv.conf"] = Answer(0, "1442\nstackwright-user-data\n")
+    bench.shell.replies["resolv.conf"] = Answer(0, "9000\nstackwright-user-data\nnameserver 192.0.2.53\n")
+    assert f"the guest's MTU is 9000, the network's {bench.shell.mtu}" in str(bench.fails()[1])
+    bench.shell.replies["resolv.conf"] = Answer(0, f"{bench.shell.mtu}\nstackwright-user-data\n")
     assert "lacks the name servers 192.0.2.53; it has none" in str(bench.fails()[1])
 
 
 def test_metadata_of_another_instance_on_the_console_fails(bench: Bench) -> None:
-    output = Cloud.get_server_console_output
-    bench.cloud.faults["get_server_console_output"] = lambda identity: {
-        "output": output(bench.cloud, identity)["output"].replace("instance server", "instance strange")
-    }
+    bench.cloud.extra["console"] = lambda server: console(server).replace("instance ", "instance strange-")
     assert "got metadata of instance strange-" in str(bench.fails()[1])
 
 
 def test_guest_that_never_reports_fails_with_the_end_of_its_console(bench: Bench) -> None:
-    bench.cloud.faults["get_server_console_output"] = lambda identity: {"output": "\x1b[2JKernel panic\r\n"}
+    bench.cloud.extra["console"] = lambda server: "\x1b[2JKernel panic\r\n"
     step, error, _ = bench.fails()
     assert step == "console log tells that the guest is ready"
     assert 'its console says "Kernel panic" after 30 s' in str(error)
@@ -483,156 +347,170 @@ def test_guest_that_never_reports_fails_with_the_end_of_its_console(bench: Bench
 
 
 def test_rebuild_that_keeps_the_disk_is_noticed(bench: Bench) -> None:
-    def rebuild(identity: str, image: str) -> None:
-        disk = bench.cloud.store["server"][identity].disk
-        Cloud.rebuild_server(bench.cloud, identity, image)
-        bench.cloud.store["server"][identity].disk = disk
+    rebuild = bench.sdk.compute.rebuild_server
 
-    bench.cloud.faults["rebuild_server"] = rebuild
+    def keeps(identity: str, image: str) -> None:
+        rebuild(identity, image=image)
+        bench.shell.disks[identity, 2] = bench.shell.disks[identity, 1]
+
+    bench.sdk.compute.rebuild_server = keeps
     assert "after the rebuild the disk still holds" in str(bench.fails()[1])
 
 
 def test_rebuild_that_does_not_happen_is_noticed(bench: Bench) -> None:
-    bench.cloud.faults["rebuild_server"] = lambda identity, image: None
+    bench.sdk.compute.rebuild_server = lambda identity, image: None
     step, error, _ = bench.fails()
     assert step == "rebuilt server has its address and a new disk"
     assert "did not leave the status ACTIVE" in str(error)
 
 
 def test_console_of_the_former_boot_is_not_taken_for_the_rebuilt_guest(bench: Bench) -> None:
-    output = Cloud.get_server_console_output
     looks = itertools.count()
 
-    def late(identity: str) -> dict[str, str]:
-        boots = bench.cloud.boots[identity]
+    def late(server: dict[str, Any]) -> str:
+        boots = server.get("_boots", 1)
         old = boots > 1 and next(looks) < 5
-        bench.cloud.boots[identity] = boots - old
-        try:
-            return output(bench.cloud, identity)
-        finally:
-            bench.cloud.boots[identity] = boots
+        return console({**server, "_boots": boots - old})
 
-    bench.cloud.faults["get_server_console_output"] = late
+    bench.cloud.extra["console"] = late
     bench.test().run()
 
 
 def test_rebuild_that_changes_the_address_is_noticed(bench: Bench) -> None:
-    def rebuild(identity: str, image: str) -> None:
-        Cloud.rebuild_server(bench.cloud, identity, image)
-        bench.cloud.store["server"][identity].addresses["n"][0]["addr"] = "192.168.213.99"
+    rebuild = bench.sdk.compute.rebuild_server
 
-    bench.cloud.faults["rebuild_server"] = rebuild
-    assert "had the address 192.168.213.10, now it has 192.168.213.99" in str(bench.fails()[1])
+    def moves(identity: str, image: str) -> None:
+        rebuild(identity, image=image)
+        for port in bench.cloud.find("port", device_id=identity):
+            port["fixed_ips"][0]["ip_address"] = "192.168.213.99"
+
+    bench.sdk.compute.rebuild_server = moves
+    step, error, test = bench.fails()
+    assert step == "rebuilt server has its address and a new disk"
+    assert f"had the address {test.first.address}, now it has 192.168.213.99" in str(error)
 
 
 def test_remains_of_an_interrupted_run_are_removed_and_nothing_of_others(bench: Bench) -> None:
-    earlier = bench.test(hosts=("compute1", "compute2"))
-    for make in (
-        earlier.make_image,
-        earlier.make_flavor,
-        earlier.make_external,
-        earlier.make_network,
-        earlier.make_group,
-        earlier.make_key,
-        earlier.boot_guests,
-        earlier.reach_by_ping,
-    ):
-        make()
-    bench.shell.key.unlink()
-    theirs: dict[str, Any] = {
-        "name": PREFIX,
-        "description": "mine",
-        "metadata": {},
-        "properties": {},
-        "status": "ACTIVE",
-    }
-    for kind in ("image", "server", "group", "router", "network", "ip", "flavor"):
-        bench.cloud._make(kind, **theirs, is_public=False, floating_ip_address="203.0.113.9", interfaces=[])
-    bench.cloud.store["server"]["server-theirs"] = Thing(id="server-theirs", **(theirs | {"name": f"{PREFIX}-9"}))
+    made_by(bench.test(hosts=HOSTS))
+    # Named as a run might be, and yet somebody else's.
+    name, mine = f"{PREFIX}-deadbeef", {"project_id": bench.cloud.admin_project, "description": "mine"}
+    for kind in ("network", "router", "security_group"):
+        bench.cloud.put(kind, name=name, **mine)
+    bench.cloud.put("floating_ip", floating_ip_address="203.0.113.9", **mine)
+    bench.cloud.put("flavor", name=name, ram=1, vcpus=1, description="mine")
+    bench.cloud.put("image", name=name, owner=bench.cloud.admin_project, status="active")
+    flavor = {"id": "f", "ram": 1, "vcpus": 1, "disk": 1}
+    bench.cloud.put("server", name=name, tenant_id=bench.cloud.admin_project, flavor=flavor)
     later = bench.test()
-    assert later.remove_all(later.mark) == ""
-    done = later.remove_all(later.any_run)
-    assert done == "2 servers, floating address, router, network, security group, key pair, flavor, image"
-    left = [thing.description for kind in KINDS for thing in bench.cloud.store[kind].values()]
-    assert not any(text.startswith(MARK) for text in left)
-    assert left.count("mine") == 8
+    before = bench.held()
+    assert later.remove_own() == ""
+    assert bench.held() == before
+    done = later.remove_remains()
+    assert done == "2 servers, floating ip, router, network, security group, keypair, flavor, image"
+    texts = [str(thing) for kind in KINDS for thing in bench.cloud.all(kind)]
+    assert not any(MARK in text for text in texts)
+    assert bench.left() == {"network", "router", "security_group", "floating_ip", "flavor", "image", "server"}
+    assert later.remove_remains() == ""
 
 
 def test_two_tests_at_the_same_time_leave_each_other_alone(bench: Bench) -> None:
-    other = bench.test(prefix=f"{PREFIX}-2", hosts=("compute1", "compute2"))
-    for make in (other.make_external, other.make_network, other.make_image, other.make_flavor, other.make_group):
-        make()
-    other.make_key()
-    other.boot_guests()
-    other.reach_by_ping()
-    bench.shell.key.unlink()
-    before = bench.cloud._left()
-    test = bench.test()
-    assert test.remove_all(test.any_run) == ""
-    assert bench.cloud._left() == before
+    made_by(bench.test(prefix=f"{PREFIX}-2", hosts=HOSTS))
+    before = bench.held()
+    bench.test().run()
+    assert bench.held() == before
 
 
 def test_run_that_outlives_its_caller_removes_nothing_of_a_later_one(bench: Bench) -> None:
     orphan, later = bench.test(), bench.test()
+    held: set[tuple[str, str]] = set()
 
-    def next_run_begins(**fields: Any) -> None:
-        del bench.cloud.faults["create_ip"]
+    def next_run_begins(address: str) -> Answer:
+        later.remove_remains()
         bench.shell.key.unlink()
-        later.remove_all(later.any_run)
-        for make in (later.make_image, later.make_flavor, later.make_external, later.make_network, later.make_group):
-            make()
-        later.make_key()
-        later.boot_guests()
-        raise OSError("the port is gone")
+        made_by(later)
+        held.update(bench.held())
+        raise boot_test.BootTestError("the address is gone")
 
-    bench.cloud.faults["create_ip"] = next_run_begins
-    with pytest.raises(boot_test.BootTestError, match="the port is gone"):
+    orphan.pinger = next_run_begins
+    with pytest.raises(boot_test.BootTestError, match="the address is gone"):
         orphan.run()
-    for kind in ("image", "flavor", "network", "router", "group", "keypair", "server"):
-        assert PREFIX in bench.cloud._left(kind)[-1]
+    assert bench.held() == held
+    assert bench.left() == set(KINDS)
 
 
 def test_removal_goes_on_after_an_error_and_tells_it(bench: Bench) -> None:
-    def refuse(identity: str) -> None:
-        raise OSError("group in use")
-
-    bench.cloud.faults["delete_security_group"] = refuse
-    step, error, _ = bench.fails()
+    bench.cloud.fault(method="DELETE", service="network", path="/security-groups", status=409, times=0)
+    step, error, test = bench.fails()
     assert step == "everything made is removed"
-    assert "security group stackwright-verify: group in use; the next run tries again" in str(error)
-    assert bench.cloud._left("image", "flavor", "server", "router", "keypair", "ip") == []
+    assert f"cannot remove everything called {PREFIX}: security group {test.run_of.name}: DELETE " in str(error)
+    assert str(error).endswith("; the next run tries again")
+    assert bench.left() == {"security_group"}
+    bench.cloud.heal()
+    bench.test().run()
+    assert bench.left() == set()
+
+
+def test_remains_that_cannot_be_listed_are_told_and_the_others_removed(bench: Bench) -> None:
+    made_by(bench.test())
+    bench.cloud.fault(method="GET", service="image", path="/images", status=500, times=0)
+    step, error, _ = bench.fails()
+    assert step == "remains of earlier runs are removed"
+    assert "images cannot be listed: GET " in str(error)
+    assert bench.left() == {"image"}
 
 
 def test_error_of_an_api_is_a_failed_step_with_evidence(bench: Bench) -> None:
-    def refuse(**fields: Any) -> None:
-        raise OSError("HttpException: 503\nmore")
-
-    bench.cloud.faults["create_router"] = refuse
-    step, error, _ = bench.fails()
+    bench.cloud.fault(method="POST", service="network", path="/routers", status=500, times=0)
+    bench.cloud.put("compute_service", host="compute-9", state="down")
+    step, error, test = bench.fails()
     assert step == "network, subnet and router are made"
-    assert str(error) == "the API refused: HttpException: 503"
-    assert "down: nova-compute on compute9" in error.evidence
-    assert bench.cloud._left() == ["public"]
+    assert str(error).startswith(f"router {test.run_of.name}: POST ")
+    assert "answered 500" in str(error)
+    assert "down: nova-compute on compute-9" in error.evidence
+    assert bench.left() == set()
+
+
+def test_error_of_a_proof_is_a_failed_step_with_evidence(bench: Bench) -> None:
+    bench.cloud.fault(method="POST", service="compute", path="/action", status=500, times=1)
+    step, error, _ = bench.fails()
+    assert step == "console log tells that the guest is ready"
+    assert str(error).startswith("the API refused: ")
+    assert bench.left() == set()
 
 
 def test_signal_ends_the_test_and_everything_is_removed(bench: Bench) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    bench.cloud.faults["create_ip"] = lambda **fields: os.kill(os.getpid(), signal.SIGTERM)
+    test = bench.test()
+    test.pinger = lambda address: os.kill(os.getpid(), signal.SIGTERM) or Answer(0, "")
+    with pytest.raises(boot_test.InterruptedRunError, match="SIGTERM"):
+        test.run()
+    assert bench.left() == set()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_signal_in_the_middle_of_a_request_leaves_nothing_either(bench: Bench) -> None:
+    call = bench.engine.call
+
+    def interrupted(service: str, method: str, path: str, *words: Any, **options: Any) -> Any:
+        if (method, path) == ("POST", "/servers"):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return call(service, method, path, *words, **options)
+
+    bench.engine.call = interrupted  # type: ignore[method-assign]
     test = bench.test()
     with pytest.raises(boot_test.InterruptedRunError, match="SIGTERM"):
         test.run()
-    assert bench.cloud._left() == ["public"]
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert bench.cloud.count("POST", type="server") == 1
+    assert bench.left() == set(), test.steps.done[-1]
 
 
 def test_failed_test_can_be_kept_for_a_look(bench: Bench) -> None:
     bench.pings = Answer(1, "")
     bench.fails(keep_failed=True)
-    assert bench.cloud._left("server", "router") == [PREFIX, PREFIX]
+    assert bench.left() == set(KINDS)
     bench.pings = Answer(0, "")
-    bench.shell.key.unlink()
     bench.test(keep_failed=True).run()
-    assert bench.cloud._left() == ["public"]
+    assert bench.left() == set()
 
 
 def test_ssh_uses_only_its_own_key_and_known_hosts(tmp_path: Path) -> None:

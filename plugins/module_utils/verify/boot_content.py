@@ -1,0 +1,209 @@
+"""What the boot test makes, as one document for the cloud engine, and how remains of other runs are found."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Query, list_objects
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_NAME
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Raw, read_field
+
+MARK = "made and removed by the Stackwright boot test"
+USER_DATA = "#!/bin/sh\necho stackwright-user-data > /run/stackwright-user-data\n"
+MEMORY_MIB = 192
+
+Document = dict[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to build.
+
+    ``hosts`` are compute hosts that get one guest each; empty lets the scheduler place a single guest. ``timeout`` is
+    in seconds and applies to each thing that is waited for. ``external_*`` describe the provider network that is made
+    when the cloud has no external network yet.
+    """
+
+    image: str
+    prefix: str = "stackwright-verify"
+    hosts: tuple[str, ...] = ()
+    tenant_cidr: str = "192.168.213.0/24"
+    name_servers: tuple[str, ...] = ("192.0.2.53",)
+    external_name: str = ""
+    external_physical_network: str = "external"
+    external_type: str = "flat"
+    external_segment: int | None = None
+    external_cidr: str = ""
+    external_gateway: str = ""
+    external_pool_start: str = ""
+    external_pool_end: str = ""
+    timeout: float = 180
+    keep_failed: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run. Everything that it makes is called after it, so that nothing of others can be meant, and bears its mark."""
+
+    prefix: str
+    number: str = field(default_factory=lambda: secrets.token_hex(4))
+
+    @property
+    def name(self) -> str:
+        """Name of everything that is made."""
+        return f"{self.prefix}-{self.number}"
+
+    @property
+    def mark(self) -> str:
+        """What tells that this run made a thing."""
+        return f"{any_run(self.prefix)}{self.number}"
+
+    @property
+    def external(self) -> str:
+        """Name of the external network, where one is made."""
+        return f"{self.name}-external"
+
+
+def any_run(prefix: str) -> str:
+    """How the marks of all runs with a prefix begin. Tests with different prefixes may run at the same time."""
+    return f"{MARK}: {prefix}, run "
+
+
+def document(
+    run: Run,
+    settings: Settings,
+    guests: Sequence[tuple[str, str]],
+    *,
+    external: str = "",
+    key: str = "",
+    port: str = "",
+) -> Document:
+    """Everything that a run makes but the external network.
+
+    :param guests: name and compute host of each server; no host lets the scheduler choose.
+    :param external: identifier of the external network.
+    :param key: the public key.
+    :param port: identifier of the port that the floating address leads to.
+    """
+    named = {"name": run.name}
+    marked = {**named, "description": run.mark}
+    return {
+        "images": [
+            {
+                **named,
+                "file": settings.image,
+                "disk_format": "qcow2",
+                "container_format": "bare",
+                "visibility": "private",
+                "min_ram": MEMORY_MIB,
+                "min_disk": 1,
+                "properties": {"stackwright": run.mark, "hw_rng_model": "virtio"},
+            }
+        ],
+        "flavors": [{**marked, "ram": MEMORY_MIB, "vcpus": 1, "disk": 1, "public": False}],
+        "networks": [marked],
+        "subnets": [
+            {
+                **marked,
+                "network": run.name,
+                "cidr": settings.tenant_cidr,
+                "dns_nameservers": list(settings.name_servers),
+            }
+        ],
+        "routers": [{**marked, "external_network": external, "interfaces": [run.name]}],
+        "security_groups": [{**marked, "rules": [{"protocol": "icmp"}, {"protocol": "tcp", "port_range_min": 22}]}],
+        "keypairs": [{**named, "public_key": key}],
+        "servers": [
+            {
+                "name": name,
+                "image": run.name,
+                "flavor": run.name,
+                "networks": [{"network": run.name}],
+                "security_groups": [run.name],
+                "keypair": run.name,
+                "user_data": USER_DATA,
+                "metadata": {"stackwright": run.mark},
+                **({"host": host} if host else {}),
+            }
+            for name, host in guests
+        ],
+        # The service keeps the name of a floating address as its description.
+        "floating_ips": [{"name": run.mark, "network": external, "port": port}],
+    }
+
+
+def external_document(run: Run, settings: Settings) -> Document:
+    """The external network that is made where a cloud has none."""
+    marked = {"name": run.external, "description": run.mark}
+    pool = {"start": settings.external_pool_start, "end": settings.external_pool_end}
+    return {
+        "networks": [
+            {
+                **marked,
+                "external": True,
+                "network_type": settings.external_type,
+                "physical_network": settings.external_physical_network or None,
+                "segmentation_id": settings.external_segment,
+            }
+        ],
+        "subnets": [
+            {
+                **marked,
+                "network": run.external,
+                "cidr": settings.external_cidr,
+                "gateway_ip": settings.external_gateway or "none",
+                "dhcp": False,
+                "allocation_pools": [pool] if settings.external_pool_start else None,
+            }
+        ],
+    }
+
+
+def _description(raw: Raw) -> Any:
+    return raw.get("description")
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Where the mark of a thing stands, and by which query the service leaves out what other projects have."""
+
+    mark: Callable[[Raw], Any]
+    project: str = ""
+
+
+# In this order they are told. Subnets go with their networks; key pairs have no field for a mark, only a name.
+TRACES: Mapping[str, Trace] = {
+    "server": Trace(lambda raw: (raw.get("metadata") or {}).get("stackwright")),
+    "floating_ip": Trace(_description, "project_id"),
+    "router": Trace(_description, "project_id"),
+    "network": Trace(_description, "project_id"),
+    "security_group": Trace(_description, "project_id"),
+    "keypair": Trace(lambda raw: None),
+    "flavor": Trace(_description),
+    "image": Trace(lambda raw: raw.get("stackwright"), "owner"),
+}
+
+
+def remains(cloud: Cloud, prefix: str, kind: str) -> Document:
+    """What runs with this prefix left of one type, as a document that removes it.
+
+    :raises ApiError: it cannot be listed.
+    """
+    trace = TRACES[kind]
+    own = {trace.project: cloud.project_id} if trace.project else {}
+    declared = replace(BY_NAME[kind], list_params={**BY_NAME[kind].list_params, **own})
+    names = []
+    for raw in (declared.listing or list_objects)(Query(cloud, declared)):
+        name, mark = read_field(declared.field("name"), raw), trace.mark(raw)
+        if kind == "keypair":
+            found = re.fullmatch(rf"{re.escape(prefix)}-[0-9a-f]{{8}}", str(name)) is not None
+        else:
+            found = isinstance(mark, str) and mark.startswith(any_run(prefix))
+        if found:
+            names.append(str(name))
+    return {declared.plural: [{"name": name, "state": "absent"} for name in names]} if names else {}
