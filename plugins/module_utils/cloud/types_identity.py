@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, message_of
@@ -26,6 +27,15 @@ ENABLED = Field("enabled", "Whether it can be used.", "bool")
 DOMAIN = Field(
     "domain", "Domain that it belongs to.", api="domain_id", ref="domain", immutable=True, default=AUTH_DOMAIN
 )
+
+
+def _of_domain(query: Query) -> list[Raw]:
+    """The listing, of the login's domain alone where all names that are looked for are those of its entries."""
+    own = {entry.get("name") for entry in query.entries if entry.get("domain") in (None, query.cloud.domain_id)}
+    if query.owner or query.all or query.names is None or not query.names <= own or len(own) < len(query.entries):
+        return list_objects(query)
+    params = {**query.type.list_params, "domain_id": query.cloud.domain_id}
+    return list_objects(replace(query, type=replace(query.type, list_params=params)))
 
 
 def _tags(op: Operation, before: Any, after: Any) -> None:
@@ -72,6 +82,7 @@ PROJECT = ResourceType(
     doc="A project, the owner of resources and quotas.",
     identity=("name", "domain"),
     name_filter="one",
+    listing=_of_domain,
     mark="tags",
 )
 
@@ -156,6 +167,7 @@ USER = ResourceType(
     doc="A user.",
     identity=("name", "domain"),
     name_filter="one",
+    listing=_of_domain,
     create=_create_user,
     update=_update_user,
 )

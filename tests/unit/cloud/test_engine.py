@@ -114,7 +114,7 @@ def test_what_somebody_else_makes_later_is_not_adopted(desk: Desk) -> None:
 
 
 def test_a_refused_request_leaves_nothing_to_look_for(desk: Desk) -> None:
-    desk.cloud.fault(method="POST", path="/v3/roles", status=403)
+    desk.cloud.fault(method="POST", path="/v3/roles", status=400)
     desk.refuse({"roles": ["auditor"]})
     desk.cloud.put("role", name="auditor")
     desk.run({"roles": ["auditor"]})

@@ -11,7 +11,10 @@ from .conftest import Desk
 NETWORK = {"networks": ["n"]}
 TWO = {
     "networks": ["n", "m"],
-    "subnets": [{"name": "a", "network": "n", "cidr": "10.0.0.0/24"}, {"name": "b", "network": "m", "cidr": "10.0.0.0/16"}],
+    "subnets": [
+        {"name": "a", "network": "n", "cidr": "10.0.0.0/24"},
+        {"name": "b", "network": "m", "cidr": "10.0.0.0/16"},
+    ],
 }
 
 
@@ -301,7 +304,10 @@ def test_a_network_is_shared_with_everybody_or_one_project(desk: Desk) -> None:
         ],
     }
     desk.run(document)
-    assert {r["target_tenant"] for r in desk.cloud.all("rbac_policy")} == {"*", desk.one("project", name="service")["id"]}
+    assert {r["target_tenant"] for r in desk.cloud.all("rbac_policy")} == {
+        "*",
+        desk.one("project", name="service")["id"],
+    }
     assert not desk.run(document)["changed"]
     assert len(desk.run({**document, "rbac_policies": []}, prune="owned")["changes"]) == 2
 

@@ -14,7 +14,9 @@ from .conftest import Desk
 
 WEB: dict[str, Any] = {
     "projects": ["web"],
-    "quotas": [{"project": "web", "cores": 8, "ram": 4096, "gigabytes": 50, "volume_groups": 2, "networks": 3, "ports": -1}],
+    "quotas": [
+        {"project": "web", "cores": 8, "ram": 4096, "gigabytes": 50, "volume_groups": 2, "networks": 3, "ports": -1}
+    ],
 }
 
 
@@ -64,7 +66,9 @@ def test_the_login_s_own_project_is_meant_without_one(desk: Desk) -> None:
         ("instances", ("server", {"tenant_id": "?", "flavor": {"vcpus": 1, "ram": 1}})),
     ],
 )
-def test_a_limit_below_the_use_is_refused_before_any_change(desk: Desk, key: str, made: tuple[str, dict[str, Any]]) -> None:
+def test_a_limit_below_the_use_is_refused_before_any_change(
+    desk: Desk, key: str, made: tuple[str, dict[str, Any]]
+) -> None:
     desk.run(with_limits(**{key: 5}))
     project = desk.one("project", name="web")["id"]
     for _ in range(2):

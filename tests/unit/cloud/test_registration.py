@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 import pytest
 import yaml
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Login
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.converge import Options, converge
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import plan
 from ansible_collections.stackwright.cloud.tests.cloud_simulator import CloudSimulator
@@ -82,7 +82,10 @@ def test_the_specifications_are_a_document_that_is_registered_once(cloud: CloudS
     assert cloud.writes() == []
     assert sorted(register(cloud, document())["changes"]) == sorted(planned)
     assert {s["name"] for s in cloud.all("service")} == {"keystone", "glance", "placement", "nova", "neutron"}
-    assert len([e for e in cloud.all("endpoint") if e["url"].startswith(("http://192.0.2.10:", "http://198.51.100.10:"))]) == 8
+    assert (
+        len([e for e in cloud.all("endpoint") if e["url"].startswith(("http://192.0.2.10:", "http://198.51.100.10:"))])
+        == 8
+    )
     for name in ("glance", "placement", "nova", "neutron"):
         (user,) = cloud.find("user", name=name)
         assert (user["domain_id"], user["_password"]) == ("default", f"{name}_identity-Pw-1")
@@ -118,7 +121,10 @@ def test_a_new_address_is_put_into_the_endpoint_that_is_there(cloud: CloudSimula
     before = {e["id"] for e in cloud.all("endpoint")}
     result = register(cloud, document(stackwright_public_base="https://cloud.example.com"))
     assert len(result["changes"]) == 4
-    assert "update endpoint glance public North: url http://198.51.100.10:9292 -> https://cloud.example.com:9292" in result["changes"]
+    assert (
+        "update endpoint glance public North: url http://198.51.100.10:9292 -> https://cloud.example.com:9292"
+        in result["changes"]
+    )
     assert {e["id"] for e in cloud.all("endpoint")} == before
     assert len(cloud.find("endpoint", url="https://cloud.example.com:9292")) == 1
 
@@ -134,6 +140,38 @@ def test_what_others_registered_is_left_alone(cloud: CloudSimulator) -> None:
     register(cloud, document())
     assert not register(cloud, document())["changed"]
     assert json.dumps(theirs) == before
+
+
+def test_an_identity_service_that_just_started_is_given_time_for_its_policy(cloud: CloudSimulator) -> None:
+    cloud.fault(method="GET", service="identity", path="/users", status=403, times=2)
+    pauses: list[float] = []
+    _, failure = converge(
+        Login(auth=cloud.login["auth"], endpoint_overrides={"identity": cloud.login["auth"]["auth_url"]}),
+        document(),
+        Options(),
+        lambda login: Cloud(login, sleep=pauses.append),
+    )
+    assert failure is None, failure
+    assert pauses == [1.0, 1.0]
+
+
+def test_a_refusal_for_good_is_told_soon(cloud: CloudSimulator) -> None:
+    cloud.fault(method="GET", service="identity", path="/users", status=403, times=0)
+    pauses: list[float] = []
+    login = Login(auth=cloud.login["auth"], endpoint_overrides={"identity": cloud.login["auth"]["auth_url"]})
+    _, failure = converge(login, document(), Options(), lambda login: Cloud(login, sleep=pauses.append))
+    assert "answered 403" in str(failure)
+    assert len(pauses) == 3
+
+
+def test_users_of_other_domains_are_not_even_listed(cloud: CloudSimulator) -> None:
+    domain = cloud.put("domain", name="customers")["id"]
+    for number in range(50):
+        cloud.put("user", name=f"customer-{number}", domain_id=domain)
+
+    register(cloud, document())
+    (call,) = {c.query for c in cloud.calls if c.type == "user" and c.method == "GET"}
+    assert "domain_id" in call
 
 
 def test_a_misspelt_service_of_an_override_is_named(cloud: CloudSimulator) -> None:

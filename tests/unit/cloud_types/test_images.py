@@ -127,7 +127,11 @@ def test_an_upload_that_was_cut_off_is_finished(desk: Desk, file: Path) -> None:
     assert "no answer" in desk.refuse(document(file=str(file)))["cause"]
     assert desk.one("image", name="web")["status"] == "queued"
     (change,) = desk.run(document(file=str(file), checksum=f"sha512:{SHA512}"))["plan"]
-    assert (change["action"], change["before"], change["after"]) == ("update", {"file": "(no data)"}, {"file": str(file)})
+    assert (change["action"], change["before"], change["after"]) == (
+        "update",
+        {"file": "(no data)"},
+        {"file": str(file)},
+    )
     assert desk.one("image", name="web")["_data"] == DATA
 
 
@@ -162,7 +166,10 @@ def test_hidden_images_are_found(desk: Desk, file: Path) -> None:
 
 def test_without_waiting_the_data_are_sent_all_the_same(desk: Desk, file: Path) -> None:
     desk.run(document(file=str(file)), wait=False)
-    desk.run({"images": [{"name": "far", "disk_format": "raw", "url": "http://127.0.0.1:9/x", "download": "cloud"}]}, wait=False)
+    desk.run(
+        {"images": [{"name": "far", "disk_format": "raw", "url": "http://127.0.0.1:9/x", "download": "cloud"}]},
+        wait=False,
+    )
     assert desk.one("image", name="web")["_data"] == DATA
     assert desk.one("image", name="far")["status"] == "active"
 
@@ -175,7 +182,11 @@ def test_without_waiting_the_data_are_sent_all_the_same(desk: Desk, file: Path) 
         ({"file": "a", "disk_format": None}, "images[0].disk_format", "missing"),
         ({"url": "ftp://b"}, "images[0].url", "no address of http"),
         ({"checksum": "sha512:12"}, "images[0].checksum", "This is no checksum."),
-        ({"url": "http://b", "download": "cloud", "checksum": f"sha256:{SHA256}"}, "images[0].checksum", "makes no sha256"),
+        (
+            {"url": "http://b", "download": "cloud", "checksum": f"sha256:{SHA256}"},
+            "images[0].checksum",
+            "makes no sha256",
+        ),
         ({"download": "cloud"}, "images[0].download", "no url"),
         ({"visibility": "public", "members": ["admin"]}, "images[0].members", "Only an image of visibility shared"),
         ({"properties": {"size": 3}}, "images[0].properties.size", "is no property"),

@@ -233,9 +233,7 @@ def test_prune_takes_only_its_own(desk: Desk, life: Life) -> None:
     before = count(desk, life)
     desk.run(life.document())
     pruned = desk.run({**life.needs, "roles": ["reader"]}, prune="owned")
-    assert [line.split(" (")[0] for line in pruned["changes"]] == [
-        f"delete {life.label}"
-    ]
+    assert [line.split(" (")[0] for line in pruned["changes"]] == [f"delete {life.label}"]
     assert count(desk, life) == before
     assert desk.run({**life.needs, "roles": ["reader"]}, prune="owned")["changes"] == []
 

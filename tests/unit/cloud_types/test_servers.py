@@ -59,6 +59,14 @@ def test_a_server_that_takes_too_long_is_reported_and_a_rerun_finishes(desk: Des
     assert desk.one("server", name="web")["status"] == "SHUTOFF"
 
 
+def test_a_server_is_placed_on_the_host_that_is_named(desk: Desk) -> None:
+    desk.run(document(host="compute-2"))
+    assert desk.one("server", name="web")["OS-EXT-SRV-ATTR:host"] == "compute-2"
+    assert not desk.run(document(host="compute-1"))["changed"]
+    error = desk.refuse({"servers": [{**WEB, "name": "other", "host": "compute-7"}]})
+    assert "Compute host compute-7 could not be found" in error["cause"]
+
+
 def test_used_up_quota_is_told_as_such(desk: Desk) -> None:
     desk.cloud.extra["compute_quotas"] = {desk.cloud.admin_project: {"cores": 0}}
     error = desk.refuse(document())

@@ -119,11 +119,19 @@ def test_encryption_of_a_type_is_taken_back(desk: Desk) -> None:
         (volume(size=0), "volumes[0].size", "less than 1 GiB"),
         (volume(image="debian", source="x"), "volumes[0].source", "one source"),
         ({"volume_types": [{"name": "t", "access": ["admin"]}]}, "volume_types[0].access", "public type"),
-        ({"volume_types": [{"name": "t", "encryption": {"cypher": "x"}}]}, "volume_types[0].encryption.cypher", "Known"),
+        (
+            {"volume_types": [{"name": "t", "encryption": {"cypher": "x"}}]},
+            "volume_types[0].encryption.cypher",
+            "Known",
+        ),
         ({"volume_types": [{"name": "t", "encryption": {"cipher": "x"}}]}, "volume_types[0].encryption", "provider"),
         ({"flavors": [{"name": "f", "ram": 0, "vcpus": 1}]}, "flavors[0].ram", "0 is less than 1"),
         ({"flavors": [{"name": "f", "ram": 1, "vcpus": 1, "access": ["admin"]}]}, "flavors[0].access", "public flavor"),
-        ({"keypairs": [{"name": "k", "public_key": "-----BEGIN PRIVATE KEY-----"}]}, "keypairs[0].public_key", "private"),
+        (
+            {"keypairs": [{"name": "k", "public_key": "-----BEGIN PRIVATE KEY-----"}]},
+            "keypairs[0].public_key",
+            "private",
+        ),
         ({"keypairs": [{"name": "k", "public_key": "AAAA"}]}, "keypairs[0].public_key", "a type and a text"),
         (
             {"server_groups": [{"name": "g", "policy": "affinity", "max_servers_per_host": 1}]},
@@ -184,7 +192,9 @@ def test_a_container_is_removed_with_its_objects_only_with_leave(desk: Desk) -> 
     desk.run({"object_containers": ["c"]})
     container = desk.one("container", name="c")
     for number in range(3):
-        desk.cloud.put("object", container=container["id"], name=f"o {number}", bytes=0, hash="", content_type="", last_modified="")
+        desk.cloud.put(
+            "object", container=container["id"], name=f"o {number}", bytes=0, hash="", content_type="", last_modified=""
+        )
     error = desk.refuse({"object_containers": [{"name": "c", "state": "absent"}]})
     assert "it holds objects" in error["cause"] and "purge: true" in error["mend"]
     desk.run({"object_containers": [{"name": "c", "state": "absent", "purge": True}]})
@@ -213,7 +223,9 @@ def test_long_listings_are_followed(desk: Desk, monkeypatch: pytest.MonkeyPatch)
 def test_the_account_keeps_what_others_set(desk: Desk) -> None:
     account = f"AUTH_{desk.cloud.admin_project}"
     desk.cloud.extra["accounts"] = {account: {"x-account-meta-foreign": "1", "x-account-meta-old": "1"}}
-    wanted = {"object_accounts": [{"metadata": {"Team": "web", "old": None}, "temp_url_key": "Key-1", "quota_bytes": 9}]}
+    wanted = {
+        "object_accounts": [{"metadata": {"Team": "web", "old": None}, "temp_url_key": "Key-1", "quota_bytes": 9}]
+    }
     result = desk.run(wanted)
     held = desk.cloud.extra["accounts"][account]
     assert held == {
@@ -240,7 +252,9 @@ def test_what_belongs_to_another_project_is_made_and_found_there(desk: Desk) -> 
         "objects": [{"name": "o", "container": "c", "content": "1", "project": "shop"}],
         "servers": [{"name": "s", "flavor": "small", "image": "debian", "networks": [], "project": "shop"}],
         "zones": [{"name": "shop.org.", "email": "a@shop.org", "project": "shop"}],
-        "recordsets": [{"name": "shop.org.", "type": "A", "zone": "shop.org.", "records": ["192.0.2.1"], "project": "shop"}],
+        "recordsets": [
+            {"name": "shop.org.", "type": "A", "zone": "shop.org.", "records": ["192.0.2.1"], "project": "shop"}
+        ],
         "stacks": [{"name": "st", "template": {"heat_template_version": "2018-08-31"}, "project": "shop"}],
     }
     desk.run(wanted)
@@ -261,7 +275,9 @@ def test_objects_whose_identifiers_are_names_are_told_apart(desk: Desk) -> None:
     }
     desk.run(wanted)
     assert len(desk.run({}, prune="owned")["changes"]) == 3
-    assert not desk.cloud.find("region", id="same") and not desk.cloud.all("keypair") and not desk.cloud.all("container")
+    assert (
+        not desk.cloud.find("region", id="same") and not desk.cloud.all("keypair") and not desk.cloud.all("container")
+    )
 
 
 def test_a_project_without_a_role_is_told(desk: Desk) -> None:

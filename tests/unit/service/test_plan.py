@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.stackwright.cloud.plugins.lookup.service_packages import LookupModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import plan
 
 FILES = {"/etc/nova/nova.conf": {"options": {"DEFAULT": {"debug": False, "my_ip": "192.0.2.1"}}, "units": ["nova-api"]}}
@@ -60,6 +61,18 @@ def test_a_file_that_two_components_share_has_the_units_of_both():
     differing = {"/etc/nova/nova.conf": {"options": {}}}
     with pytest.raises(plan.PlanError, match=r"specifications a and b describe /etc/nova/nova.conf differently"):
         plan.combine([("a", {"files": FILES}), ("b", {"files": differing})])
+
+
+def test_a_host_that_registers_services_has_what_that_takes():
+    result = plan.combine([("a", {"packages": ["a"], "identity": {"roles": [{"name": "r"}]}}), ("b", {"packages": ["b", "a"]})])
+    assert result["packages"] == ["a", "python3-openstacksdk", "b"]
+    assert plan.combine([("b", {"packages": ["b"]})])["packages"] == ["b"]
+
+
+def test_an_image_for_a_node_role_holds_what_registration_takes():
+    names = LookupModule().run(["keystone", "nova.compute"])
+    assert {"keystone", "nova-compute", "python3-openstacksdk"} <= set(names)
+    assert "python3-openstacksdk" not in LookupModule().run(["nova.compute"])
 
 
 def test_a_misspelt_key_of_a_specification_is_named():
