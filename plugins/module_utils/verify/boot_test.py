@@ -140,12 +140,12 @@ class BootTest:
         self.cloud, self.engine, self.settings, self.shell = cloud, engine, settings, shell
         self.now, self.sleep, self.pinger = now, sleep, pinger
         self.steps = Steps(now)
-        self.run_of = Run(settings.prefix)
+        self.this_run = Run(settings.prefix)
         self.signals = Signals()
         self.made = Made()
         names = settings.hosts or ("",)
         self.made.guests = [
-            Guest(f"{self.run_of.name}-{number}" if len(names) > 1 else self.run_of.name, host)
+            Guest(f"{self.this_run.name}-{number}" if len(names) > 1 else self.this_run.name, host)
             for number, host in enumerate(names, 1)
         ]
 
@@ -183,16 +183,16 @@ class BootTest:
         """Everything that this run makes, as far as it is known by now."""
         made = self.made
         guests = [(guest.name, guest.host) for guest in made.guests]
-        whole = document(self.run_of, self.settings, guests, external=made.external, key=made.key, port=made.port)
+        whole = document(self.this_run, self.settings, guests, external=made.external, key=made.key, port=made.port)
         if made.external_made:
-            for kind, entries in external_document(self.run_of, self.settings).items():
+            for kind, entries in external_document(self.this_run, self.settings).items():
                 whole[kind] += entries
         return whole
 
     def make(self, *kinds: str, wait: bool = True) -> list[dict[str, Any]]:
         """Make the document's resources of these types; returns them as they are then."""
         whole = self.document()
-        part = {kind: [one for one in whole[kind] if one["name"] != self.run_of.external] for kind in kinds}
+        part = {kind: [one for one in whole[kind] if one["name"] != self.this_run.external] for kind in kinds}
         resources: list[dict[str, Any]] = self.converge(part, wait=wait, describe=True)["resources"]
         return resources
 
@@ -275,8 +275,8 @@ class BootTest:
                 "or set verify_external_cidr, verify_external_gateway and the pool of floating addresses"
             )
         self.made.external_made = True
-        result = self.converge(external_document(self.run_of, wanted))
-        self.made.external = result["ids"]["networks"][self.run_of.external]
+        result = self.converge(external_document(self.this_run, wanted))
+        self.made.external = result["ids"]["networks"][self.this_run.external]
         return f"made on {wanted.external_physical_network}"
 
     def make_network(self) -> str:
@@ -292,7 +292,7 @@ class BootTest:
     def make_key(self) -> None:
         """Generate a key pair here and register its public half."""
         try:
-            self.made.key = self.shell.make_key(self.run_of.name)
+            self.made.key = self.shell.make_key(self.this_run.name)
         except OSError as error:
             raise BootTestError(str(error)) from None
         self.make("keypairs")

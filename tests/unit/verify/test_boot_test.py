@@ -191,7 +191,7 @@ def test_whole_test_passes_and_leaves_only_what_was_there(bench: Bench) -> None:
 def test_security_group_lets_icmp_and_ssh_in_and_no_more(bench: Bench) -> None:
     test = bench.test()
     test.make_group()
-    (group,) = bench.cloud.find("security_group", name=test.run_of.name)
+    (group,) = bench.cloud.find("security_group", name=test.this_run.name)
     rules = bench.cloud.find("security_group_rule", security_group_id=group["id"], direction="ingress")
     assert sorted(
         (rule["protocol"], rule["port_range_min"], rule["port_range_max"], rule["ethertype"]) for rule in rules
@@ -229,7 +229,7 @@ def test_cloud_without_external_network_is_told_what_to_set(bench: Bench) -> Non
 def test_two_hosts_get_a_guest_each_that_reach_each_other_with_full_packets(bench: Bench) -> None:
     test = bench.test(hosts=HOSTS)
     test.run()
-    assert [guest.name for guest in test.made.guests] == [f"{test.run_of.name}-1", f"{test.run_of.name}-2"]
+    assert [guest.name for guest in test.made.guests] == [f"{test.this_run.name}-1", f"{test.this_run.name}-2"]
     second = test.made.guests[1].address
     full = bench.shell.mtu - 28
     pings = [remote for remote in bench.shell.said if remote.startswith("ping ")]
@@ -267,7 +267,7 @@ def test_server_in_error_tells_its_fault_with_evidence_and_is_removed(bench: Ben
     message = boot_test.failure_message(error, test.steps, "http://k:5000")
     assert "against http://k:5000 failed at the step 'server boots'" in message
     built = "compute__do_build_and_run_instance failed on compute-1: libvirtError: the hypervisor does not answer"
-    assert f"{test.run_of.name}: {built}" in message
+    assert f"{test.this_run.name}: {built}" in message
     assert "down: nova-compute on compute-9" in message
     assert "(compute:nova): ACTIVE, bound as " in message
     assert "  stackwright-guest: ready after 4.5 s" in message
@@ -305,7 +305,7 @@ def test_login_to_another_machine_is_noticed(bench: Bench) -> None:
 def test_data_that_is_cut_short_fails(bench: Bench) -> None:
     bench.shell.replies["head -c"] = Answer(0, "x" * 1000)
     _, error, test = bench.fails()
-    assert f"of 1 MiB sent by {test.run_of.name} 1000 bytes arrived" in str(error)
+    assert f"of 1 MiB sent by {test.this_run.name} 1000 bytes arrived" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -442,7 +442,7 @@ def test_removal_goes_on_after_an_error_and_tells_it(bench: Bench) -> None:
     bench.cloud.fault(method="DELETE", service="network", path="/security-groups", status=409, times=0)
     step, error, test = bench.fails()
     assert step == "everything made is removed"
-    assert f"cannot remove everything called {PREFIX}: security group {test.run_of.name}: DELETE " in str(error)
+    assert f"cannot remove everything called {PREFIX}: security group {test.this_run.name}: DELETE " in str(error)
     assert str(error).endswith("; the next run tries again")
     assert bench.left() == {"security_group"}
     bench.cloud.heal()
@@ -464,7 +464,7 @@ def test_error_of_an_api_is_a_failed_step_with_evidence(bench: Bench) -> None:
     bench.cloud.put("compute_service", host="compute-9", state="down")
     step, error, test = bench.fails()
     assert step == "network, subnet and router are made"
-    assert str(error).startswith(f"router {test.run_of.name}: POST ")
+    assert str(error).startswith(f"router {test.this_run.name}: POST ")
     assert "answered 500" in str(error)
     assert "down: nova-compute on compute-9" in error.evidence
     assert bench.left() == set()
