@@ -117,6 +117,10 @@ options:
       - Availability zone; zone:host for administrators.
       - Cannot be changed in place, see O(replace).
     type: str
+  host:
+    description:
+      - Compute host that a new one is placed on, for administrators.
+    type: str
   server_group:
     description:
       - Server group, for placement.
