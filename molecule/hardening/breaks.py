@@ -24,7 +24,7 @@ from typing import Any
 SSH_WRONG = {
     "Ciphers": "aes192-ctr", "MACs": "hmac-sha1", "KexAlgorithms": "curve25519-sha256", "Banner": "none", "LogLevel": "QUIET",
     "MaxAuthTries": "20", "MaxSessions": "20", "LoginGraceTime": "600", "ClientAliveCountMax": "0", "ClientAliveInterval": "0",
-    "Compression": "yes",
+    "Compression": "yes", "AllowGroups": "games",
 }  # fmt: skip
 ARCHIVE = "/opt/stand-ins"
 SOURCE = "/etc/apt/sources.list.d/stand-ins.list"

@@ -1,10 +1,12 @@
 """Lists every path of this host with kind, mode, owner, group and content, as JSON, apart from what changes by itself.
 
-``python3 listing.py`` prints the listing; ``python3 listing.py OTHER`` prints how the host differs from that one.
+``python3 listing.py`` prints the listing; ``python3 listing.py OTHER`` prints how the host differs from that one. A directory
+after ``--below`` is listed alone.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import os
@@ -30,10 +32,10 @@ def describe(path: str) -> list[object]:
     return facts
 
 
-def listing() -> dict[str, list[object]]:
-    """Every path below the root, by name."""
+def listing(top: str) -> dict[str, list[object]]:
+    """Every path below a directory, by name."""
     found: dict[str, list[object]] = {}
-    for directory, directories, names in os.walk("/"):
+    for directory, directories, names in os.walk(top):
         directories[:] = [one for one in directories if os.path.join(directory, one) not in LEFT_OUT]
         for name in [*directories, *names]:
             path = os.path.join(directory, name)
@@ -42,10 +44,15 @@ def listing() -> dict[str, list[object]]:
 
 
 def main() -> int:
-    if len(sys.argv) == 1:
-        print(json.dumps(listing()))
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("other", nargs="?")
+    parser.add_argument("--below", default="/")
+    given = parser.parse_args()
+    after = listing(given.below)
+    if given.other is None:
+        print(json.dumps(after))
         return 0
-    before, after = json.loads(pathlib.Path(sys.argv[1]).read_text("utf-8")), listing()
+    before = json.loads(pathlib.Path(given.other).read_text("utf-8"))
     after = json.loads(json.dumps(after))
     differing = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
     for path in differing:

@@ -32,6 +32,8 @@ TYPES: dict[str, Resource] = {**files.TYPES, **access.TYPES, **system.TYPES}
 BASELINE = f"{journals.BASE}/enforced.json"
 PASSES = 3
 LONG = ("aide",)
+# What changes by itself and is no drift.
+MOVING = ("/proc/", "/sys/", "/var/log/", "/run/", "/var/lib/dpkg/", "/var/cache/")
 # What a package transaction may change besides the packages' own files.
 TREE = (
     "/etc",
@@ -159,6 +161,8 @@ class Engine:
             finding.status, finding.detail = "error", f"The check itself failed: {type(error).__name__}: {error}"
         else:
             self._conclude(control, checks)
+        if finding.status == "fail" and control.problems:
+            finding.detail = control.problems[-1]
         if finding.status in ("fail", "error") and finding.waiver is not None:
             finding.status = "waived"
 
@@ -174,7 +178,7 @@ class Engine:
             )
             control.fixable = False
         elif failed and all(
-            not one.testable and TYPES_WITHOUT_DISK.get(_name(spec)) for one, spec in _pairs(checks, control)
+            not one.testable and _name(spec) in WITHOUT_DISK for one, spec in _pairs(checks, control)
         ):
             finding.status, finding.detail = "not_testable", "Not testable here: " + "; ".join(dict.fromkeys(notes))
             control.fixable = False
@@ -204,28 +208,31 @@ class Engine:
         if os.geteuid() != 0 and not self.host.root:
             raise EngineError("Hardening needs root on the host: give become, or log in as root.")
         self._packages(check_mode)
-        touched: set[str] = set()
-        for attempt in range(PASSES):
-            if attempt or touched:
+        made = False
+        for _ in range(PASSES):
+            if made:
                 self._audit_again()
             self._plan()
             if check_mode:
+                self.changes += self.host.diff()
+                self.changed = bool(self.changes)
+                return
+            made = self._make()
+            if not made or self._unwritten():
                 break
-            if not self._make():
-                break
-            touched.add("done")
-            if self.problems and any("could not be written" in one for one in self.problems):
-                break
-        if check_mode:
-            self.changes += self.host.diff()
-            self.changed = bool(self.changes)
-            return
-        self._audit_again()
+        if made:
+            self._audit_again()
         if self.journal is not None:
-            head = self.journal.head()
-            self.journal.write_head({**head, "state": "done", "groups": sorted(self.armed)})
-            with contextlib.suppress(OSError):
-                os.unlink(f"{self.journal.directory}/reserve")
+            if self._unwritten():  # the reserve stays for the rollback, and what closes the run may not fit
+                with contextlib.suppress(OSError):
+                    self.journal.close(sorted(self.armed))
+                return
+            self.journal.release_reserve()
+            self.journal.close(sorted(self.armed))
+
+    def _unwritten(self) -> bool:
+        """Whether a disk was full or refused writes: every further change would fail as well."""
+        return any("could not be written" in one for one in self.problems)
 
     def _audit_again(self) -> None:
         self.host.forget()
@@ -255,6 +262,7 @@ class Engine:
         only = self.request.get("groups")
         for control in self._failing():
             before = self.host.mutations
+            control.problems = []
             for spec in control.resources:
                 resource = TYPES[spec["type"]]
                 if (
@@ -274,7 +282,7 @@ class Engine:
             self.host.group = "files"
             if self.host.mutations > before or any(self.host.activations):
                 control.finding.changed = control.finding.changed or self.host.mutations > before
-            if control.problems and not control.finding.detail:
+            if control.problems and not control.finding.detail:  # in check mode nothing is judged again
                 control.finding.detail = control.problems[-1]
 
     def _holds(self, resource: Resource, spec: dict[str, Any]) -> bool:
@@ -300,13 +308,12 @@ class Engine:
         commands, host.commands = host.commands, []
         activations, host.activations = host.activations, {}
         self.problems += host.commit(entries)
-        if any("could not be written" in one for one in self.problems):
-            self.changed = True
+        self.changed = True
+        if self._unwritten():
             return True
         self._run_commands(commands)
         self._activate(activations)
         host.forget()
-        self.changed = True
         return True
 
     def _refuse_sudoers(self) -> None:
@@ -495,7 +502,8 @@ class Engine:
         paths = {
             one
             for one in self.host.read_paths | own | set(old.get("paths", {}))
-            if not one.startswith(("/proc/", "/sys/", "/var/log/", "/run/", "/var/lib/dpkg/", "/var/cache/"))
+            if not one.startswith(MOVING)
+            and (one in self.host.read_paths or not one.startswith("/var/"))  # data that the packages keep
             and _small(self.host.root + one)
         }
         data = {
@@ -543,7 +551,7 @@ def journal_absent() -> Any:
 
 
 # Conditions of the machine that leave nothing on disk to judge; their failure in a container says nothing about it.
-TYPES_WITHOUT_DISK = {"probe fips": True, "probe encrypted": True}
+WITHOUT_DISK = {"probe encrypted"}
 
 
 def group_of(spec: dict[str, Any]) -> str:
@@ -851,7 +859,10 @@ def carry_out(request: dict[str, Any], host: Host | None = None) -> dict[str, An
         engine.enforce(bool(request.get("check_mode")))
         problems = engine.problems
         if not request.get("check_mode"):
-            engine.remember()
+            try:
+                engine.remember()
+            except OSError as error:
+                problems.append(f"{BASELINE} could not be written: {error.strerror}. Audits will tell of no drift since this run.")
     else:
         engine.audit()
     document = findings.Document(

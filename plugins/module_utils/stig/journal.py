@@ -225,11 +225,14 @@ class Journal:
                 raise JournalError(f"{self.directory}/journal.jsonl, line {at + 1} is damaged: {error}") from error
         return found
 
-    def finish(self, state: str) -> None:
-        """Mark the run and give the reserve back."""
+    def release_reserve(self) -> None:
+        """Give the room back that was kept for a rollback on a full disk."""
         with contextlib.suppress(OSError):
             os.unlink(f"{self.directory}/reserve")
-        self.write_head({**self.head(), "state": state})
+
+    def close(self, groups: list[str]) -> None:
+        """Mark the run as done, with the groups of access changes that it made."""
+        self.write_head({**self.head(), "state": "done", "groups": groups})
 
     def undo(
         self, groups: Iterable[str] | None = None, tool: Callable[[list[str]], tuple[int, str]] = run_tool
@@ -243,8 +246,7 @@ class Journal:
         problems: list[str] = []
         head = self.head()
         undone = set(head.get("undone", []))
-        with contextlib.suppress(OSError):
-            os.unlink(f"{self.directory}/reserve")
+        self.release_reserve()
         entries = [
             one for one in self.entries() if one["group"] not in undone and (wanted is None or one["group"] in wanted)
         ]
@@ -325,13 +327,18 @@ class Journal:
                         os.setxattr(real, name, bytes.fromhex(value), follow_symlinks=False)
         elif current is None:
             return
+        found = os.lstat(real)
+        owned = (found.st_uid, found.st_gid) == (before["uid"], before["gid"]) or os.geteuid() != 0
+        dated = "blob" not in before or found.st_mtime_ns == before["mtime_ns"]
+        if owned and dated and stat.S_IMODE(found.st_mode) == before["mode"]:
+            return  # a disk that refuses writes has nothing to restore
         number = os.open(real, os.O_PATH | os.O_NOFOLLOW)
         try:
             handle = f"/proc/self/fd/{number}"
-            if os.geteuid() == 0:
+            if not owned:
                 os.chown(handle, before["uid"], before["gid"])
             os.chmod(handle, before["mode"])
-            if "blob" in before:
+            if not dated:
                 os.utime(handle, ns=(before["mtime_ns"], before["mtime_ns"]))
         finally:
             os.close(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 import re
@@ -522,23 +523,13 @@ def _probe_vendor(host: Host, spec: Spec) -> Check:
     )
 
 
-def _probe_fips(host: Host, spec: Spec) -> Check:
-    try:
-        found = Path(host.root + "/proc/sys/crypto/fips_enabled").read_text("ascii").strip()
-    except OSError:
-        found = "not offered by this kernel"
-    check = judged(found == "1", "crypto.fips_enabled = 1", found, "/proc/sys/crypto/fips_enabled")
-    check.testable = not host.container
-    return check
-
-
 def _probe_nx(host: Host, spec: Spec) -> Check:
     try:
         text = Path(host.root + "/proc/cpuinfo").read_text("utf-8", "replace")
     except OSError:
         text = ""
     flags = re.search(r"^(?:flags|Features)\s*:\s*(.*)$", text, re.MULTILINE)
-    ok = bool(flags and (" nx" in f" {flags[1]} " or "aarch64" in os.uname().machine))
+    ok = bool(flags and ("nx" in flags[1].split() or "aarch64" in os.uname().machine))
     return judged(ok, "the processor flag nx", "there" if ok else "missing", "/proc/cpuinfo")
 
 
@@ -583,16 +574,11 @@ def _probe_wireless(host: Host, spec: Spec) -> Check:
 
 
 def _probe_encrypted(host: Host, spec: Spec) -> Check:
-    try:
-        devices = os.listdir(host.root + "/sys/block")
-        encrypted = [
-            one
-            for one in devices
-            if one.startswith("dm-")
-            and Path(f"{host.root}/sys/block/{one}/dm/uuid").read_text("ascii").startswith("CRYPT-")
-        ]
-    except OSError:
-        encrypted = []
+    encrypted = []
+    for path in host.glob("/sys/block/dm-*/dm/uuid"):
+        with contextlib.suppress(OSError):  # gone in the meantime
+            if Path(host.root + path).read_text("ascii").startswith("CRYPT-"):
+                encrypted.append(path.split("/")[3])
     check = judged(bool(encrypted), "data on dm-crypt devices", ", ".join(encrypted) or "none", "/sys/block")
     check.testable = not host.container
     return check
@@ -605,24 +591,13 @@ def _probe_audit_space(host: Host, spec: Spec) -> Check:
     return judged(size >= int(spec["megabytes"]), f"{spec['megabytes']} MB or more", f"{size} MB", path)
 
 
-def _probe_certificates(host: Host, spec: Spec) -> Check:
-    wanted = [str(one) for one in spec.get("names", [])]
-    have = [one.rsplit("/", 1)[1] for one in host.glob("/etc/ssl/certs/*.pem")]
-    surplus = [one for one in have if not any(re.fullmatch(name, one) for name in wanted)]
-    return judged(
-        not surplus, "only certificates named in trusted_certificates", f"{len(surplus)} others", "/etc/ssl/certs"
-    )
-
-
 PROBES: dict[str, tuple[Callable[[Host, Spec], Check], Callable[[Host, Spec], None] | None]] = {
     "vendor_support": (_probe_vendor, None),
-    "fips": (_probe_fips, None),
     "nx": (_probe_nx, None),
     "utc": (_probe_rtc, _fix_rtc),
     "wireless": (_probe_wireless, None),
     "encrypted": (_probe_encrypted, None),
     "audit_space": (_probe_audit_space, None),
-    "certificates": (_probe_certificates, None),
 }
 
 
@@ -657,6 +632,6 @@ TYPES = {
     "firewall": Resource(check_firewall, fix_firewall, {"check": str, "ports": list, "allow": list}, ("check",), "firewall"),
     "aide": Resource(check_aide, fix_aide, {}),
     "probe": Resource(
-        check_probe, fix_probe, {"name": str, "support": dict, "megabytes": int, "names": list}, ("name",)
+        check_probe, fix_probe, {"name": str, "support": dict, "megabytes": int}, ("name",)
     ),
 }  # fmt: skip

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import re
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -127,3 +129,14 @@ def test_control_whose_parameter_is_empty_does_not_apply(known: catalogue.Catalo
     assert bare["STACKWRIGHT-000900"]["reason"] == "Parameter log_server is empty."
     assert bare["STACKWRIGHT-000900"]["resources"] == []
     assert "*.* @@logs.example.org" in given["STACKWRIGHT-000900"]["resources"][0]["text"]
+
+def test_malformed_file_of_the_catalogue_is_named_with_its_control(tmp_path: Path) -> None:
+    shutil.copytree(catalogue.DIRECTORY, tmp_path / "files")
+    time = tmp_path / "files/catalogue/time.yml"
+    time.write_text(time.read_text("utf-8").replace("severity: ", "severity: very-", 1), "utf-8")
+    (tmp_path / "files/catalogue/broken.yml").write_text("- id: [unclosed\n", "utf-8")
+    with pytest.raises(catalogue.CatalogueError) as caught:
+        catalogue.load(tmp_path / "files")
+    first, second = caught.value.problems
+    assert first.startswith("broken.yml cannot be read: ")
+    assert re.match(r"time.yml, UBTU-24-\d{6}: severity must be one of", second)

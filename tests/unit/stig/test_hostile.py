@@ -100,3 +100,60 @@ def test_huge_log_and_hostile_names_are_mended_and_taken_back(root: Path, progra
     assert kept < 4 << 20  # modes are journaled, not the logs
     engine.carry_out({"mode": "rollback"}, Host(str(root), run=programs))
     assert {os.stat(base + b"/" + name).st_mode & 0o777 for name in names} == {0o666}
+
+
+def test_enforcement_without_root_is_refused_and_an_audit_is_not(
+    root: Path, programs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = Host(str(root), run=programs)
+    host.text("/etc/os-release")
+    host.root = ""  # the machine of the tests, where the file below is not
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(engine.Engine, "_begin", lambda self: pytest.fail("it would have changed this machine"))
+    banner = control("B", {"type": "content", "file": "/etc/stackwright-no-such-file", "text": "banner\n"})
+    request = {"mode": "audit", "profile": "stig", "controls": [banner]}
+    assert engine.carry_out(request, host)["document"]["findings"][0]["status"] == "fail"
+    with pytest.raises(engine.EngineError, match="needs root on the host: give become"):
+        engine.carry_out({**request, "mode": "enforce"}, host)
+
+
+def test_rollback_finds_its_room_on_a_disk_that_is_full_to_the_last_byte(
+    root: Path, programs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk has room for the journal and the banner only; the reserve, given back, is room for the rollback."""
+    real = journal.write_atomically
+    banner = root / "etc/issue.net"
+    banner.write_text("old\n", "utf-8")
+    reserve = root / "var/lib/stackwright/hardening"
+
+    def write(path: str, *rest: Any, **more: Any) -> None:
+        full = path.endswith("/etc/login.defs") or banner.read_text("utf-8") == "banner\n"
+        if full and list(reserve.glob("*/reserve")):
+            raise OSError(errno.ENOSPC, "No space left on device", path)
+        real(path, *rest, **more)
+
+    monkeypatch.setattr(journal, "write_atomically", write)
+    outcome, statuses = enforce(root, programs, UMASK, BANNER)
+    assert statuses == {"A": "fail", "B": "pass"}
+    assert [one.rpartition("/")[2] for one in outcome["problems"]] == [
+        "login.defs could not be written: No space left on device",
+        "enforced.json could not be written: No space left on device. Audits will tell of no drift since this run.",
+    ]
+    assert engine.carry_out({"mode": "rollback"}, Host(str(root), run=programs))["problems"] == []
+    assert banner.read_text("utf-8") == "old\n"
+
+
+def test_rollback_writes_nothing_where_nothing_differs(
+    root: Path, programs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that refused the change refuses the restoration as well, and has nothing to restore."""
+    run = journal.Journal("20260101T000000000000Z", str(root))
+    run.begin({})
+    run.add([{"kind": "file", "group": "files", "path": "/etc/shadow", "before": run.before("/etc/shadow")}])
+
+    def refused(*arguments: Any, **more: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    for name in ("chown", "chmod", "utime"):
+        monkeypatch.setattr(os, name, refused)
+    assert run.undo(tool=programs) == []

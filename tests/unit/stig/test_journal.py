@@ -176,6 +176,29 @@ def test_drift_names_the_file_and_what_changed(host: Host, root: Path) -> None:
     assert audit["document"]["findings"][0]["status"] == "fail"
 
 
+def test_data_that_a_package_keeps_is_no_drift(host: Host, root: Path) -> None:
+    database = root / "var/lib/fail2ban/fail2ban.sqlite3"
+    status = root / "var/lib/dpkg/status"
+
+    def apt(argv: list[str]) -> tuple[int, str]:
+        if argv[0] == "apt-get":
+            database.parent.mkdir()
+            database.write_text("empty", "utf-8")
+            (root / "etc/fail2ban.conf").write_text("a", "utf-8")
+            status.write_text(
+                status.read_text("utf-8") + "Package: fail2ban\nStatus: install ok installed\nVersion: 1\n\n", "utf-8"
+            )
+        return 0, ""
+
+    wanted = {**REQUEST["controls"][0], "resources": [{"type": "package", "present": ["fail2ban"]}]}  # type: ignore[dict-item]
+    enforced = engine.carry_out({**REQUEST, "controls": [wanted]}, Host(str(root), run=apt))
+    assert enforced["document"]["findings"][0]["status"] == "pass"
+    database.write_text("an address", "utf-8")
+    (root / "etc/fail2ban.conf").write_text("b", "utf-8")
+    audit = engine.carry_out({**REQUEST, "controls": [wanted], "mode": "audit"}, Host(str(root), run=apt))
+    assert [one["path"] for one in audit["document"]["drift"]] == ["/etc/fail2ban.conf"]
+
+
 def test_other_systems_are_refused(host: Host, root: Path) -> None:
     (root / "etc/os-release").write_text("ID=fedora\n", "utf-8")
     with pytest.raises(engine.EngineError, match="This is fedora"):
