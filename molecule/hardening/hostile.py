@@ -56,7 +56,7 @@ def fuller() -> None:
 def read_only() -> None:
     os.unlink(f"{DISK}/filler")
     os.unlink(f"{DISK}/filler2")
-    run("mount", "-o", "remount,ro", "/etc")
+    run("mount", "-o", "remount,bind,ro", "/etc")
 
 
 def journal_read_only() -> None:

@@ -1,7 +1,7 @@
 """Lists every path of this host with kind, mode, owner, group and content, as JSON, apart from what changes by itself.
 
-``python3 listing.py`` prints the listing; ``python3 listing.py OTHER`` prints how the host differs from that one. A directory
-after ``--below`` is listed alone.
+``python3 listing.py`` prints the listing, or writes it to the file after ``--write``; ``python3 listing.py OTHER`` prints how the
+host differs from that one. A directory after ``--below`` is listed alone.
 """
 
 from __future__ import annotations
@@ -47,10 +47,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("other", nargs="?")
     parser.add_argument("--below", default="/")
+    parser.add_argument("--write", default="/dev/stdout")
     given = parser.parse_args()
     after = listing(given.below)
     if given.other is None:
-        print(json.dumps(after))
+        pathlib.Path(given.write).write_text(json.dumps(after), "utf-8")
         return 0
     before = json.loads(pathlib.Path(given.other).read_text("utf-8"))
     after = json.loads(json.dumps(after))

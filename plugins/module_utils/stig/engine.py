@@ -621,6 +621,7 @@ def tree(root: str) -> dict[str, tuple[Any, ...]]:
 
 def activation_commands(host: Host, what: str) -> list[tuple[list[str], list[str], bool]]:
     """How a subsystem takes its files into use: commands, the paths they change, and whether an undo repeats them."""
+    reload = (["systemctl", "daemon-reload"], list[str](), True)
     service = {"rsyslog": "rsyslog.service", "chrony": "chrony.service", "sssd": "sssd.service"}
     if what in service:
         return [(["systemctl", "try-restart", service[what]], [], True)] if host.systemd else []
@@ -651,7 +652,9 @@ def activation_commands(host: Host, what: str) -> list[tuple[list[str], list[str
     if what == "grub" and host.exists("/boot/grub/grub.cfg"):
         return [(["update-grub"], ["/boot/grub/grub.cfg"], False)]
     if what == "systemd":
-        return [(["systemctl", "daemon-reload"], [], True)] if host.systemd else []
+        return [reload] if host.systemd else []
+    if what == "unattended-upgrades":
+        return [reload, (["systemctl", "try-restart", "unattended-upgrades.service"], [], True)] if host.systemd else []
     if what == "tmpfiles":
         return []
     return []

@@ -22,8 +22,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.stig import jour
 
 CONTAINER_MARKS = ("/run/systemd/container", "/run/.containerenv", "/.dockerenv")
 ACTIVATIONS = (
-    "systemd", "tmpfiles", "sysctl", "audit", "dconf", "units", "rsyslog", "chrony", "sssd", "grub", "initramfs", "sshd",
-    "ufw", "aide",
+    "systemd", "tmpfiles", "sysctl", "audit", "dconf", "units", "rsyslog", "chrony", "sssd", "unattended-upgrades", "grub",
+    "initramfs", "sshd", "ufw", "aide",
 )  # fmt: skip
 
 

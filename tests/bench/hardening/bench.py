@@ -5,12 +5,13 @@
 The playbook is generated from the same catalogue (lineinfile, find, apt, command, copy under the built-in strategy) and runs in check
 mode on the hardened host, so it changes nothing. CPU seconds are those of the control node's processes and of the container, by
 their own accounts, so that other work on the machine does not count; wall seconds want an otherwise idle machine.
-`--fleet` audits that many names of this machine over local connections and prints the control node's memory and CPU.
+`--fleet` runs playbooks/audit.yml, reports included, for that many names of the container, and prints what it takes the control node.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import resource
@@ -27,6 +28,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.stig import cata
 
 ROOT = Path(__file__).resolve().parents[3]
 INVENTORY = Path(__file__).resolve().parent / "inventory"
+ENVIRONMENT = {**os.environ, "LC_ALL": "C.UTF-8", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
 CONTAINER = "stackwright-bench-hardening-hardened1"
 ONE_CALL = {"mode": "MODE", "parameters": {"sudo_members": ["operator"]}}
 OURS = [{"hosts": "all", "gather_facts": False, "tasks": [{"stackwright.cloud.stig": ONE_CALL, "become": True}]}]
@@ -100,9 +102,8 @@ def run_play(play: list[dict[str, Any]], arguments: list[str], watch: Any = None
         yaml.safe_dump(play, target)
         target.flush()
         argv = [str(ROOT / ".venv/bin/ansible-playbook"), target.name, *arguments]
-        environment = {**os.environ, "LC_ALL": "C.UTF-8", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
         with subprocess.Popen(
-            argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=ROOT
+            argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT, cwd=ROOT
         ) as process:
             if watch:
                 watch(process.pid)
@@ -145,7 +146,7 @@ def memory_of(pid: int) -> int:
 
 
 def fleet(size: int) -> None:
-    """Audit many names of this machine and print what that costs the control node."""
+    """Audit many names of the container, write all reports, and print what that costs the control node."""
     peak = 0
 
     def watch(pid: int) -> None:
@@ -157,15 +158,25 @@ def fleet(size: int) -> None:
 
         threading.Thread(target=sample, daemon=True).start()
 
-    with tempfile.NamedTemporaryFile("w", suffix=".yml") as inventory:
-        hosts = {f"host{number:03}": {"ansible_connection": "local"} for number in range(size)}
-        yaml.safe_dump({"all": {"hosts": hosts}}, inventory)
-        inventory.flush()
-        here, wall = own_cpu(), time.monotonic()
-        run_play(ours("audit"), ["-i", inventory.name], watch)
-        here, wall = own_cpu() - here, time.monotonic() - wall
+    argv = [str(ROOT / ".venv/bin/ansible-inventory"), "-i", str(INVENTORY), "--host", "hardened1"]
+    described = subprocess.run(argv, capture_output=True, text=True, check=True, env=ENVIRONMENT, cwd=ROOT)
+    found = json.loads(described.stdout).items()
+    connection = {key: value for key, value in found if key.startswith("ansible_") and key != "ansible_local"}
+    hosts = {f"host{number:03}": {} for number in range(size)}
+    variables = {**connection, "hardening_parameters": ONE_CALL["parameters"]}
+    with tempfile.TemporaryDirectory() as directory:
+        inventory = Path(directory, "inventory.yml")
+        inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": variables}}), "utf-8")
+        there, here, wall = container_cpu(), own_cpu(), time.monotonic()
+        # The names share one connection, and sshd lets ten sessions into it.
+        arguments = ["-i", str(inventory), "--forks", "8", "-e", f"audit_directory={directory}/audit"]
+        run_play([{"import_playbook": str(ROOT / "playbooks/audit.yml")}], arguments, watch)
+        wall = time.monotonic() - wall
+        here, there = own_cpu() - here, container_cpu() - there
+        reports = sum(one.stat().st_size for one in Path(directory, "audit").rglob("*") if one.is_file()) >> 20
     print(
-        f"fleet of {size}: {peak} MB on the control node, {here / size:.2f} CPU s per host with the audit itself, {wall:.0f} s"
+        f"fleet of {size}: control node {peak} MB, {here / size:.2f} CPU s per host, {reports} MB of reports; "
+        f"host {there / size:.2f} CPU s each; {wall:.0f} s"
     )
 
 

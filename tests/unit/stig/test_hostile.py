@@ -154,6 +154,7 @@ def test_rollback_writes_nothing_where_nothing_differs(
     def refused(*arguments: Any, **more: Any) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    for name in ("chown", "chmod", "utime"):
+    for name in ("chown", "chmod", "utime", "unlink"):
         monkeypatch.setattr(os, name, refused)
+    journal.release_boot(run)
     assert run.undo(tool=programs) == []
