@@ -307,13 +307,15 @@ class Engine:
         self.changes += host.diff()
         commands, host.commands = host.commands, []
         activations, host.activations = host.activations, {}
-        self.problems += host.commit(entries)
+        # Units are read anew in between, and a lost sshd has to be back before its new configuration is tested.
+        self.problems += [*keep_sshd(host), *host.commit(entries), *keep_sshd(host)]
         self.changed = True
         if self._unwritten():
             return True
         self._run_commands(commands)
         self._activate(activations)
         host.forget()
+        self.problems += keep_sshd(host)
         return True
 
     def _refuse_sudoers(self) -> None:
@@ -707,7 +709,7 @@ def confirm(host: Host, run_id: str) -> None:
 def undo_groups(host: Host, run_id: str, groups: list[str]) -> list[str]:
     """Undo some access groups of a run now; the others stay guarded."""
     entries = journals.Journal(run_id, host.root or "/")
-    problems = entries.undo(groups, host.run)
+    problems = [*entries.undo(groups, host.run), *keep_sshd(host)]
     marker = Path(f"{entries.directory}/unproved")
     if marker.exists():
         left = [one for one in marker.read_text("utf-8").split() if one not in groups]
@@ -743,10 +745,37 @@ def rollback(host: Host, to: str | None) -> tuple[list[str], list[str]]:
     for run_id in chosen:
         confirm(host, run_id)
         problems += journals.Journal(run_id, host.root or "/").undo(None, host.run)
+    host.forget()
+    problems += keep_sshd(host)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(host.root + BASELINE)
     host.forget()
     return chosen, problems
+
+
+def keep_sshd(host: Host) -> list[str]:
+    """Give an sshd back to systemd that runs without it: its directory in /run is gone then, and nobody gets in any more.
+
+    That is so when somebody started it by hand; systemd itself was seen to lose a running one while it read its units anew.
+
+    :returns: what is still not so, a sentence.
+    """
+    if not host.systemd or "openssh-server" not in host.packages or host.unit("ssh.service").active:
+        return []
+    listeners = []
+    for path in host.glob("/proc/[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if re.match(rb"sshd: .*\[listener\]", Path(host.root + path).read_bytes()):
+                listeners.append(path.split("/")[2])
+    if not listeners:
+        return []
+    os.makedirs(f"{host.root}/run/sshd", mode=0o755, exist_ok=True)
+    code, output = host.run(["sshd", "-t"])
+    if code == 0:
+        host.run(["kill", *listeners])  # the listeners only: who is logged in stays so
+        code, output = host.run(["systemctl", "restart", "ssh.service"])
+    host.forget()
+    return [f"sshd runs beside systemd (process {', '.join(listeners)}): {output.strip()[-200:]}"] if code else []
 
 
 def resulting_state(host: Host, controls: list[Control]) -> list[findings.State]:
