@@ -177,9 +177,7 @@ class Engine:
                 f"{finding.evidence[0].found[0].upper()}{finding.evidence[0].found[1:]}.",
             )
             control.fixable = False
-        elif failed and all(
-            not one.testable and _name(spec) in WITHOUT_DISK for one, spec in _pairs(checks, control)
-        ):
+        elif failed and all(not one.testable and _name(spec) in WITHOUT_DISK for one, spec in _pairs(checks, control)):
             finding.status, finding.detail = "not_testable", "Not testable here: " + "; ".join(dict.fromkeys(notes))
             control.fixable = False
         elif failed:
@@ -894,7 +892,9 @@ def carry_out(request: dict[str, Any], host: Host | None = None) -> dict[str, An
             try:
                 engine.remember()
             except OSError as error:
-                problems.append(f"{BASELINE} could not be written: {error.strerror}. Audits will tell of no drift since this run.")
+                problems.append(
+                    f"{BASELINE} could not be written: {error.strerror}. Audits will tell of no drift since this run."
+                )
     else:
         engine.audit()
     document = findings.Document(

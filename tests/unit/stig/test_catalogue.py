@@ -130,6 +130,7 @@ def test_control_whose_parameter_is_empty_does_not_apply(known: catalogue.Catalo
     assert bare["STACKWRIGHT-000900"]["resources"] == []
     assert "*.* @@logs.example.org" in given["STACKWRIGHT-000900"]["resources"][0]["text"]
 
+
 def test_malformed_file_of_the_catalogue_is_named_with_its_control(tmp_path: Path) -> None:
     shutil.copytree(catalogue.DIRECTORY, tmp_path / "files")
     time = tmp_path / "files/catalogue/time.yml"
