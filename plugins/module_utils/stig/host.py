@@ -295,6 +295,14 @@ class Host:
             return Path("/proc/sys/" + key.replace(".", "/")).read_text("ascii").strip() if not self.root else None
         return None
 
+    def owns_sysctl(self, key: str) -> bool:
+        """Whether a running value is this host's own: in a container only ``net.*`` is, and that only where it can be written."""
+        if not self.container:
+            return True
+        with contextlib.suppress(OSError):
+            return key.startswith("net.") and not os.statvfs("/proc/sys/net").f_flag & os.ST_RDONLY
+        return False
+
     # ---------------------------------------------------------------- what is planned
 
     def write(self, path: str, text: str, mode: int | None = None) -> None:
@@ -353,8 +361,8 @@ class Host:
         self.mutations += 1
 
     def want_sysctl(self, key: str, value: str) -> None:
-        """Plan a running value. Only ``net.*`` has a value per container; anything else is not touched in one."""
-        if self.root or (self.container and not key.startswith("net.")):
+        """Plan a running value, where it is this host's own."""
+        if self.root or not self.owns_sysctl(key):
             return
         self.sysctls_wanted[key] = (value, self.group)
         self.mutations += 1
@@ -464,6 +472,7 @@ class Host:
         :returns: what could not be done, a sentence each. What was done is in the journal in any case.
         """
         problems: list[str] = []
+        unwritten = False
         entries: list[dict[str, Any]] = []
         for path, pending in sorted(self.overlay.items()):
             entries += self._parents(path, pending, journal)
@@ -483,6 +492,7 @@ class Host:
                 self._apply(path, pending)
             except OSError as error:
                 problems.append(f"{show(path)} could not be written: {error.strerror}")
+                unwritten = True
                 if error.errno in (28, 30, 122):  # full, read-only, over quota: every further write would fail as well
                     break
         for key, (value, _) in self.sysctls_wanted.items():
@@ -493,7 +503,7 @@ class Host:
         self.overlay.clear()
         self.sysctls_wanted.clear()
         units, self.units_wanted = self.units_wanted, {}
-        if not problems:
+        if not unwritten:
             problems += self._apply_units(units)
         self.forget()
         return problems

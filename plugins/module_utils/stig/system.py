@@ -134,7 +134,7 @@ def check_sysctl(host: Host, spec: Spec) -> Check:
     if not entries:
         evidence.append(Evidence(expected, "set in no file", SYSCTL_FILE))
     running = host.sysctl(key)
-    own = not host.container or key.startswith("net.")
+    own = host.owns_sysctl(key)
     if running is not None and own:
         ok = ok and running in good
         evidence.append(Evidence(expected, f"{key} = {running}", "running kernel"))

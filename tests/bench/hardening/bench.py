@@ -30,7 +30,8 @@ ROOT = Path(__file__).resolve().parents[3]
 INVENTORY = Path(__file__).resolve().parent / "inventory"
 ENVIRONMENT = {**os.environ, "LC_ALL": "C.UTF-8", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
 CONTAINER = "stackwright-bench-hardening-hardened1"
-ONE_CALL = {"mode": "MODE", "parameters": {"sudo_members": ["operator"]}}
+# AIDE asks for capabilities that an unprivileged container does not have.
+ONE_CALL = {"mode": "MODE", "parameters": {"sudo_members": ["operator"]}, "exclude": ["UBTU-24-100110"]}
 OURS = [{"hosts": "all", "gather_facts": False, "tasks": [{"stackwright.cloud.stig": ONE_CALL, "become": True}]}]
 
 
@@ -163,7 +164,8 @@ def fleet(size: int) -> None:
     found = json.loads(described.stdout).items()
     connection = {key: value for key, value in found if key.startswith("ansible_") and key != "ansible_local"}
     hosts = {f"host{number:03}": {} for number in range(size)}
-    variables = {**connection, "hardening_parameters": ONE_CALL["parameters"]}
+    own = {"hardening_parameters": ONE_CALL["parameters"], "hardening_exclude": ONE_CALL["exclude"]}
+    variables = {**connection, **own}
     with tempfile.TemporaryDirectory() as directory:
         inventory = Path(directory, "inventory.yml")
         inventory.write_text(yaml.safe_dump({"all": {"hosts": hosts, "vars": variables}}), "utf-8")

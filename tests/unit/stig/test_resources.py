@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -238,14 +239,22 @@ def test_vendor_file_is_overridden_not_edited(host: Host, put: Put) -> None:
     assert not any(one.startswith("/usr") for one in host.overlay)
 
 
-def test_shared_kernel_is_never_written(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    host.root = ""
+@pytest.mark.parametrize(("flags", "own"), [(0, True), (os.ST_RDONLY, False)])
+def test_shared_kernel_is_never_written(
+    host: Host, monkeypatch: pytest.MonkeyPatch, put: Put, flags: int, own: bool
+) -> None:
+    put("/etc/sysctl.d/10-a.conf", "net.ipv4.tcp_syncookies = 1\n")
+    check = {"key": "net.ipv4.tcp_syncookies", "value": "1"}
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=flags))
     host._cache["container"] = True
+    monkeypatch.setattr(host, "sysctl", lambda key: "0")
+    assert (system.check_sysctl(host, check).ok, system.check_sysctl(host, check).testable) == (not own, own)
+    host.root = ""
     for key in ("kernel.dmesg_restrict", "fs.suid_dumpable", "vm.mmap_min_addr"):
         host.want_sysctl(key, "1")
     assert host.sysctls_wanted == {}
     host.want_sysctl("net.ipv4.tcp_syncookies", "1")
-    assert list(host.sysctls_wanted) == ["net.ipv4.tcp_syncookies"]
+    assert list(host.sysctls_wanted) == ["net.ipv4.tcp_syncookies"] * own
 
 
 @pytest.mark.parametrize(
