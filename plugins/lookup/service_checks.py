@@ -47,7 +47,7 @@ ROLES = Path(__file__).resolve().parents[2] / "roles"
 
 
 # What the health module takes; a specification's checks may say more to the engine.
-HEALTH_KEYS = {"name", "url", "status", "contains", "ca", "host", "port", "unit", "log", "timeout"}
+HEALTH_KEYS = {"name", "url", "status", "contains", "send", "ca", "host", "port", "unit", "log", "timeout"}
 
 
 def checks_of(units: list[dict[str, Any]], health: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -96,6 +96,7 @@ problems:
   returned: failure
 """
 
+import contextlib
 import functools
 import os
 
@@ -119,9 +120,10 @@ SPEC = {
 def _due(steps: list[bootstrap.Step]) -> dict[str, str]:
     """Names of the steps that are due, with the reasons."""
     versions = packages.read_state().installed
-    connection = databases.connect() if os.path.exists(databases.SOCKET) else None
-    tables = databases.tables(connection) if connection else None
-    reasons = {s.name: bootstrap.is_due(s, versions, tables, lambda query: databases.finds(connection, query)) for s in steps}
+    server = databases.session() if os.path.exists(databases.SOCKET) else contextlib.nullcontext()
+    with server as connection:
+        tables = databases.tables(connection) if connection else None
+        reasons = {s.name: bootstrap.is_due(s, versions, tables, lambda query: databases.finds(connection, query)) for s in steps}
     return {name: reason for name, reason in reasons.items() if reason}
 
 

@@ -81,7 +81,8 @@ def main() -> None:
             # the server starts in the course of the run that is foretold
             changes = [f"create database {one.name}" for one in wanted]
         else:
-            changes = databases.converge(databases.connect(), wanted, module.check_mode)
+            with databases.session() as connection:
+                changes = databases.converge(connection, wanted, module.check_mode)
     except databases.DatabaseError as error:
         module.fail_json(
             msg=f"The services' databases could not be prepared: {error}",

@@ -39,7 +39,10 @@ options:
         type: list
         elements: int
       contains:
-        description: Text that the body must contain.
+        description: Text that the body of an HTTP answer, or the answer of a TCP server, must contain.
+        type: str
+      send:
+        description: Text that a TCP server is sent before it is listened to for O(checks[].contains).
         type: str
       ca:
         description: File with the certificate authorities that may vouch for an HTTPS server; the system's otherwise.
@@ -49,7 +52,7 @@ options:
         type: str
         default: 127.0.0.1
       port:
-        description: TCP port that must accept a connection.
+        description: TCP port that must accept a connection and, with O(checks[].contains), answer on it.
         type: int
       unit:
         description:
@@ -165,6 +168,7 @@ CHECK_OPTIONS = {
     "url": {"type": "str"},
     "status": {"type": "list", "elements": "int"},
     "contains": {"type": "str"},
+    "send": {"type": "str"},
     "ca": {"type": "path"},
     "host": {"type": "str", "default": "127.0.0.1"},
     "port": {"type": "int"},

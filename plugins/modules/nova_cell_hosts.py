@@ -64,9 +64,9 @@ def main() -> None:
     if module.check_mode and not os.path.exists(databases.SOCKET):
         module.exit_json(changed=True, changes=[f"map compute node {host}" for host in hosts])
     try:
-        connection = databases.connect()
         timeout = 0 if module.check_mode else module.params["timeout"]
-        nodes, missing = cell_hosts.wait_for(connection, module.params["database"], hosts, timeout)
+        with databases.session() as connection:
+            nodes, missing = cell_hosts.wait_for(connection, module.params["database"], hosts, timeout)
     except databases.DatabaseError as error:
         module.fail_json(msg=f"The compute nodes could not be mapped: {error}", hint="See journalctl -u mariadb on the host.")
     if missing and not module.check_mode:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,17 +32,18 @@ class Database:
                 raise DatabaseError(f"{what!r} is no name for a database or its user: letters, digits and underscores only")
 
 
-def connect(socket: str = SOCKET) -> Any:
-    """Connect as root over the socket (the server trusts the operating system's user there).
+@contextlib.contextmanager
+def session(socket: str = SOCKET) -> Iterator[Any]:
+    """A connection as root over the socket (the server trusts the operating system's user there), closed in the end.
 
-    :raises DatabaseError: the server does not answer.
+    :raises DatabaseError: the server does not answer, goes away in the middle, or refuses a statement of the block.
     """
     try:
         import pymysql
     except ImportError as error:
         raise DatabaseError("python3-pymysql is not installed on the database host") from error
     try:
-        return pymysql.connect(
+        connection = pymysql.connect(
             unix_socket=socket,
             user="root",
             charset="utf8mb4",
@@ -51,6 +54,13 @@ def connect(socket: str = SOCKET) -> Any:
         )
     except pymysql.MySQLError as error:
         raise DatabaseError(f"MariaDB does not answer on {socket}: {error.args[-1]}") from error
+    try:
+        yield connection
+    except pymysql.MySQLError as error:
+        raise DatabaseError(f"MariaDB on {socket} broke off or refused a statement: {error.args[-1]}") from error
+    finally:
+        with contextlib.suppress(pymysql.MySQLError):
+            connection.close()
 
 
 def native_hash(password: str) -> str:

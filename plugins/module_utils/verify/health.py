@@ -54,6 +54,7 @@ class Check:
     timeout: float = 5.0
     ca: str | None = None
     contains: str | None = None
+    send: str | None = None
     host: str = ""
     port: int = 0
     evidence_unit: str | None = None
@@ -137,6 +138,8 @@ def parse_check(data: dict[str, Any]) -> Check:
             timeout=timeout,
             host=host,
             port=port,
+            send=given.get("send"),
+            contains=given.get("contains"),
             evidence_unit=unit,
             log=given.get("log"),
         )
@@ -215,9 +218,27 @@ def check_http(check: Check, timeout: float) -> str:
 
 
 def check_tcp(check: Check, timeout: float) -> str:
-    """Open and close one TCP connection; return the cause of failure, empty when it was accepted."""
+    """Open one TCP connection and hear what the check wants to; return the cause of failure, empty when all is as expected.
+
+    The kernel accepts connections for a server that hangs, so that only an answer shows that it works.
+    """
+    said = b""
+    deadline = time.monotonic() + timeout
     try:
-        socket.create_connection((check.host, check.port), timeout=timeout).close()
+        with socket.create_connection((check.host, check.port), timeout=timeout) as connection:
+            if check.send:
+                connection.sendall(check.send.encode())
+            while check.contains and check.contains.encode() not in said:
+                connection.settimeout(max(0.01, deadline - time.monotonic()))
+                part = connection.recv(4096)
+                said += part
+                if not part or len(said) > 65536:
+                    rest = f", but {excerpt(said.decode(errors='replace'))!r}" if said else ""
+                    return f"the server closed the connection without saying {check.contains!r}{rest}"
+    except TimeoutError as error:
+        if check.contains and said:
+            return f"no {check.contains!r} within {timeout:g} s, but {excerpt(said.decode(errors='replace'))!r}"
+        return network_cause(error, timeout)
     except OSError as error:
         return network_cause(error, timeout)
     return ""

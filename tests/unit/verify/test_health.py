@@ -138,6 +138,49 @@ def test_refused_connection_is_named() -> None:
     assert [outcome.cause for outcome in report.failed] == ["connection refused, nothing listens there"] * 2
 
 
+def answering(answer: bytes, question: bytes = b"") -> Iterator[int]:
+    """A TCP server that reads ``question``, sends ``answer`` and waits for the end; gives its port."""
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            connection, _ = listener.accept()
+            with connection:
+                assert connection.recv(100) == question if question else True
+                connection.sendall(answer)
+                connection.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, daemon=True).start()
+        yield int(listener.getsockname()[1])
+
+
+def test_tcp_server_that_says_what_it_should_passes() -> None:
+    with contextlib.contextmanager(answering)(b"11.8.3-MariaDB") as port:
+        assert not wait({"port": port, "contains": "MariaDB"}).failed
+    with contextlib.contextmanager(answering)(b"VERSION 1.6", b"version\r\n") as port:
+        assert not wait({"port": port, "send": "version\r\n", "contains": "VERSION"}).failed
+
+
+def test_tcp_server_that_says_something_else_is_quoted() -> None:
+    with contextlib.contextmanager(answering)(b"SSH-2.0") as port:
+        cause = wait({"port": port, "contains": "MariaDB", "timeout": 1}).failed[0].cause
+    assert cause == "no 'MariaDB' within 1 s, but 'SSH-2.0'"
+
+
+def test_tcp_server_that_hangs_up_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=lambda: listener.accept()[0].close(), daemon=True).start()
+        cause = wait({"port": listener.getsockname()[1], "contains": "MariaDB"}).failed[0].cause
+    assert cause == "the server closed the connection without saying 'MariaDB'"
+
+
+def test_tcp_server_that_hangs_does_not_pass_though_the_kernel_accepts() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert not wait({"port": port}).failed
+        assert wait({"port": port, "contains": "MariaDB", "timeout": 1}).failed[0].cause == "no answer within 1 s"
+
+
 def test_silent_server_is_left_after_the_timeout_of_the_check(server: Server) -> None:
     server.delay = 3
     start = time.monotonic()
