@@ -2,6 +2,7 @@
 
 Debian packages no STIG content for itself, so Ubuntu 22.04's STIG and Debian 12's ANSSI profile are made to look at any Debian:
 the condition on the distribution is taken out, and the unit that loads audit rules is looked for where Debian 13 has it.
+Rules about the running kernel are counted apart: a container shows the values of the machine that it runs on, whatever it says itself.
 The results of OpenSCAP are kept beside the content in /var/lib/judges, as NAME-stig.xml and NAME-anssi.xml.
 """
 
@@ -22,6 +23,7 @@ PROFILES = {
     "anssi": ("ssg-debian12-ds.xml", "xccdf_org.ssgproject.content_profile_anssi_bp28_high"),
 }
 PREFIX = "xccdf_org.ssgproject.content_rule_"
+KERNEL = ("kernel_config_", "sysctl_")
 CONTAINER_MARK = "/run/.containerenv"
 
 
@@ -44,7 +46,7 @@ def adapt(name: str) -> str:
 
 
 def scap(label: str, profile: str) -> dict[str, object]:
-    """Evaluate one profile: how many rules have which result, and the names of those that fail."""
+    """Evaluate one profile: how many rules have which result (``kernel``: those about the running kernel), and which fail."""
     name, identifier = PROFILES[profile]
     results = str(HERE / f"{label}-{profile}.xml")
     argv = ["oscap", "xccdf", "eval", "--profile", identifier, "--results", results, adapt(name)]
@@ -54,9 +56,11 @@ def scap(label: str, profile: str) -> dict[str, object]:
     found = re.findall(
         r'<rule-result idref="([^"]*)".*?<result>(\w+)</result>', pathlib.Path(results).read_text("utf-8"), re.DOTALL
     )
-    counted = [(rule.removeprefix(PREFIX), result) for rule, result in found if result != "notselected"]
+    selected = [(rule.removeprefix(PREFIX), result) for rule, result in found if result != "notselected"]
+    counted = [(rule, result) for rule, result in selected if not rule.startswith(KERNEL)]
+    kernel = Counter(result for rule, result in selected if rule.startswith(KERNEL))
     names = {kind: sorted(rule for rule, result in counted if result == kind) for kind in ("fail", "error", "unknown")}
-    return {**Counter(result for _, result in counted), "rules": len(counted), "names": names}
+    return {**Counter(result for _, result in counted), "rules": len(counted), "names": names, "kernel": kernel}
 
 
 def lynis() -> dict[str, object]:

@@ -537,8 +537,10 @@ def listed(state: State, request: Request, kind: Collection, match: dict[str, st
         request.need_admin()
     scope = scope_of(match)
     query = request.query
-    if kind.service == "compute" and not request.who.admin:
-        # Filters that nova keeps for administrators are not looked at.
+    if kind.service == "compute" and "metadata" in query:
+        # Nova does not look at the filter of others than administrators, to whom it is a name of a joined table.
+        if request.who.admin:
+            raise Refusal(400, "Invalid filter field: metadata.")
         query = {word: values for word, values in query.items() if word != "metadata"}
     check_words(kind, query)
     found = []

@@ -59,6 +59,8 @@ def patch(state: State, request: Request, match: dict[str, str]) -> Answer:
             del changed[name]
         elif one["op"] == "replace" and name not in changed:
             raise Refusal(409, f"Property {name} does not exist.")
+        elif name not in kind.defaults and not isinstance(one["value"], str):
+            raise Refusal(400, f"Provided object does not match schema 'image': {one['value']!r} is not of type 'string'")
         else:
             changed[name] = one["value"]
     obj.clear()

@@ -22,7 +22,7 @@ def judged(host):
         counts = [
             f"{one[name]['pass']} of {one[name]['rules']} pass, {one[name]['fail']} fail" for one in (before, after)
         ]
-        print(f"OpenSCAP {name}: {counts[0]} before; {counts[1]} after")
+        print(f"OpenSCAP {name}: {counts[0]} before; {counts[1]} after; of the kernel, after: {after[name]['kernel']}")
     return before, after
 
 

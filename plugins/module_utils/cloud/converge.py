@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -22,6 +23,9 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.ledger imp
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import HIDDEN, Change, Planner
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_identity import proves
+
+# The shortest tags that a service takes have 60 characters.
+OWNER = re.compile(r"[A-Za-z0-9._-]{1,40}")
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ def converge(
             raise CloudError(Problem("prune: owned needs to know whose resources.", "Set the option owner.", "prune"))
         cloud = connect(login)
         ledger = Ledger()
+        if options.owner and not OWNER.fullmatch(options.owner):
+            what = f"'{options.owner}' cannot be an owner: it becomes part of tags, which services keep short and divide by commas."
+            raise CloudError(Problem(what, "Take up to 40 letters, digits, dots, dashes and underscores.", "owner"))
         if options.owner:
             ledger = Ledger.load(options.ledger or default_path(options.owner, cloud.auth_url))
         planner = Planner(

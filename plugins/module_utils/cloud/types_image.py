@@ -272,7 +272,9 @@ def _memory(op: Operation) -> dict[str, str]:
 
 def _update(op: Operation, changes: dict[str, Any]) -> None:
     values = {
-        op.type.field(name).key: value for name, value in changes.items() if name not in ("file", "url", "checksum")
+        op.type.field(name).key: value
+        for name, value in changes.items()
+        if name not in ("file", "url", "checksum") and op.type.field(name).apply is None
     }
     values |= words(values.pop("properties", {}))
     if changes.keys() & {"file", "url"}:

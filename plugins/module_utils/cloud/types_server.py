@@ -13,7 +13,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation 
     Operation,
     Query,
     fault_of,
-    mark_metadata_filter,
+    mark_tag,
     set_tags,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
@@ -21,11 +21,11 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_comm
     DESCRIPTION,
     NAME,
     exact,
-    marked_metadata,
     metadata_field,
     per_project,
     project_field,
     set_metadata,
+    without_none,
 )
 
 # 2.46 is the last version that tells a server's flavor by its identifier.
@@ -65,9 +65,9 @@ def _servers(query: Query) -> list[Raw]:
     if pattern:
         searches = [[("name", pattern)]]
         if query.owner:
-            searches.append(mark_metadata_filter(query.owner))
+            searches.append([("tags", mark_tag(query.owner))])
     elif query.names is not None and not query.names and query.owner:
-        searches = [mark_metadata_filter(query.owner)]
+        searches = [[("tags", mark_tag(query.owner))]]
     found: dict[str, Raw] = {}
     for params in searches:
         for raw in per_project(query, "/servers/detail", params, "tenant_id"):
@@ -248,7 +248,7 @@ def _interface(element: Mapping[str, Any], network: str, port: str) -> dict[str,
 
 def _create(op: Operation) -> Raw:
     values = op.values
-    server: dict[str, Any] = {"name": values["name"], "flavorRef": values["flavor"], "metadata": marked_metadata(op)}
+    server: dict[str, Any] = {"name": values["name"], "flavorRef": values["flavor"], "metadata": without_none(values.get("metadata")) or {}}
     disks = _disks(values)
     if disks:
         server["block_device_mapping_v2"] = disks
@@ -269,11 +269,12 @@ def _create(op: Operation) -> Raw:
         ("availability_zone", "availability_zone"),
         ("config_drive", "config_drive"),
         ("admin_password", "adminPass"),
-        ("tags", "tags"),
         ("host", "host"),
     ):
         if name in values:
             server[key] = values[name]
+    if tags := [*(values.get("tags") or []), *([mark_tag(op.owner)] if op.owner else [])]:
+        server["tags"] = tags
     if "user_data" in values:
         server["user_data"] = encoded(values["user_data"])
     body: dict[str, Any] = {"server": server}
@@ -609,7 +610,8 @@ SERVER = ResourceType(
     doc="A server.",
     identity=("name", "project"),
     microversion=READ_VERSION,
-    mark="metadata",
+    mark="tags",
+    born_marked=True,
     scoped=True,
     failed=("error", "deleted"),
     # A network gives addresses only of a subnet that is there.
