@@ -79,6 +79,12 @@ def test_a_wrong_password_costs_the_account_one_failed_login(desk: Desk) -> None
     assert [call.status for call in desk.cloud.calls if call.path.endswith("/auth/tokens")] == [201, 401]
 
 
+@pytest.mark.parametrize("owner", ["two words", "a,b", "a/b", "x" * 41])
+def test_an_owner_that_no_tag_can_hold_is_refused_before_the_first_call(desk: Desk, owner: str) -> None:
+    assert "cannot be an owner" in str(desk.refuse({"projects": [{"name": "one"}]}, owner=owner))
+    assert not desk.cloud.find("project", name="one")
+
+
 # Interrupted runs ----------------------------------------------------------------------------------------------------
 ONE: dict[str, Any] = {"projects": [{"name": "one", "description": "first"}]}
 
