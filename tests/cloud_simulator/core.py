@@ -455,7 +455,8 @@ def matches(obj: Object, query: Mapping[str, list[str]], kind: Collection | None
                 return False
             continue
         if kind and word in kind.patterns:
-            if not any(re.search(value, str(obj.get(word))) for value in values):
+            # Nova with MariaDB takes a vertical bar for one
+            if not any(re.search(value.replace("|", "\\|"), str(obj.get(word))) for value in values):
                 return False
             continue
         if values[-1].startswith("in:"):

@@ -22,7 +22,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 NAME = Field("name", "Name.", required=True)
 DESCRIPTION = Field("description", "Description for people.")
 # Names that mean themselves in a regular expression.
-_PLAIN = re.compile(r"[A-Za-z0-9_-]+$")
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def project_field(api: str) -> Field:
@@ -89,12 +89,17 @@ def per_project(
     return list(found.values())
 
 
-def exact(names: Iterable[str]) -> str:
-    """A regular expression for exactly these names; empty where one of them is no plain word or they are too many."""
-    names = sorted(names)
-    if not names or len(names) > 50 or not all(_PLAIN.match(name) for name in names):
-        return ""
-    return f"^{names[0]}$" if len(names) == 1 else f"^({'|'.join(names)})$"
+def pattern(names: Iterable[str]) -> str:
+    """A regular expression for what these names, and maybe others, begin with; for a single name it is exact.
+
+    Empty where they begin differently or begin with what is no plain word. Alternatives would narrow it further, but Nova takes a
+    vertical bar literally where its database is MySQL or MariaDB.
+    """
+    names = list(names)
+    if len(names) == 1:
+        return f"^{names[0]}$" if _PLAIN.fullmatch(names[0]) else ""
+    begin = os.path.commonprefix(names)
+    return f"^{begin}" if _PLAIN.fullmatch(begin) else ""
 
 
 def wants(query: Query, name: Any, *keys: str) -> bool:

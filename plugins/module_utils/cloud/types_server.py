@@ -20,8 +20,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
     DESCRIPTION,
     NAME,
-    exact,
     metadata_field,
+    pattern,
     per_project,
     project_field,
     set_metadata,
@@ -61,9 +61,9 @@ EMPTY_DISK = "which erases the root disk and keeps identifier and addresses"
 
 def _servers(query: Query) -> list[Raw]:
     searches: list[list[tuple[str, Any]]] = [[]]
-    pattern = exact(query.names) if query.names else ""
-    if pattern:
-        searches = [[("name", pattern)]]
+    begin = pattern(query.names or ())
+    if begin:
+        searches = [[("name", begin)]]
         if query.owner:
             searches.append([("tags", mark_tag(query.owner))])
     elif query.names is not None and not query.names and query.owner:
