@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -98,7 +99,8 @@ def pattern(names: Iterable[str]) -> str:
     names = list(names)
     if len(names) == 1:
         return f"^{names[0]}$" if _PLAIN.fullmatch(names[0]) else ""
-    begin = os.path.commonprefix(names)
+    same = itertools.takewhile(lambda letters: len(set(letters)) == 1, zip(*names, strict=False))
+    begin = "".join(letters[0] for letters in same)
     return f"^{begin}" if _PLAIN.fullmatch(begin) else ""
 
 
