@@ -113,7 +113,7 @@ def converge(
     return result, failure
 
 
-def prove_passwords(cloud: Cloud, changes: list[Change], parallel: int = 8) -> list[str]:
+def prove_passwords(cloud: Cloud, changes: list[Change], parallel: int) -> list[str]:
     """Turn users whose password is to be kept right, and is not, into updates. One login attempt each; returns warnings.
 
     A failed attempt counts towards a lockout; the login that proves the new password takes the count back.

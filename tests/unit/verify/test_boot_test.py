@@ -102,14 +102,7 @@ class Bench:
         cloud.polls_until_ready = 1
         cloud.extra["console"] = console
         (directory / "guest.qcow2").write_bytes(b"QFI\xfb" + bytes(2_000_000))
-        auth = {
-            "auth_url": cloud.login["auth"]["auth_url"],
-            "username": "admin",
-            "password": "secret",
-            "project_name": "admin",
-            "user_domain_name": "Default",
-            "project_domain_name": "Default",
-        }
+        auth = cloud.login["auth"]
         self.clock = Clock()
         self.sdk = connect({"auth": auth, "region_name": cloud.region, "interface": "public"})
         self.engine = Cloud(Login(auth=auth, region_name=cloud.region), sleep=self.clock.sleep)
