@@ -66,6 +66,29 @@ def test_the_services_have_a_project_and_their_roles(host):
     assert {"admin", "member", "reader", "service"} <= set(names(host, "roles"))
 
 
+def test_nobody_is_refused_while_the_policy_is_read(host):
+    """The first requests after a start come all at once, and each needs a rule."""
+    request = json.loads(json.dumps(REQUEST))
+    request["auth"]["identity"]["password"]["user"]["password"] = secret(host, "keystone_admin")
+    address = host.ansible.get_variables()["lab_management_address"]
+    script = (
+        "import concurrent.futures, json, subprocess, sys, time, urllib.error, urllib.request as u\n"
+        f"b = 'http://{address}:5000/v3'\n"
+        "a = u.urlopen(u.Request(b + '/auth/tokens', sys.argv[1].encode(), {'Content-Type': 'application/json'}))\n"
+        "t = {'X-Auth-Token': a.headers['X-Subject-Token']}\n"
+        "def status(path):\n"
+        "    try:\n        return u.urlopen(u.Request(b + path, headers=t)).status\n"
+        "    except urllib.error.HTTPError as error:\n        return error.code\n"
+        "    except urllib.error.URLError:\n        return 0\n"
+        "subprocess.run(['systemctl', 'restart', 'keystone'], check=True)\n"
+        "while not status(''):\n    time.sleep(0.05)\n"
+        "with concurrent.futures.ThreadPoolExecutor(16) as pool:\n"
+        "    print(json.dumps(list(pool.map(status, ['/users', '/projects', '/roles', '/services'] * 8))))\n"
+    )
+    with host.sudo():
+        assert set(json.loads(host.check_output("python3 -c %s %s", script, json.dumps(request)))) == {200}
+
+
 def test_a_wrong_password_is_refused(host):
     assert ask(host, "not-the-password")[0] == 401
 

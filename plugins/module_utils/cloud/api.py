@@ -190,7 +190,6 @@ class Cloud:
             self._access.project_domain_id or self._access.domain_id or self._access.user_domain_id or "default"
         )
         self.project_name = str(self._access.project_name or "")
-        self._admin = "admin" in (self._access.role_names or ())
         self._catalogue: list[dict[str, Any]] = (
             list(self._access.service_catalog.catalog) if self._access.service_catalog else []
         )
@@ -376,10 +375,7 @@ class Cloud:
                 self.sleep(busy)
                 continue
             pause = _pause(response)
-            if response.status_code == 403 and service == "identity" and self._admin and attempt < 4:
-                # Keystone reads its policy with the first request after its start. Whatever comes beside that one is refused.
-                pause = 1.0
-            elif response.status_code not in (429, 503) or pause is None or attempt == ATTEMPTS:
+            if response.status_code not in (429, 503) or pause is None or attempt == ATTEMPTS:
                 break
             self.sleep(pause)
         if response.status_code >= 400 and response.status_code not in accept:

@@ -517,6 +517,9 @@ class Planner:
         for item in self.items:
             if item.current is None and not item.absent:
                 self._inherit(item)
+        for item in self.items:
+            if item.type.displaced and item.current is not None and not item.absent:
+                item.resolved |= item.type.displaced(self, item)
 
     def _inherit(self, item: Item) -> None:
         """Give a new entry what it takes from the object that it lies in."""
@@ -554,7 +557,9 @@ class Planner:
         if any(item.absent and item.id == ident for item in self.own[kind]):
             return True
         raw = self.state.by_id.get(kind, {}).get(ident)
-        return self.prune and raw is not None and self.is_owned(BY_NAME[kind], raw)
+        if not self.prune or raw is None or any(item.id == ident for item in self.own[kind]):
+            return False
+        return self.is_owned(BY_NAME[kind], raw)
 
     # Differences -----------------------------------------------------------------------------------------------------
 

@@ -121,6 +121,8 @@ class ResourceType:
     check_new: Callable[[Mapping[str, Any]], list[tuple[str, str, str]]] | None = None
     # Problems between the entries of this type, and with what the cloud holds; called once, before any change.
     validate: Callable[[Planner, list[Item]], list[Problem]] | None = None
+    # Fields of a present object that have to change because what they refer to leaves with this run.
+    displaced: Callable[[Planner, Item], dict[str, Any]] | None = None
     # Fields that a new object takes from the one that another field refers to: {"project": "network"}.
     inherits: Mapping[str, str] = field(default_factory=dict)
     skip_export: Callable[[Raw], str] | None = None

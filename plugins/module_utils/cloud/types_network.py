@@ -522,6 +522,28 @@ def _validate_ports(planner: Planner, items: list[Item]) -> list[Problem]:
     return problems
 
 
+def _move_addresses(planner: Planner, item: Item) -> dict[str, Any]:
+    """New addresses for a port that leaves its addresses open and holds some of a subnet that is about to be removed."""
+    if "fixed_ips" in item.resolved or not item.current:
+        return {}
+    held = _fixed_ips(item.current)
+    kept = [ip for ip in held if not planner.leaves("subnet", ip["subnet"])]
+    if len(kept) == len(held):
+        return {}
+    return {"fixed_ips": kept or [{"subnet": subnet} for subnet in _any_subnet(planner, item)]}
+
+
+def _any_subnet(planner: Planner, item: Item) -> list[Any]:
+    """A subnet of a port's network that stays or is made, if there is one."""
+    network = item.current["network_id"] if item.current else ""
+    for entry in planner.own["subnet"]:
+        if not entry.absent and planner.target(entry, "network") == network:
+            return [entry]
+    # The listing held only the subnets that the document names or made.
+    there = planner.cloud.pages("network", "/subnets", "subnets", [("network_id", network)])
+    return [raw["id"] for raw in there if not planner.leaves("subnet", raw["id"])][:1]
+
+
 def _port_of_another(raw: Raw) -> str:
     owner = str(raw.get("device_owner") or "")
     if owner.startswith("network:"):
@@ -573,6 +595,7 @@ PORT = ResourceType(
     update=_update_port,
     check=_check_port,
     validate=_validate_ports,
+    displaced=_move_addresses,
     skip_export=_port_of_another,
     **TAGGED,
 )

@@ -142,26 +142,13 @@ def test_what_others_registered_is_left_alone(cloud: CloudSimulator) -> None:
     assert json.dumps(theirs) == before
 
 
-def test_an_identity_service_that_just_started_is_given_time_for_its_policy(cloud: CloudSimulator) -> None:
-    cloud.fault(method="GET", service="identity", path="/users", status=403, times=2)
-    pauses: list[float] = []
-    _, failure = converge(
-        Login(auth=cloud.login["auth"], endpoint_overrides={"identity": cloud.login["auth"]["auth_url"]}),
-        document(),
-        Options(),
-        lambda login: Cloud(login, sleep=pauses.append),
-    )
-    assert failure is None, failure
-    assert pauses == [1.0, 1.0]
-
-
-def test_a_refusal_for_good_is_told_soon(cloud: CloudSimulator) -> None:
+def test_a_refusal_is_told_at_once(cloud: CloudSimulator) -> None:
     cloud.fault(method="GET", service="identity", path="/users", status=403, times=0)
     pauses: list[float] = []
     login = Login(auth=cloud.login["auth"], endpoint_overrides={"identity": cloud.login["auth"]["auth_url"]})
     _, failure = converge(login, document(), Options(), lambda login: Cloud(login, sleep=pauses.append))
     assert "answered 403" in str(failure)
-    assert len(pauses) == 3
+    assert not pauses
 
 
 def test_users_of_other_domains_are_not_even_listed(cloud: CloudSimulator) -> None:
