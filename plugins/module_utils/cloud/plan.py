@@ -518,8 +518,16 @@ class Planner:
             if item.current is None and not item.absent:
                 self._inherit(item)
         for item in self.items:
-            if item.type.displaced and item.current is not None and not item.absent:
-                item.resolved |= item.type.displaced(self, item)
+            if not item.absent:
+                self._let_go(item)
+
+    def _let_go(self, item: Item) -> None:
+        """Change what the document leaves open and what refers to something that leaves with this run."""
+        for declared in item.type.fields:
+            if declared.lets_go is not None and declared.name not in item.resolved:
+                value = declared.lets_go(self, item, declared)
+                if value is not None:
+                    item.resolved[declared.name] = value
 
     def _inherit(self, item: Item) -> None:
         """Give a new entry what it takes from the object that it lies in."""

@@ -37,6 +37,8 @@ class Field:
     is left out; it counts for identity and is not compared. ``keys`` describe the elements of a list of mappings.
     ``compare`` gets the API object, the wanted value and all values of the entry, and returns both sides where the object's
     own value is not enough. ``fixed`` gets the same and the two sides; it says why this change needs a new object, or nothing.
+    ``lets_go`` gives the value that an object must have since something that it refers to, or would, leaves with this run,
+    though the entry does not speak of the field; None for no change.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Field:
     apply: Callable[[Operation, Any, Any], None] | None = None
     compare: Callable[[Raw, Any, Mapping[str, Any]], tuple[Any, Any]] | None = None
     fixed: Callable[[Raw, Any, Any, Mapping[str, Any]], str] | None = None
+    lets_go: Callable[[Planner, Item, Field], Any] | None = None
     keys: tuple[Field, ...] = ()
 
     @property
@@ -121,8 +124,6 @@ class ResourceType:
     check_new: Callable[[Mapping[str, Any]], list[tuple[str, str, str]]] | None = None
     # Problems between the entries of this type, and with what the cloud holds; called once, before any change.
     validate: Callable[[Planner, list[Item]], list[Problem]] | None = None
-    # Fields of a present object that have to change because what they refer to leaves with this run.
-    displaced: Callable[[Planner, Item], dict[str, Any]] | None = None
     # Fields that a new object takes from the one that another field refers to: {"project": "network"}.
     inherits: Mapping[str, str] = field(default_factory=dict)
     skip_export: Callable[[Raw], str] | None = None

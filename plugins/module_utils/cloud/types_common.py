@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from io import BufferedReader
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
@@ -17,8 +17,13 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     MARK,
     Field,
     Raw,
+    read_field,
     words,
 )
+
+if TYPE_CHECKING:
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Planner
 
 NAME = Field("name", "Name.", required=True)
 DESCRIPTION = Field("description", "Description for people.")
@@ -36,6 +41,15 @@ def project_field(api: str) -> Field:
         immutable=True,
         default=AUTH_PROJECT,
     )
+
+
+def without_what_leaves(planner: Planner, item: Item, declared: Field) -> Any:
+    """What a field refers to, less what leaves with this run; empty when that was all, None when nothing of it leaves."""
+    held = read_field(declared, item.current or {})
+    if isinstance(held, list):
+        staying = [element for element in held if not planner.leaves(declared.ref, str(element))]
+        return staying if len(staying) < len(held) else None
+    return "" if held and planner.leaves(declared.ref, str(held)) else None
 
 
 def without_none(value: Any) -> Any:

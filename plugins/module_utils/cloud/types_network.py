@@ -14,7 +14,11 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     Raw,
     ResourceType,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import DESCRIPTION, NAME
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
+    DESCRIPTION,
+    NAME,
+    without_what_leaves,
+)
 
 if TYPE_CHECKING:
     from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
@@ -44,7 +48,13 @@ INHERITED_PROJECT = Field(
 IN_NETWORK = Field(
     "network", "Network that it lies in.", api="network_id", ref="network", required=True, immutable=True
 )
-QOS = Field("qos_policy", "QoS policy that limits it; empty for none.", api="qos_policy_id", ref="qos_policy")
+QOS = Field(
+    "qos_policy",
+    "QoS policy that limits it; empty for none.",
+    api="qos_policy_id",
+    ref="qos_policy",
+    lets_go=without_what_leaves,
+)
 
 
 def _tags(op: Operation, before: Any, after: Any) -> None:
@@ -396,7 +406,13 @@ SUBNET_POOL = ResourceType(
         _length("default_prefix_length", "Length of a range when none is asked for.", "default_prefixlen"),
         _length("min_prefix_length", "Shortest prefix that it gives out.", "min_prefixlen"),
         _length("max_prefix_length", "Longest prefix that it gives out.", "max_prefixlen"),
-        Field("address_scope", "Address scope; empty for none.", api="address_scope_id", ref="address_scope"),
+        Field(
+            "address_scope",
+            "Address scope; empty for none.",
+            api="address_scope_id",
+            ref="address_scope",
+            lets_go=without_what_leaves,
+        ),
         Field("shared", "Whether every project may use it.", "bool", immutable=True),
         Field("default", "Whether it is taken by default.", "bool", api="is_default"),
         Field("default_quota", "How much of it a project may have.", "int"),
@@ -522,26 +538,32 @@ def _validate_ports(planner: Planner, items: list[Item]) -> list[Problem]:
     return problems
 
 
-def _move_addresses(planner: Planner, item: Item) -> dict[str, Any]:
-    """New addresses for a port that leaves its addresses open and holds some of a subnet that is about to be removed."""
-    if "fixed_ips" in item.resolved or not item.current:
-        return {}
+def _move_addresses(planner: Planner, item: Item, declared: Field) -> Any:
+    """Addresses of other subnets for a port that holds some of one that leaves, or could get some; None for no change."""
+    if item.current is None:
+        network = planner.target(item, "network")
+        held = [
+            {"subnet": ident}
+            for ident, raw in planner.state.by_id.get("subnet", {}).items()
+            if raw["network_id"] == network
+        ]
+        return None if all(not planner.leaves("subnet", ip["subnet"]) for ip in held) else _any_subnet(planner, item)
     held = _fixed_ips(item.current)
-    kept = [ip for ip in held if not planner.leaves("subnet", ip["subnet"])]
-    if len(kept) == len(held):
-        return {}
-    return {"fixed_ips": kept or [{"subnet": subnet} for subnet in _any_subnet(planner, item)]}
+    staying = [ip for ip in held if not planner.leaves("subnet", ip["subnet"])]
+    if len(staying) == len(held):
+        return None
+    return staying or _any_subnet(planner, item)
 
 
-def _any_subnet(planner: Planner, item: Item) -> list[Any]:
-    """A subnet of a port's network that stays or is made, if there is one."""
-    network = item.current["network_id"] if item.current else ""
+def _any_subnet(planner: Planner, item: Item) -> list[dict[str, Any]]:
+    """An address in a subnet of a port's network that stays or is made, if there is one."""
+    network = planner.target(item, "network")
     for entry in planner.own["subnet"]:
         if not entry.absent and planner.target(entry, "network") == network:
-            return [entry]
+            return [{"subnet": entry}]
     # The listing held only the subnets that the document names or made.
     there = planner.cloud.pages("network", "/subnets", "subnets", [("network_id", network)])
-    return [raw["id"] for raw in there if not planner.leaves("subnet", raw["id"])][:1]
+    return [{"subnet": raw["id"]} for raw in there if not planner.leaves("subnet", raw["id"])][:1]
 
 
 def _port_of_another(raw: Raw) -> str:
@@ -568,10 +590,17 @@ PORT = ResourceType(
             "list",
             read=_fixed_ips,
             compare=_compare_fixed_ips,
+            lets_go=_move_addresses,
             keys=(Field("subnet", "Subnet.", ref="subnet"), Field("ip_address", "Address.")),
         ),
         Field("mac_address", "MAC address.", immutable=True, normal=str.lower),
-        Field("security_groups", "Security groups; others are taken away.", "set", ref="security_group"),
+        Field(
+            "security_groups",
+            "Security groups; others are taken away.",
+            "set",
+            ref="security_group",
+            lets_go=without_what_leaves,
+        ),
         Field("port_security", "Whether it drops forged addresses.", "bool", api="port_security_enabled"),
         Field(
             "allowed_address_pairs",
@@ -595,7 +624,6 @@ PORT = ResourceType(
     update=_update_port,
     check=_check_port,
     validate=_validate_ports,
-    displaced=_move_addresses,
     skip_export=_port_of_another,
     **TAGGED,
 )

@@ -16,7 +16,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
     DESCRIPTION,
     NAME,
-    wants,
+    without_what_leaves,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_network import (
     ENABLED,
@@ -52,7 +52,7 @@ def _interface_ports(query: Any, routers: list[str]) -> list[Raw]:
 
 
 def _join_interfaces(query: Query, routers: list[Raw]) -> list[Raw]:
-    by_id = {raw["id"]: raw for raw in routers if wants(query, raw["name"], "interfaces", "ports")}
+    by_id = {raw["id"]: raw for raw in routers}
     for raw in by_id.values():
         raw["(interfaces)"] = []
     for port in _interface_ports(query, sorted(by_id)):
@@ -223,6 +223,7 @@ ROUTER = ResourceType(
             "External network of its gateway; empty for none.",
             api="external_gateway_info.network_id",
             ref="network",
+            lets_go=without_what_leaves,
         ),
         Field(
             "snat",
@@ -255,6 +256,7 @@ ROUTER = ResourceType(
             ref="subnet",
             read=_subnets,
             compare=_compare_interfaces,
+            lets_go=without_what_leaves,
             apply=_set_interfaces("subnet_id"),
         ),
         Field(
@@ -264,6 +266,7 @@ ROUTER = ResourceType(
             ref="port",
             read=lambda raw: [one["port"] for one in raw.get("(interfaces)") or []],
             compare=_compare_ports,
+            lets_go=without_what_leaves,
             apply=_set_interfaces("port_id"),
             export=False,
         ),
@@ -347,7 +350,7 @@ FLOATING_IP = ResourceType(
             immutable=True,
         ),
         Field("subnet", "Subnet that a new one is taken of.", api="subnet_id", ref="subnet", write_only=True),
-        Field("port", "Port that it leads to; empty for none.", api="port_id", ref="port"),
+        Field("port", "Port that it leads to; empty for none.", api="port_id", ref="port", lets_go=without_what_leaves),
         Field(
             "fixed_ip",
             "Address of the port that it leads to; the first one by default.",

@@ -25,6 +25,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_comm
     set_metadata,
     wants,
     without_none,
+    without_what_leaves,
 )
 
 SERVICE = "block-storage"
@@ -435,7 +436,14 @@ VOLUME_TYPE = ResourceType(
             apply=_type_encryption,
             export=False,
         ),
-        Field("qos", "QoS specification.", api="qos_specs_id", ref="volume_qos", apply=_type_qos),
+        Field(
+            "qos",
+            "QoS specification.",
+            api="qos_specs_id",
+            ref="volume_qos",
+            apply=_type_qos,
+            lets_go=without_what_leaves,
+        ),
     ),
     doc="A volume type.",
     microversion=VERSION,

@@ -326,36 +326,3 @@ def test_lists_are_filtered_by_the_service(desk: Desk) -> None:
     lists = [call for call in desk.cloud.calls if call.service == "network"]
     assert len(lists) <= 6
     assert all({"name", "device_id"} & set(call.query) for call in lists)
-
-
-PORT_IN_TWO = {
-    "networks": ["n"],
-    "subnets": [
-        {"name": "a", "network": "n", "cidr": "10.0.0.0/24"},
-        {"name": "b", "network": "n", "cidr": "10.0.1.0/24"},
-    ],
-    "ports": [{"name": "p", "network": "n"}],
-}
-
-
-@pytest.mark.parametrize("others", [["b"], ["c"], []], ids=["one that stays", "one that is made", "none"])
-def test_a_port_leaves_a_subnet_that_is_removed(desk: Desk, others: list[str]) -> None:
-    """Neutron keeps a subnet as long as a port has an address of it."""
-    ranges = {"a": "10.0.0.0/24", "b": "10.0.1.0/24", "c": "10.0.2.0/24"}
-    desk.run({**PORT_IN_TWO, "ports": [{"name": "p", "network": "n", "fixed_ips": [{"subnet": "a"}]}]})
-    wanted = {**PORT_IN_TWO, "subnets": [{"name": name, "network": "n", "cidr": ranges[name]} for name in others]}
-    planned = desk.run(wanted, prune="owned", check=True)
-    done = desk.run(wanted, prune="owned")
-    assert done["changes"] == planned["changes"]
-    (port,) = desk.cloud.find("port", name="p")
-    assert [ip["ip_address"].rsplit(".", 1)[0] for ip in port["fixed_ips"]] == [ranges[name][:-5] for name in others]
-    assert not desk.cloud.find("subnet", name="a")
-    assert not desk.run(wanted, prune="owned")["changed"]
-
-
-def test_a_port_moves_to_a_subnet_that_the_document_does_not_know(desk: Desk) -> None:
-    desk.run({**PORT_IN_TWO, "ports": []}, owner="")
-    desk.run({**PORT_IN_TWO, "subnets": [], "ports": [{"name": "p", "network": "n", "fixed_ips": [{"subnet": "a"}]}]})
-    desk.run({**PORT_IN_TWO, "subnets": [{"name": "a", "network": "n", "state": "absent"}]})
-    (port,) = desk.cloud.find("port", name="p")
-    assert port["fixed_ips"][0]["ip_address"].startswith("10.0.1.")
