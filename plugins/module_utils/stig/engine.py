@@ -32,6 +32,7 @@ TYPES: dict[str, Resource] = {**files.TYPES, **access.TYPES, **system.TYPES}
 BASELINE = f"{journals.BASE}/enforced.json"
 PASSES = 3
 LONG = ("aide",)
+RELOAD = ["systemctl", "daemon-reload"]
 # What changes by itself and is no drift.
 MOVING = ("/proc/", "/sys/", "/var/log/", "/run/", "/var/lib/dpkg/", "/var/cache/")
 # What a package transaction may change besides the packages' own files.
@@ -305,15 +306,13 @@ class Engine:
         self.changes += host.diff()
         commands, host.commands = host.commands, []
         activations, host.activations = host.activations, {}
-        # Units are read anew in between, and a lost sshd has to be back before its new configuration is tested.
-        self.problems += [*keep_sshd(host), *host.commit(entries), *keep_sshd(host)]
+        self.problems += [*reclaim(host), *host.commit(entries)]
         self.changed = True
         if self._unwritten():
             return True
         self._run_commands(commands)
         self._activate(activations)
         host.forget()
-        self.problems += keep_sshd(host)
         return True
 
     def _refuse_sudoers(self) -> None:
@@ -364,6 +363,9 @@ class Engine:
                 ]
                 after = [{"kind": "after-undo", "group": group, "argv": argv}] if undo else []
                 entries.add([*before, *after])
+                if argv == RELOAD:
+                    self.problems += journals.reload_units(self.host.run, self.host.root)
+                    continue
                 code, output = self.host.run(argv)
                 if code and what == "sshd" and argv[0] == "sshd":
                     self.problems.append(
@@ -621,7 +623,7 @@ def tree(root: str) -> dict[str, tuple[Any, ...]]:
 
 def activation_commands(host: Host, what: str) -> list[tuple[list[str], list[str], bool]]:
     """How a subsystem takes its files into use: commands, the paths they change, and whether an undo repeats them."""
-    reload = (["systemctl", "daemon-reload"], list[str](), True)
+    reload = (RELOAD, list[str](), False)  # an undo reads the units anew whenever it restores one
     service = {"rsyslog": "rsyslog.service", "chrony": "chrony.service", "sssd": "sssd.service"}
     if what in service:
         return [(["systemctl", "try-restart", service[what]], [], True)] if host.systemd else []
@@ -707,7 +709,7 @@ def confirm(host: Host, run_id: str) -> None:
 def undo_groups(host: Host, run_id: str, groups: list[str]) -> list[str]:
     """Undo some access groups of a run now; the others stay guarded."""
     entries = journals.Journal(run_id, host.root or "/")
-    problems = [*entries.undo(groups, host.run), *keep_sshd(host)]
+    problems = entries.undo(groups, host.run)
     marker = Path(f"{entries.directory}/unproved")
     if marker.exists():
         left = [one for one in marker.read_text("utf-8").split() if one not in groups]
@@ -739,41 +741,58 @@ def rollback(host: Host, to: str | None) -> tuple[list[str], list[str]]:
     if to is not None and to not in known:
         raise EngineError(f"There is no run {to} on this host. The runs here, oldest first: {', '.join(known)}.")
     chosen = [one for one in reversed(known) if to is None or one >= to][: 1 if to is None else None]
-    problems: list[str] = []
+    problems = reclaim(host)
     for run_id in chosen:
         confirm(host, run_id)
         problems += journals.Journal(run_id, host.root or "/").undo(None, host.run)
-    host.forget()
-    problems += keep_sshd(host)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(host.root + BASELINE)
     host.forget()
     return chosen, problems
 
 
-def keep_sshd(host: Host) -> list[str]:
-    """Give an sshd back to systemd that runs without it: its directory in /run is gone then, and nobody gets in any more.
+def reclaim(host: Host) -> list[str]:
+    """Give services back to systemd that run without it, and so can neither be reloaded nor stopped.
 
-    That is so when somebody started it by hand; systemd itself was seen to lose a running one while it read its units anew.
+    systemd loses a unit that somebody enables while it runs, see :func:`journal.reload_units`, and never knew a process that was
+    started by hand. A second sshd cannot start beside such a one, and takes the directory away without which nobody gets in.
 
-    :returns: what is still not so, a sentence.
+    :returns: what is still not so, a sentence each.
     """
-    if not host.systemd or "openssh-server" not in host.packages or host.unit("ssh.service").active:
+    if not host.systemd:
         return []
-    listeners = []
+    lost = {name: [str(one.forgotten)] for name, one in host.units().items() if one.forgotten}
+    if "openssh-server" in host.packages and not host.unit("ssh.service").active and (found := _listeners(host)):
+        lost["ssh.service"] = found
+    if not lost:
+        return []
+    problems: list[str] = []
+    if "ssh.service" in lost:
+        os.makedirs(f"{host.root}/run/sshd", mode=0o755, exist_ok=True)
+        code, output = host.run(["sshd", "-t"])
+        if code:  # better one that systemd does not know of than none
+            kept = ", ".join(lost.pop("ssh.service"))
+            problems.append(f"sshd runs beside systemd (process {kept}): {output.strip()[-200:]}")
+    # systemd aborts when a process ends that it still notes for a unit that it takes for dead; another reload makes it forget.
+    problems += journals.reload_units(host.run, host.root)
+    for name, processes in lost.items():
+        host.run(["kill", *processes])  # of sshd the listeners only: who is logged in stays so
+        for one in processes:
+            host.run(["timeout", "10", "tail", f"--pid={one}", "-s", "0.1", "-f", "/dev/null"])
+        code, output = host.run(["systemctl", "restart", name])
+        if code:
+            problems.append(f"{name} was lost to systemd and does not start: {output.strip()[-200:]}")
+    host.forget()
+    return problems
+
+
+def _listeners(host: Host) -> list[str]:
+    found = []
     for path in host.glob("/proc/[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             if re.match(rb"sshd: .*\[listener\]", Path(host.root + path).read_bytes()):
-                listeners.append(path.split("/")[2])
-    if not listeners:
-        return []
-    os.makedirs(f"{host.root}/run/sshd", mode=0o755, exist_ok=True)
-    code, output = host.run(["sshd", "-t"])
-    if code == 0:
-        host.run(["kill", *listeners])  # the listeners only: who is logged in stays so
-        code, output = host.run(["systemctl", "restart", "ssh.service"])
-    host.forget()
-    return [f"sshd runs beside systemd (process {', '.join(listeners)}): {output.strip()[-200:]}"] if code else []
+                found.append(path.split("/")[2])
+    return found
 
 
 def resulting_state(host: Host, controls: list[Control]) -> list[findings.State]:
@@ -791,6 +810,11 @@ def resulting_state(host: Host, controls: list[Control]) -> list[findings.State]
                     findings.State(f"{spec['name']} runs", state.active, "" if state.active else "it does not run")
                 )
     unique = {one.what: one for one in found}
+    for name, state in host.units().items():
+        if state.forgotten:
+            unique[name] = findings.State(
+                f"{name} runs", False, f"process {state.forgotten} runs, but systemd has lost it"
+            )
     if "openssh-server" in host.packages and host.unit("ssh.service").active:
         unique["sshd"] = sshd_answers(host)
     for run_id in journals.runs():

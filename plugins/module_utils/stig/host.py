@@ -46,10 +46,14 @@ class Pending:
 
 @dataclass
 class UnitState:
-    """What systemd knows of a unit: enabled is one of enabled, disabled, masked, static, missing."""
+    """What systemd knows of a unit: enabled is one of enabled, disabled, masked, static, missing.
+
+    `forgotten` is the process of a unit that systemd takes for stopped although the process runs; 0 where all is well.
+    """
 
     enabled: str
     active: bool
+    forgotten: int = 0
 
 
 @dataclass
@@ -264,6 +268,10 @@ class Host:
             known.update(self._units(wanted))
         return known[name]
 
+    def units(self) -> dict[str, UnitState]:
+        """The units that were announced, and their states."""
+        return {name: self.unit(name) for name in self._cache.get("unit names", [])}
+
     def expect_units(self, names: list[str]) -> None:
         """Name the units that controls will ask for, so that one call answers for all."""
         self._cache["unit names"] = names
@@ -280,13 +288,20 @@ class Host:
                     masked = os.path.islink(mask) and os.readlink(mask) == "/dev/null"
                     found[name] = UnitState("masked" if masked else "enabled" if wants else "disabled", False)
             return found
-        _, output = self.run(["systemctl", "show", "--property=Id,Names,LoadState,UnitFileState,ActiveState", *names])
+        _, output = self.run(
+            ["systemctl", "show", "--property=Id,Names,LoadState,UnitFileState,ActiveState,MainPID", *names]
+        )
         for name, block in zip(names, output.strip("\n").split("\n\n"), strict=False):
             values = dict(line.split("=", 1) for line in block.split("\n") if "=" in line)
             state = values.get("UnitFileState", "")
             load = values.get("LoadState", "")
             enabled = "masked" if load == "masked" else "missing" if load == "not-found" else state or "static"
-            found[name] = UnitState(enabled, values.get("ActiveState") in ("active", "reloading", "activating"))
+            active = values.get("ActiveState") in journals.RUNNING
+            process = values.get("MainPID", "0")
+            forgotten = (
+                not active and values.get("ActiveState") != "deactivating" and os.path.exists(f"/proc/{process}")
+            )
+            found[name] = UnitState(enabled, active, int(process) if forgotten else 0)
         return found
 
     def sysctl(self, key: str) -> str | None:
@@ -592,11 +607,16 @@ class Host:
             if "active" in state:
                 actions.append(["start" if state["active"] else "stop", unit])
         # One reload for all: each takes a second of systemd's time on a busy host.
-        commands = [["systemctl", "--no-reload", *one] for one in links]
-        for argv in [*commands, ["systemctl", "daemon-reload"], *(["systemctl", *one] for one in actions)]:
-            code, output = self.run(argv)
+        problems += self._systemctl([["--no-reload", *one] for one in links])
+        problems += journals.reload_units(self.run, self.root)
+        return problems + self._systemctl(actions)
+
+    def _systemctl(self, commands: list[list[str]]) -> list[str]:
+        problems = []
+        for one in commands:
+            code, output = self.run(["systemctl", *one])
             if code:
-                problems.append(f"{' '.join(argv)} failed ({code}): {output.strip()[-200:]}")
+                problems.append(f"systemctl {' '.join(one)} failed ({code}): {output.strip()[-200:]}")
         return problems
 
     def fingerprint(self, path: str) -> str:

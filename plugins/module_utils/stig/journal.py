@@ -32,6 +32,7 @@ TOOL_ENVIRONMENT = {
 
 
 UNIT_DIRECTORY = "/etc/systemd/system"
+RUNNING = ("active", "reloading", "activating")
 
 
 class JournalError(Exception):
@@ -50,6 +51,54 @@ def run_tool(argv: list[str], timeout: float = 900) -> tuple[int, str]:
     except subprocess.TimeoutExpired:
         return 124, f"{argv[0]}: no end after {timeout:.0f} seconds"
     return done.returncode, done.stdout.decode("utf-8", "replace")
+
+
+def reload_units(tool: Callable[[list[str]], tuple[int, str]], root: str = "") -> list[str]:
+    """Have systemd read its units anew without losing one that runs.
+
+    systemd keeps a state for every name that a unit mentions. Where such a name has become an alias of a running unit, the reload may
+    take the empty state of the name for the unit's own: the unit counts as stopped, its process goes on unseen, and systemd itself
+    aborts when that process ends (systemd issues 14141 and 38817). Units with such a new alias are stopped while it reads.
+
+    :returns: what could not be done, a sentence each.
+    """
+    resting = _newly_named(tool, root)
+    if "ssh.service" in resting:
+        code, output = tool(["sshd", "-t"])
+        if code:  # it would not come back
+            return [
+                f"systemd did not read its units anew, since sshd refuses its configuration: {output.strip()[-200:]}"
+            ]
+    commands = [["stop", *resting], ["daemon-reload"], ["start", *resting]] if resting else [["daemon-reload"]]
+    problems: list[str] = []
+    for argv in commands:
+        code, output = tool(["systemctl", *argv])
+        if code:
+            problems.append(f"systemctl {' '.join(argv)} failed ({code}): {output.strip()[-300:]}")
+    return problems
+
+
+def _newly_named(tool: Callable[[list[str]], tuple[int, str]], root: str) -> list[str]:
+    """The running units with an alias on disk that systemd still takes for a unit of its own."""
+    units: dict[str, str] = {}
+    with contextlib.suppress(OSError), os.scandir(root + UNIT_DIRECTORY) as entries:
+        for entry in entries:
+            target = os.path.basename(os.readlink(entry.path)) if entry.is_symlink() else ""
+            if target not in ("", "null", entry.name):
+                units[entry.name] = target
+    if not units:
+        return []
+    names = sorted({*units, *units.values()})
+    _, output = tool(["systemctl", "show", "--property=Id,ActiveState", *names])
+    blocks = [dict(line.partition("=")[::2] for line in one.split("\n")) for one in output.strip("\n").split("\n\n")]
+    known = dict(zip(names, blocks, strict=False))
+    return sorted(
+        {
+            unit
+            for alias, unit in units.items()
+            if known.get(alias, {}).get("Id") == alias and known.get(unit, {}).get("ActiveState") in RUNNING
+        }
+    )
 
 
 def sync_directory(path: str) -> None:
@@ -278,7 +327,7 @@ class Journal:
             except OSError as error:
                 problems.append(f"{entry.get('path', entry.get('key', kind))}: {error.strerror}")
         if any(one["kind"] == "file" and "/systemd/" in one["path"] for one in entries):
-            commands.insert(0, ["systemctl", "daemon-reload"])
+            problems += reload_units(tool, self.root)
         packages = any(one["kind"] == "packages" for one in entries)
         if packages:
             after.append(["systemctl", "reset-failed"])

@@ -67,7 +67,8 @@ def check_unit(host: Host, spec: Spec) -> Check:
     if "active" in spec and testable:
         wants.append("running" if spec["active"] else "stopped")
         ok = ok and state.active == spec["active"]
-    found = f"{state.enabled}, {'running' if state.active else 'not running'}"
+    runs = f"lost to systemd as process {state.forgotten}" if state.forgotten else "not running"
+    found = f"{state.enabled}, {'running' if state.active else runs}"
     check = judged(ok, f"{name} {' and '.join(wants)}", found, "systemd")
     if not testable and spec.get("active"):
         check.testable = False

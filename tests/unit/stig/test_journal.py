@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -346,23 +345,3 @@ def test_rules_of_sudo_that_visudo_refuses_are_not_written(host: Host, root: Pat
     outcome = engine.carry_out({**REQUEST, "controls": controls}, Host(str(root), run=programs))
     assert sudoers.read_text("utf-8").startswith("# Defaults:ops")
     assert outcome["document"]["findings"][0]["status"] == "pass"
-
-
-@pytest.mark.parametrize(("refused", "problems"), [(False, 0), (True, 1)])
-def test_sshd_that_systemd_does_not_know_of_is_given_back_to_it(
-    host: Host, root: Path, put: Callable[[str, str], Path], programs: Any, refused: bool, problems: int
-) -> None:
-    put("/run/systemd/system/x", "")
-    put("/usr/lib/systemd/system/ssh.service", "")
-    put("/proc/177/cmdline", "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups")
-    put("/proc/231/cmdline", "sshd-session: operator@notty")
-    if refused:
-        programs.answers["sshd -t"] = (255, "bad configuration")
-    assert len(engine.keep_sshd(host)) == problems
-    assert (root / "run/sshd").is_dir()
-    assert (["kill", "177"] in programs.calls) != refused
-    assert (["systemctl", "restart", "ssh.service"] in programs.calls) != refused
-    (root / "proc/177/cmdline").unlink()
-    programs.calls.clear()
-    assert engine.keep_sshd(host) == []
-    assert programs.calls == []
