@@ -85,7 +85,7 @@ def main() -> None:
             changes = [f"create message queue user {user.name}" for user in wanted]
         else:
             changes = messaging.converge(wanted, module.params["absent"], module.check_mode)
-    except (messaging.MessagingError, OSError, ValueError) as error:
+    except (messaging.MessagingError, units.UnitsError, OSError) as error:
         module.fail_json(
             msg=f"The services' message queue users could not be prepared: {error}",
             hint="See systemctl status rabbitmq-server and /var/log/rabbitmq on the host; run again once it answers.",

@@ -119,7 +119,7 @@ def main() -> None:
         changes, restart = open_vswitch.converge(wanted, given["connection"], module.check_mode)
         if restart and not module.check_mode:
             units.systemctl("restart", "openvswitch-switch")
-    except open_vswitch.SwitchError as error:
+    except (open_vswitch.SwitchError, units.UnitsError) as error:
         module.fail_json(
             msg=f"Open vSwitch could not be set up: {error}",
             hint="Check ovn_external_interface and ovn_tunnel_interface in the inventory, and journalctl -u openvswitch-switch.",

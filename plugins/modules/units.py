@@ -100,6 +100,17 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    try:
+        bring(module)
+    except units.UnitsError as error:
+        module.fail_json(
+            msg=f"The units could not be brought to their states: {error}",
+            hint="See systemctl status of the unit and journalctl -b -p err on the host, mend the cause and run again.",
+        )
+
+
+def bring(module: AnsibleModule) -> None:
+    """Bring the units to their states and end the module."""
     wanted = [units.Unit(**entry) for entry in module.params["units"]]
     names = [unit.name for unit in wanted]
     now = units.show(names)
@@ -126,7 +137,7 @@ def main() -> None:
             **result,
         )
     units.carry_out(decided)
-    failed = units.wait(wanted, module.params["timeout"])
+    failed = units.wait(wanted, module.params["timeout"], [*decided.start, *decided.restart])
     if failed:
         by_name = {unit.name: unit for unit in wanted}
         causes = {name: units.journal(by_name[name]) for name in failed}

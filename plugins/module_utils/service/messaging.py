@@ -20,6 +20,9 @@ UNIT = "rabbitmq-server"
 CONTROL = "/usr/sbin/rabbitmqctl"
 TIMEOUT = 60
 HASHING = "rabbit_password_hashing_sha256"
+# The broker's own user reads the definitions, from a temporary file system.
+OWNER = "rabbitmq"
+RUNTIME = "/run"
 
 
 class MessagingError(Exception):
@@ -62,9 +65,13 @@ def _control(arguments: list[str]) -> str:
 
 
 def read() -> dict[str, Any]:
-    """Export the broker's definitions."""
+    """Export the broker's definitions; what rabbitmqctl says ahead of them is left out."""
     output = _control(["export_definitions", "-", "--format", "json"])
-    parsed: dict[str, Any] = json.loads(output[output.index("{") :])
+    try:
+        parsed: dict[str, Any] = json.loads("{" + output.partition("{")[2])
+    except ValueError as error:
+        # the answer may hold hashes, so it is not shown
+        raise MessagingError(f"rabbitmqctl export_definitions ended well and gave no definitions ({error})") from None
     return parsed
 
 
@@ -86,19 +93,13 @@ def difference(present: dict[str, Any], wanted: list[User], absent: list[str]) -
         stored = users.get(user.name)
         if stored is None or not matches(user.password, stored.get("password_hash", "")):
             changes.append(f"{'create' if stored is None else 'change the password of'} message queue user {user.name}")
-            write["users"].append(
-                {
-                    "name": user.name,
-                    "password_hash": password_hash(user.password, os.urandom(4)),
-                    "hashing_algorithm": HASHING,
-                    "tags": [],
-                    "limits": {},
-                }
-            )
+            hashed = password_hash(user.password, os.urandom(4))
+            users[user.name] = {"name": user.name, "password_hash": hashed, "hashing_algorithm": HASHING, "tags": [], "limits": {}}
+            write["users"].append(users[user.name])
         if permissions.get((user.name, user.vhost)) != (".*", ".*", ".*"):
             changes.append(f"permit message queue user {user.name} in {user.vhost}")
             write["permissions"].append({"user": user.name, "vhost": user.vhost, "configure": ".*", "write": ".*", "read": ".*"})
-    changes += [f"remove message queue user {name}" for name in absent if name in users]
+    changes += [f"remove message queue user {user['name']}" for user in present.get("users", []) if user["name"] in absent]
     return changes, write
 
 
@@ -109,12 +110,12 @@ def converge(wanted: list[User], absent: list[str], check_mode: bool) -> list[st
     if check_mode or not changes:
         return changes
     if any(write.values()):
-        with tempfile.NamedTemporaryFile("w", dir="/run", suffix=".json") as definitions:
+        with tempfile.NamedTemporaryFile("w", dir=RUNTIME, suffix=".json") as definitions:
             json.dump(write, definitions)
             definitions.flush()
-            shutil.chown(definitions.name, user="rabbitmq")
+            shutil.chown(definitions.name, user=OWNER)
             _control(["import_definitions", definitions.name])
-    for name in absent:
-        if any(user["name"] == name for user in present.get("users", [])):
-            _control(["delete_user", name])
+    for user in present.get("users", []):
+        if user["name"] in absent:
+            _control(["delete_user", user["name"]])
     return changes

@@ -10,12 +10,19 @@ import datetime
 import os
 import subprocess
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 PROPERTIES = (
     "Id,Names,LoadState,ActiveState,SubState,UnitFileState,ActiveEnterTimestamp,NeedDaemonReload,Result,Type,NRestarts,FragmentPath,"
     "DropInPaths,StatusText"
 )
+# Seconds that a unit which was started has to run on before it counts as running: a simple service is active even if it dies at once.
+STAYS = 2.0
+
+
+class UnitsError(Exception):
+    """systemd does not answer, or refuses what is asked of it; the text has the command and systemd's words."""
 
 
 @dataclass
@@ -46,7 +53,20 @@ class Plan:
 
 
 def systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["systemctl", *arguments], capture_output=True, text=True, check=False)
+    """Run systemctl, whatever it says; raises :class:`UnitsError` where there is none."""
+    try:
+        return subprocess.run(["systemctl", *arguments], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise UnitsError(f"systemctl cannot be run on this host: {error.strerror}") from error
+
+
+def _must(*arguments: str) -> str:
+    """Run systemctl and return its output; raise :class:`UnitsError` when it fails."""
+    done = systemctl(*arguments)
+    if done.returncode:
+        said = " ".join((done.stderr or done.stdout).split()[:60])
+        raise UnitsError(f"systemctl {' '.join(word for word in arguments if word[0] != '-')} failed: {said}")
+    return done.stdout
 
 
 def _full(name: str) -> str:
@@ -62,11 +82,11 @@ def parse_show(text: str) -> list[dict[str, str]]:
 
 
 def show(names: list[str]) -> dict[str, dict[str, str]]:
-    """Properties of units by the name they were asked for."""
+    """Properties of units by the name they were asked for; raises :class:`UnitsError` when systemd does not tell them."""
     if not names:
         return {}
-    done = systemctl("show", "--timestamp=us+utc", "-p", PROPERTIES, "--", *[_full(name) for name in names])
-    return dict(zip(names, parse_show(done.stdout), strict=True))
+    told = _must("show", "--timestamp=us+utc", f"--property={PROPERTIES}", "--", *[_full(name) for name in names])
+    return dict(zip(names, parse_show(told), strict=True))
 
 
 def since(properties: dict[str, str]) -> float:
@@ -131,14 +151,17 @@ def journal(unit: Unit, lines: int = 12) -> str:
 
 
 def carry_out(decided: Plan) -> None:
-    """Do what was decided; systemd orders the units among themselves."""
+    """Do what was decided; systemd orders the units among themselves. What does not start is for :func:`wait` to find.
+
+    :raises UnitsError: systemd refuses to enable, disable or stop a unit.
+    """
     if decided.enable:
-        systemctl("unmask", *[_full(n) for n in decided.enable])
-        systemctl("-q", "enable", *[_full(n) for n in decided.enable])
+        _must("unmask", *[_full(n) for n in decided.enable])
+        _must("-q", "enable", *[_full(n) for n in decided.enable])
     if decided.disable:
-        systemctl("-q", "disable", *[_full(n) for n in decided.disable])
+        _must("-q", "disable", *[_full(n) for n in decided.disable])
     if decided.stop:
-        systemctl("stop", *[_full(n) for n in decided.stop])
+        _must("stop", *[_full(n) for n in decided.stop])
         systemctl("reset-failed", *[_full(n) for n in decided.stop])
     if decided.start:
         systemctl("reset-failed", *[_full(n) for n in decided.start])
@@ -147,13 +170,18 @@ def carry_out(decided: Plan) -> None:
         systemctl("restart", *[_full(n) for n in decided.restart])
 
 
-def wait(units: list[Unit], timeout: float) -> dict[str, str]:
-    """Wait until every unit that is to run is active and stays so; return the ones that are not, with the reason.
+def wait(units: list[Unit], timeout: float, begun: Collection[str] = ()) -> dict[str, str]:
+    """Wait until every unit that is to run is active; return the ones that are not, with the reason.
 
-    A unit that was restarted by systemd meanwhile counts as not staying.
+    :param begun: names of units that were just started: they have to stay active for :data:`STAYS` seconds, in which systemd does
+        not start them anew either.
     """
     wanted = [unit for unit in units if unit.state == "started"]
+    watched = [unit.name for unit in wanted if unit.name in begun]
     deadline = time.monotonic() + timeout
+    steady_since = time.monotonic()
+    restarts: dict[str, str] = {}
+    unsteady: dict[str, str] = {}
     while True:
         now = show([unit.name for unit in wanted])
         waiting = {
@@ -161,7 +189,15 @@ def wait(units: list[Unit], timeout: float) -> dict[str, str]:
             for unit in wanted
             if (p := now[unit.name]).get("ActiveState") != "active"
         }
-        settled = all("failed" in state for state in waiting.values())
-        if not waiting or settled or time.monotonic() > deadline:
+        if waiting and all("failed" in state for state in waiting.values()):
             return waiting
+        before, restarts = restarts, {name: now[name].get("NRestarts", "0") for name in watched}
+        anew = [name for name in watched if restarts[name] != before.get(name, restarts[name])]
+        unsteady |= {name: f"active, but it ends and systemd starts it anew (restart {restarts[name]})" for name in anew}
+        if waiting or anew:
+            steady_since = time.monotonic()
+        elif not watched or time.monotonic() - steady_since >= STAYS:
+            return {}
+        if time.monotonic() > deadline:
+            return waiting or unsteady
         time.sleep(0.5)

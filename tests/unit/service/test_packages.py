@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import functools
 import subprocess
 import sys
 import threading
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import packages
 from ansible_collections.stackwright.cloud.plugins.modules import packages as module
 
@@ -44,8 +43,8 @@ elif words[0] == "install":
 class Host:
     """A machine with a package manager; ``run`` runs the module on it."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, run_module: Callable[..., dict[str, Any]]) -> None:
+        self.root, self.run = root, functools.partial(run_module, module)
         self.status, self.policy, self.sources = root / "status", root / "policy-rc.d", root / "stackwright.list"
         for name in ("lists/partial", "updates"):
             (root / name).mkdir(parents=True)
@@ -54,20 +53,14 @@ class Host:
         (root / "apt-get").write_text(APT.format(root=str(root)))
         (root / "apt-get").chmod(0o755)
 
-    def run(self, capsys: pytest.CaptureFixture[str], check: bool = False, **options: Any) -> dict[str, Any]:
-        with patch_module_args({"_ansible_check_mode": check, **options}), contextlib.suppress(SystemExit):
-            module.main()
-        answer: dict[str, Any] = json.loads(capsys.readouterr().out)
-        return answer
-
     def calls(self) -> list[str]:
         path = self.root / "calls"
         return path.read_text().splitlines() if path.exists() else []
 
 
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
-    host = Host(tmp_path)
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_module: Callable[..., dict[str, Any]]) -> Iterator[Host]:
+    host = Host(tmp_path, run_module)
     paths = {"STATUS": "status", "UPDATES": "updates", "LISTS": "lists", "LOCK": "lock", "SOURCES": "stackwright.list"}
     paths |= {"POLICY": "policy-rc.d", "POLICY_SAVED": "policy-rc.d.saved"}
     for name, path in paths.items():
@@ -77,74 +70,68 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     yield host
 
 
-def test_missing_packages_are_installed_once_without_starting_services(
-    host: Host, capsys: pytest.CaptureFixture[str]
-) -> None:
-    answer = host.run(capsys, names=["keystone", "base-files"])
+def test_missing_packages_are_installed_once_without_starting_services(host: Host) -> None:
+    answer = host.run(names=["keystone", "base-files"])
     assert answer["changed"] and answer["added"] == answer["missing"] == ["keystone"]
     assert host.calls() == ["held update", "held install keystone"]
     assert not host.policy.exists()
-    answer = host.run(capsys, names=["keystone", "base-files"])
+    answer = host.run(names=["keystone", "base-files"])
     assert not answer["changed"]
     assert len(host.calls()) == 2
 
 
-def test_services_may_start_when_asked_for(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    host.run(capsys, names=["keystone"], start_services=True)
+def test_services_may_start_when_asked_for(host: Host) -> None:
+    host.run(names=["keystone"], start_services=True)
     assert host.calls() == ["free update", "free install keystone"]
 
 
-def test_policy_of_the_host_is_put_back(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+def test_policy_of_the_host_is_put_back(host: Host) -> None:
     host.policy.write_text("theirs")
-    host.run(capsys, names=["keystone"])
+    host.run(names=["keystone"])
     assert host.policy.read_text() == "theirs"
 
 
-def test_check_mode_tells_and_changes_nothing(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    host.run(capsys, names=["first"])
+def test_check_mode_tells_and_changes_nothing(host: Host) -> None:
+    host.run(names=["first"])
     before = host.status.read_text()
     answer = host.run(
-        capsys, check=True, names=["keystone"], sources=["deb http://mirror.example.org/debian trixie main"]
+        check=True, names=["keystone"], sources=["deb http://mirror.example.org/debian trixie main"]
     )
     assert answer["changed"] and answer["added"] == ["keystone"]
     assert host.status.read_text() == before
     assert not host.sources.exists()
 
 
-def test_sources_are_written_and_the_lists_fetched_before_the_installation(
-    host: Host, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_sources_are_written_and_the_lists_fetched_before_the_installation(host: Host) -> None:
     line = "deb http://mirror.example.org/debian trixie main"
-    host.run(capsys, names=["first"])
-    answer = host.run(capsys, names=["keystone"], sources=[line])
+    host.run(names=["first"])
+    answer = host.run(names=["keystone"], sources=[line])
     assert host.sources.read_text() == f"{line}\n"
     assert answer["diff"][0]["after"] == f"{line}\n"
     assert host.calls()[2:] == ["held update", "held install keystone"]
-    assert not host.run(capsys, names=["keystone"], sources=[line])["changed"]
-    assert not host.run(capsys, names=["keystone"])["changed"]
-    assert host.run(capsys, names=["keystone"], sources=[])["changed"]
+    assert not host.run(names=["keystone"], sources=[line])["changed"]
+    assert not host.run(names=["keystone"])["changed"]
+    assert host.run(names=["keystone"], sources=[])["changed"]
     assert not host.sources.exists()
 
 
-def test_what_was_left_half_done_is_finished_without_starting_services(
-    host: Host, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_was_left_half_done_is_finished_without_starting_services(host: Host) -> None:
     host.status.write_text("Package: nova-api\nStatus: install ok half-configured\n\n")
-    answer = host.run(capsys, names=["nova-api"])
+    answer = host.run(names=["nova-api"])
     assert answer["changed"]
     assert host.calls()[0] == "held configure"
     assert all(call.startswith("held ") for call in host.calls())
-    assert not host.run(capsys, names=["nova-api"])["changed"]
+    assert not host.run(names=["nova-api"])["changed"]
 
 
-def test_policy_that_a_killed_run_left_is_removed(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    host.run(capsys, names=["keystone"])
+def test_policy_that_a_killed_run_left_is_removed(host: Host) -> None:
+    host.run(names=["keystone"])
     host.policy.write_text(packages.POLICY_TEXT)
-    host.run(capsys, names=["keystone"])
+    host.run(names=["keystone"])
     assert not host.policy.exists()
 
 
-def test_package_manager_of_an_interrupted_run_is_waited_for(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+def test_package_manager_of_an_interrupted_run_is_waited_for(host: Host) -> None:
     order: list[str] = []
 
     def other() -> None:
@@ -156,13 +143,13 @@ def test_package_manager_of_an_interrupted_run_is_waited_for(host: Host, capsys:
     with held_by_another_process(host.root / "lock") as release:
         thread = threading.Thread(target=other)
         thread.start()
-        answer = host.run(capsys, names=["keystone"])
+        answer = host.run(names=["keystone"])
         thread.join()
     assert order == ["other ends"]
     assert answer["added"] == [] and host.calls() == []
 
 
-def test_package_manager_that_does_not_end_is_named(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
+def test_package_manager_that_does_not_end_is_named(host: Host) -> None:
     with (
         held_by_another_process(host.root / "lock"),
         pytest.raises(packages.PackagesError, match="another package manager"),
@@ -170,8 +157,8 @@ def test_package_manager_that_does_not_end_is_named(host: Host, capsys: pytest.C
         packages.wait_for_others(0)
 
 
-def test_unknown_package_is_named_with_what_to_do(host: Host, capsys: pytest.CaptureFixture[str]) -> None:
-    answer = host.run(capsys, names=["no-such"])
+def test_unknown_package_is_named_with_what_to_do(host: Host) -> None:
+    answer = host.run(names=["no-such"])
     assert answer["failed"]
     assert answer["msg"] == "installing 1 packages failed: Unable to locate package no-such"
     assert "base_apt_sources" in answer["hint"]
