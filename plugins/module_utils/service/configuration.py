@@ -127,6 +127,10 @@ def from_data(path: str, data: dict[str, Any]) -> File:
         for name, value in options.items():
             if isinstance(value, dict):
                 raise ValueError(f"{path}: [{section}] {name} must be a value or a list, not a mapping")
+    # a number is the octal one that was meant, the decimal one that YAML made of it, or neither
+    mode = data.get("mode") or ("0755" if state == "directory" else "0644")
+    if not isinstance(mode, str) or not re.fullmatch(r"0?[0-7]{3,4}", mode):
+        raise ValueError(f"{path}: mode {mode!r} must be a string of octal digits in quotes, such as '0640'")
     content = data.get("content")
     if "options" in kinds:
         content = render_ini(sections)
@@ -136,7 +140,7 @@ def from_data(path: str, data: dict[str, Any]) -> File:
         content=content,
         owner=data.get("owner") or "root",
         group=data.get("group") or "root",
-        mode=int(str(data.get("mode") or ("0755" if state == "directory" else "0644")), 8),
+        mode=int(mode, 8),
         target=data.get("link") or "",
         units=list(data.get("units") or []),
         validate=list(data.get("validate") or []),

@@ -121,15 +121,24 @@ def converge(wanted: Wanted, connection: str, check_mode: bool) -> tuple[list[st
     return changes, restart
 
 
+def _succeeds(*command: str) -> bool:
+    """Whether a program ends well; one that is not installed does not."""
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
 def kernel_has_datapath() -> bool:
     """Whether the kernel offers Open vSwitch and Geneve, found out by making one of each and removing it again."""
-    subprocess.run(["modprobe", "-q", "openvswitch"], capture_output=True, check=False)
-    made = subprocess.run(["ovs-dpctl", "add-dp", "swprobe"], capture_output=True, check=False).returncode == 0
-    if not made:
-        return False
-    subprocess.run(["ovs-dpctl", "del-dp", "swprobe"], capture_output=True, check=False)
-    link = ["ip", "link", "add", "swprobe-gnv", "type", "geneve", "external", "dstport", "6082"]
-    made = subprocess.run(link, capture_output=True, check=False).returncode == 0
-    if made:
-        subprocess.run(["ip", "link", "del", "swprobe-gnv"], capture_output=True, check=False)
-    return made
+    _succeeds("modprobe", "-q", "openvswitch")
+    add, remove = ["ovs-dpctl", "add-dp", "swprobe"], ["ovs-dpctl", "del-dp", "swprobe"]
+    add_link = ["ip", "link", "add", "swprobe-gnv", "type", "geneve", "external", "dstport", "6082"]
+    remove_link = ["ip", "link", "del", "swprobe-gnv"]
+    for present, absent in ((add, remove), (add_link, remove_link)):
+        # a probe that was interrupted left its own behind, which is no proof of either
+        _succeeds(*absent)
+        if not _succeeds(*present):
+            return False
+        _succeeds(*absent)
+    return True

@@ -46,7 +46,7 @@ class Option:
 
 @dataclass
 class Definitions:
-    """Options by section and name; ``dynamic`` maps a pattern section such as ``[glance.store.rbd.store]`` is not needed for."""
+    """Options by section and name."""
 
     sections: dict[str, dict[str, Option]] = field(default_factory=dict)
 
@@ -107,12 +107,16 @@ def load(namespaces: list[str]) -> Definitions | None:
     """
     if not os.path.exists(GENERATOR):
         return None
-    key = hashlib.sha256(json.dumps([sorted(namespaces), _state_of_packages()]).encode()).hexdigest()[:24]
+    key = hashlib.sha256(json.dumps(sorted(namespaces)).encode()).hexdigest()[:24]
     cached = os.path.join(CACHE_DIRECTORY, f"{key}.json")
+    state = _state_of_packages()
     try:
         with open(cached, encoding="utf-8") as stream:
-            return Definitions.from_json(json.load(stream))
-    except (OSError, ValueError):
+            kept = json.load(stream)
+        if kept["packages"] == state:
+            return Definitions.from_json(kept["sections"])
+    except (OSError, ValueError, TypeError, LookupError, AttributeError):
+        # none, or written by another release: the generator has the truth
         pass
     command = [GENERATOR, "--format", "json"]
     for namespace in namespaces:
@@ -122,11 +126,16 @@ def load(namespaces: list[str]) -> Definitions | None:
         raise RuntimeError(
             f"oslo-config-generator failed for {', '.join(namespaces)}: {' '.join(done.stderr.split()[-40:])}"
         )
-    definitions = from_generator(json.loads(done.stdout))
+    try:
+        definitions = from_generator(json.loads(done.stdout))
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise RuntimeError(
+            f"oslo-config-generator's answer for {', '.join(namespaces)} is not the JSON it prints otherwise: {error}"
+        ) from error
     os.makedirs(CACHE_DIRECTORY, mode=0o755, exist_ok=True)
     partial = f"{cached}.{os.getpid()}"
     with open(partial, "w", encoding="utf-8") as stream:
-        json.dump(definitions.as_json(), stream)
+        json.dump({"packages": state, "sections": definitions.as_json()}, stream)
     os.replace(partial, cached)
     return definitions
 
