@@ -113,12 +113,12 @@ def main() -> None:
     try:
         started = units.show(["openvswitch-switch"])["openvswitch-switch"].get("ActiveState") == "active"
         if not started and not module.check_mode:
-            units.systemctl("start", "openvswitch-switch")
+            units.must("start", "openvswitch-switch")
         if not started and module.check_mode:
             module.exit_json(changed=True, changes=["start openvswitch-switch"])
         changes, restart = open_vswitch.converge(wanted, given["connection"], module.check_mode)
         if restart and not module.check_mode:
-            units.systemctl("restart", "openvswitch-switch")
+            units.must("restart", "openvswitch-switch")
     except (open_vswitch.SwitchError, units.UnitsError) as error:
         module.fail_json(
             msg=f"Open vSwitch could not be set up: {error}",

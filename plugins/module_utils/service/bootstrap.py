@@ -10,6 +10,7 @@ import concurrent.futures
 import hashlib
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Callable
@@ -100,9 +101,9 @@ def execute(step: Step, lock: int | None = None) -> str:
         return f"{step.name}: {error.strerror}: {step.command[0]}"
     if done.returncode == 0:
         return ""
-    words = (done.stderr + "\n" + done.stdout).strip().splitlines()
-    marked = [line for line in words if "rror" in line or "denied" in line or "CRITICAL" in line][-4:] or words[-4:]
-    return f"{step.name}: {' '.join(step.command[:3])} ended with {done.returncode}: " + " | ".join(line.strip()[-400:] for line in marked)
+    words = [line.strip() for line in (done.stderr + "\n" + done.stdout).splitlines() if line.strip()]
+    marked = [line for line in words if re.search("error|denied|critical", line, re.IGNORECASE)][-4:] or words[-4:]
+    return f"{step.name}: {' '.join(step.command[:3])} ended with {done.returncode}: " + " | ".join(line[-400:] for line in marked)
 
 
 def order(steps: list[Step]) -> list[Step]:

@@ -6,6 +6,7 @@ generation under :data:`GENERATIONS`, so that the previous state can be looked a
 
 from __future__ import annotations
 
+import datetime
 import difflib
 import grp
 import os
@@ -15,7 +16,6 @@ import shutil
 import stat
 import subprocess
 import tempfile
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -318,7 +318,9 @@ def apply(files: list[File], check_mode: bool, packages_pending: bool = False) -
     outcome = Outcome([change for _, change in changed], warnings)
     if check_mode or not changed:
         return outcome
-    outcome.generation = os.path.join(GENERATIONS, time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + f"-{os.getpid()}")
+    # to the microsecond: one process may carry out several transactions (Mitogen), and names sort by time
+    begun = datetime.datetime.now(datetime.UTC).strftime("%Y%m%dT%H%M%S.%f")
+    outcome.generation = os.path.join(GENERATIONS, f"{begun}-{os.getpid()}")
     os.makedirs(outcome.generation, mode=0o700)
     os.chmod(GENERATIONS, 0o700)
     for file, _ in changed:

@@ -60,7 +60,7 @@ def systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
         raise UnitsError(f"systemctl cannot be run on this host: {error.strerror}") from error
 
 
-def _must(*arguments: str) -> str:
+def must(*arguments: str) -> str:
     """Run systemctl and return its output; raise :class:`UnitsError` when it fails."""
     done = systemctl(*arguments)
     if done.returncode:
@@ -85,7 +85,7 @@ def show(names: list[str]) -> dict[str, dict[str, str]]:
     """Properties of units by the name they were asked for; raises :class:`UnitsError` when systemd does not tell them."""
     if not names:
         return {}
-    told = _must("show", "--timestamp=us+utc", f"--property={PROPERTIES}", "--", *[_full(name) for name in names])
+    told = must("show", "--timestamp=us+utc", f"--property={PROPERTIES}", "--", *[_full(name) for name in names])
     return dict(zip(names, parse_show(told), strict=True))
 
 
@@ -156,12 +156,12 @@ def carry_out(decided: Plan) -> None:
     :raises UnitsError: systemd refuses to enable, disable or stop a unit.
     """
     if decided.enable:
-        _must("unmask", *[_full(n) for n in decided.enable])
-        _must("-q", "enable", *[_full(n) for n in decided.enable])
+        must("unmask", *[_full(n) for n in decided.enable])
+        must("-q", "enable", *[_full(n) for n in decided.enable])
     if decided.disable:
-        _must("-q", "disable", *[_full(n) for n in decided.disable])
+        must("-q", "disable", *[_full(n) for n in decided.disable])
     if decided.stop:
-        _must("stop", *[_full(n) for n in decided.stop])
+        must("stop", *[_full(n) for n in decided.stop])
         systemctl("reset-failed", *[_full(n) for n in decided.stop])
     if decided.start:
         systemctl("reset-failed", *[_full(n) for n in decided.start])

@@ -82,7 +82,8 @@ class Systemd:
             for unit in self.units.values():
                 unit.pop("NeedDaemonReload", None)
             return Said()
-        against = [text for name in words[1:] if (text := self.do(words[0], name))]
+        # systemctl takes a name without a kind for a service's
+        against = [text for name in words[1:] if (text := self.do(words[0], name if "." in name else f"{name}.service"))]
         return Said(status=1 if against else 0, errors="\n".join(against))
 
 

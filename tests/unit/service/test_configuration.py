@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import configuration, options
+from ansible_collections.stackwright.cloud.plugins.modules import configuration as module
+from ansible_collections.stackwright.cloud.tests.stand_ins import Said
 
 OWNER = getpass.getuser()
 GROUP = grp.getgrgid(os.getgid()).gr_name
@@ -105,6 +107,143 @@ def test_contradictions_in_an_entry_are_named():
         configuration.from_data("/a", {"content": "", "options": {}})
     with pytest.raises(ValueError, match=r"\[DEFAULT\] x must be a value"):
         configuration.from_data("/a", {"options": {"DEFAULT": {"x": {}}}})
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"content": "", "state": "folder"}, "/a: state 'folder' is none of file, directory, link, absent"),
+        ({"options": {"DEFAULT": ["x"]}}, r"/a: section \[DEFAULT\] must map options to values, not list"),
+        # what YAML makes of 0640 without quotes would be another mode
+        ({"content": "", "mode": 416}, "/a: mode 416 must be a string of octal digits in quotes"),
+        ({"content": "", "mode": "u=rw"}, "/a: mode 'u=rw' must be a string of octal digits in quotes"),
+    ],
+)
+def test_an_entry_that_cannot_be_meant_is_refused_by_the_module(run_module, root, data, told):
+    answer = run_module(module, files={str(root / "fine"): {"content": "x"}, "/a": data})
+    assert answer["failed"]
+    assert re.search(told, answer["msg"]), answer["msg"]
+    assert not (root / "fine").exists()
+
+
+def test_a_path_must_be_absolute(run_module):
+    assert "etc/a: the path must be absolute" in run_module(module, files={"etc/a": {"content": ""}})["msg"]
+
+
+def test_all_problems_are_told_at_once(run_module, root):
+    owner = {"owner": OWNER, "group": GROUP}
+    files = {str(root / name): {"content": name, "validate": ["/bin/false"], **owner} for name in ("a", "b")}
+    answer = run_module(module, files=files)
+    assert answer["msg"].endswith("(and 1 more)")
+    assert [problem.split(":")[0] for problem in answer["problems"]] == [str(root / "a"), str(root / "b")]
+
+
+def test_an_owner_that_does_not_exist_is_told_unless_its_package_is_still_to_come(root):
+    file = entry(root / "a", content="x", owner="no-such-user")
+    with pytest.raises(configuration.ConfigurationError, match=r"/a: .*no-such-user.*is the package that makes it installed\?"):
+        configuration.apply([file], check_mode=True)
+    outcome = configuration.apply([file], check_mode=True, packages_pending=True)
+    assert [change.path for change in outcome.changes] == [str(root / "a")]
+
+
+def test_a_file_of_nobody_known_is_described_by_numbers(root):
+    (root / "a").write_text("x\n")
+    if os.getuid() == 0:
+        os.chown(root / "a", 64999, 64998)
+        change = configuration.compare(entry(root / "a", content="x\n"))
+        assert change is not None and change.before.startswith("(64999:64998 ")
+
+
+def test_validators_see_the_new_text_and_speak_of_the_real_path(root, stand_ins):
+    def validate(call):
+        with open(call.words[-1], encoding="utf-8") as stream:
+            text = stream.read()
+        return Said(status=0 if "good" in text else 1, errors=f"{call.words[-1]}:1: syntax error")
+
+    command = [stand_ins.add("haproxy", validate), "-c", "-f", "%s"]
+    configuration.apply([entry(root / "h.cfg", content="good\n", validate=command)], check_mode=False)
+    with pytest.raises(configuration.ConfigurationError) as told:
+        configuration.apply([entry(root / "h.cfg", content="bad\n", validate=command)], check_mode=False)
+    assert told.value.problems == [f"{root}/h.cfg: {command[0]} refuses it: {root}/h.cfg:1: syntax error"]
+    assert (root / "h.cfg").read_text() == "good\n"
+
+
+def test_a_validator_that_is_not_installed_yet_is_not_missed(root):
+    configuration.apply([entry(root / "a", content="x", validate=["/no/such/program", "%s"])], check_mode=False)
+    assert (root / "a").read_text() == "x"
+
+
+def test_a_link_replaces_what_was_there_and_what_an_interrupted_run_left(root):
+    (root / "link").write_text("a file\n")
+    (root / "link.stackwright-new").symlink_to("half")
+    outcome = configuration.apply([entry(root / "link", link="target")], check_mode=False)
+    assert os.readlink(root / "link") == "target"
+    assert Path(outcome.generation + str(root / "link")).read_text() == "a file\n"
+    outcome = configuration.apply([entry(root / "link", link="other")], check_mode=False)
+    assert os.readlink(outcome.generation + str(root / "link")) == "target"
+    # a file takes the link's place, and not that of what the link points to
+    (root / "other").write_text("theirs\n")
+    outcome = configuration.apply([entry(root / "link", content="own\n")], check_mode=False)
+    assert outcome.changes[0].before == "-> other\n"
+    assert (root / "link").read_text() == "own\n" and not (root / "link").is_symlink()
+    assert (root / "other").read_text() == "theirs\n"
+
+
+def test_a_directory_is_removed_with_what_is_in_it_and_its_mode_is_kept_up(root):
+    (root / "dir/sub").mkdir(parents=True)
+    (root / "own").mkdir(mode=0o777)
+    configuration.apply([entry(root / "dir", state="absent"), entry(root / "own", state="directory", mode="0700")], check_mode=False)
+    assert not (root / "dir").exists()
+    assert (root / "own").stat().st_mode & 0o777 == 0o700
+
+
+def test_something_else_in_the_place_of_a_file_is_refused(root):
+    os.mkfifo(root / "pipe")
+    with pytest.raises(configuration.ConfigurationError, match="/pipe: is a other on this host"):
+        configuration.compare(entry(root / "pipe", content="x"))
+
+
+def test_a_write_that_fails_says_what_is_written_and_where_the_former_state_is(root, run_module, monkeypatch):
+    (root / "a").write_text("old\n")
+    owner = {"owner": OWNER, "group": GROUP}
+    # a file stands where a directory is needed: seen only when it is written
+    files = {str(root / "a"): {"content": "new\n", **owner}, str(root / "file/b"): {"content": "b", **owner}}
+    (root / "file").write_text("")
+    answer = run_module(module, files=files)
+    assert f"{root}/file/b: cannot be written: " in answer["msg"]
+    kept = re.search(r"the state before is kept in (\S+);", answer["msg"])
+    assert kept and Path(kept[1] + str(root / "a")).read_text() == "old\n"
+    assert (root / "a").read_text() == "new\n"
+
+
+def test_a_write_that_is_cut_short_leaves_the_old_file_and_nothing_else(root, monkeypatch):
+    (root / "a").write_text("old\n")
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(configuration.ConfigurationError, match="cannot be written: No space left on device"):
+        configuration.apply([entry(root / "a", content="new\n")], check_mode=False)
+    assert (root / "a").read_text() == "old\n"
+    assert sorted(path.name for path in root.iterdir()) == ["a", "generations"]
+
+
+def test_only_the_last_generations_are_kept(root):
+    for number in range(configuration.GENERATIONS_KEPT):
+        (root / f"generations/2020010{number}T000000-1").mkdir(parents=True)
+    outcome = configuration.apply([entry(root / "a", content="new\n")], check_mode=False)
+    names = sorted(path.name for path in (root / "generations").iterdir())
+    assert len(names) == configuration.GENERATIONS_KEPT
+    assert names[0].startswith("20200101") and names[-1] == Path(outcome.generation).name
+
+
+def test_a_deprecated_option_is_a_warning_of_the_module(root, run_module, monkeypatch):
+    monkeypatch.setattr(options, "load", lambda namespaces: DEFINITIONS)
+    content = {"options": {"DEFAULT": {"osapi_max_limit": 5}}, "definitions": ["nova.conf"], "owner": OWNER, "group": GROUP}
+    answer = run_module(module, files={str(root / "n.conf"): content})
+    assert answer["changed_files"] == [f"{root}/n.conf"]
+    assert "deprecated for [api] max_limit" in str(answer["warnings"])
 
 
 DEFINITIONS = options.from_generator(

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import databases
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import bootstrap, databases, lock, packages
+from ansible_collections.stackwright.cloud.plugins.modules import bootstrap as steps_module
+from ansible_collections.stackwright.cloud.plugins.modules import databases as module
+
+Run = Callable[..., dict[str, Any]]
 
 
 class ClientError(Exception):
     """What the database's client raises for everything that goes wrong."""
+
+
+class NoSuchTableError(ClientError):
+    """What it raises for a table that does not exist."""
 
 
 class Server:
@@ -25,6 +35,8 @@ class Server:
         self.fails_at = fails_at
         self.closed = False
         self.rows: list[tuple[Any, ...]] = []
+        self.tables: dict[str, int] = {}
+        self.cells = False
 
     def cursor(self) -> Server:
         return self
@@ -52,6 +64,12 @@ class Server:
             self.rows = list(self.users.items())
         elif statement.startswith("SELECT 1 FROM mysql.db"):
             self.rows = [(1,)] if (values[0], values[1]) in self.grants else []
+        elif statement.startswith("SELECT table_schema"):
+            self.rows = list(self.tables.items())
+        elif statement.startswith("SELECT id FROM nova.cells"):
+            if "nova" not in self.tables:
+                raise NoSuchTableError(1146, "Table 'nova.cells' doesn't exist")
+            self.rows = [(1,)] if self.cells else []
         elif statement.startswith("CREATE DATABASE"):
             self.databases.add(words[2])
         elif statement.startswith(("CREATE USER", "ALTER USER")):
@@ -66,6 +84,9 @@ class Server:
     def fetchall(self) -> list[tuple[Any, ...]]:
         return self.rows
 
+    def fetchone(self) -> tuple[Any, ...] | None:
+        return self.rows[0] if self.rows else None
+
 
 WANTED = [databases.Database("glance", "glance", "one"), databases.Database("nova", "nova", "two"), databases.Database("nova_api", "nova", "two")]  # fmt: skip
 
@@ -73,7 +94,8 @@ WANTED = [databases.Database("glance", "glance", "one"), databases.Database("nov
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     server = Server()
-    client = SimpleNamespace(connect=lambda **options: server, MySQLError=ClientError)
+    errors = SimpleNamespace(ProgrammingError=NoSuchTableError)
+    client = SimpleNamespace(connect=lambda **options: server, MySQLError=ClientError, err=errors)
     monkeypatch.setitem(sys.modules, "pymysql", client)
     return server
 
@@ -131,3 +153,93 @@ def test_server_that_does_not_answer_is_named(server: Server, monkeypatch: pytes
     told = r"does not answer on /run/x.sock: Connection refused"
     with pytest.raises(databases.DatabaseError, match=told), databases.session("/run/x.sock"):
         raise AssertionError
+
+
+def test_host_without_the_client_is_told(run_module: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pymysql", None)
+    answer = run_module(module, databases=[{"name": "glance", "user": "glance", "password": "one"}])
+    assert answer["msg"].endswith("python3-pymysql is not installed on the database host")
+    assert "journalctl -u mariadb" in answer["hint"]
+
+
+def test_check_mode_asks_no_server_that_does_not_run_yet(run_module: Run, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(databases, "SOCKET", str(tmp_path / "none"))
+    wanted = [{"name": "glance", "user": "glance", "password": "one"}]
+    assert run_module(module, check=True, databases=wanted)["changes"] == ["create database glance"]
+    assert server.statements == []
+    assert run_module(module, databases=wanted)["changes"][0] == "create database glance"
+
+
+def test_name_that_is_none_is_a_failure_of_the_module(run_module: Run, server: Server) -> None:
+    answer = run_module(module, databases=[{"name": "glance; DROP", "user": "glance", "password": "one"}])
+    assert "'glance; DROP' is no name for a database or its user" in answer["msg"]
+    assert server.statements == []
+
+
+@pytest.fixture
+def host(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A host with a database server on which bootstrap steps run."""
+    (tmp_path / "status").write_text("Package: nova-api\nStatus: install ok installed\nVersion: 1\n\n")
+    (tmp_path / "updates").mkdir()
+    (tmp_path / "socket").touch()
+    paths = [(packages, "STATUS", "status"), (packages, "UPDATES", "updates"), (databases, "SOCKET", "socket")]
+    for owner, name, path in [*paths, (bootstrap, "STAMPS", "stamps"), (bootstrap, "LOCK", "lock")]:
+        monkeypatch.setattr(owner, name, str(tmp_path / path))
+    return tmp_path
+
+
+CELL = {"name": "cell", "command": ["/bin/sh", "-c", "echo ran >>cells"], "done_query": "SELECT id FROM nova.cells", "database": "nova"}
+
+
+def test_step_is_due_until_its_query_finds_a_row(host: Path, server: Server, run_module: Run) -> None:
+    step = {**CELL, "command": ["/bin/sh", "-c", f"echo ran >>{host}/cells"]}
+    assert run_module(steps_module, check=True, steps=[step])["changes"] == ["cell: database nova is empty"]
+    assert not (host / "cells").exists()
+    server.tables = {"nova": 3}
+    assert run_module(steps_module, steps=[step])["changes"] == ["cell: it never ran"]
+    # somebody else's work counts as well as our own: the stamp is gone, the row is there
+    (host / "stamps/cell").unlink()
+    server.cells = True
+    assert not run_module(steps_module, steps=[step])["changed"]
+    assert (host / "cells").read_text() == "ran\n"
+    assert server.closed
+
+
+def test_schema_that_is_not_there_finds_no_row(server: Server) -> None:
+    assert not databases.finds(server, CELL["done_query"])
+    server.tables, server.cells = {"nova": 1}, True
+    assert databases.finds(server, CELL["done_query"])
+
+
+def test_server_that_goes_away_while_steps_are_judged_is_told(host: Path, server: Server, run_module: Run) -> None:
+    server.fails_at = 1
+    answer = run_module(steps_module, steps=[CELL])
+    assert "broke off or refused a statement: Lost connection" in answer["problems"][0]
+
+
+def test_failed_steps_are_told_and_what_succeeded_is_not_repeated(host: Path, server: Server, run_module: Run) -> None:
+    server.tables = {"nova": 3}
+    steps = [
+        {"name": "made", "command": ["/usr/bin/touch", f"{host}/made"], "creates": f"{host}/made"},
+        {"name": "broken", "command": ["/bin/sh", "-c", "echo one; echo 2 ERROR no such cell >&2; exit 3"], "after": ["made"]},
+        {"name": "absent", "command": ["/no/such/program"], "after": ["made"]},
+        {"name": "behind", "command": ["/usr/bin/touch", f"{host}/behind"], "after": ["broken"]},
+    ]
+    answer = run_module(steps_module, steps=steps)
+    assert sorted(answer["problems"]) == [
+        "absent: No such file or directory: /no/such/program",
+        "broken: /bin/sh -c echo one; echo 2 ERROR no such cell >&2; exit 3 ended with 3: 2 ERROR no such cell",
+    ]
+    assert answer["msg"].endswith("(and 1 more)")
+    assert not (host / "behind").exists()
+    assert run_module(steps_module, check=True, steps=steps[:1])["changes"] == []
+    (host / "made").unlink()
+    assert run_module(steps_module, check=True, steps=steps[:1])["changes"] == [f"made: {host}/made is missing"]
+
+
+def test_another_run_that_does_not_end_is_told_with_the_lock(host: Path, run_module: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with lock.exclusive(bootstrap.LOCK):
+        monkeypatch.setattr(lock.exclusive.__wrapped__, "__defaults__", (0,))
+        answer = run_module(steps_module, steps=[{"name": "one", "command": ["/bin/true"]}])
+    assert "another run of Stackwright has been at work" in answer["msg"]
+    assert f"fuser -v {bootstrap.LOCK}" in answer["hint"]

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import open_vswitch
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.open_vswitch import Bridge, SwitchError, Wanted
+from ansible_collections.stackwright.cloud.plugins.modules import open_vswitch as module
+from ansible_collections.stackwright.cloud.tests.stand_ins import Call, Said, StandIns
+
+Run = Callable[..., dict[str, Any]]
 
 WANTED = Wanted(
     external_ids={"ovn-encap-type": "geneve", "ovn-remote": "tcp:192.0.2.11:6642", "hostname-old": ""},
@@ -29,6 +34,7 @@ class Switch:
         self.bridges: dict[str, str] = {}
         self.ports: dict[str, list[str]] = {}
         self.writes: list[list[str]] = []
+        self.refuses: dict[str, str] = {}
 
     def __call__(self, arguments: list[str]) -> str:
         if arguments[0] == "--format=json":
@@ -65,9 +71,17 @@ class Switch:
 
 
 @pytest.fixture
-def switch(monkeypatch: pytest.MonkeyPatch) -> Switch:
+def switch(monkeypatch: pytest.MonkeyPatch, stand_ins: StandIns, systemd: Any) -> Switch:
+    """A switch behind its program; a command that it ``refuses`` is answered with an error."""
     switch = Switch()
-    monkeypatch.setattr(open_vswitch, "_run", switch)
+
+    def control(call: Call) -> Said:
+        assert call.words[0] == "--timeout=20"
+        told = next((text for words, text in switch.refuses.items() if " ".join(call.words[1:]).startswith(words)), "")
+        return Said(status=1, errors=f"ovs-vsctl: {told}\n") if told else Said(switch(call.words[1:]))
+
+    monkeypatch.setattr(open_vswitch, "CONTROL", stand_ins.add("ovs-vsctl", control))
+    systemd.put("openvswitch-switch.service", "active", "enabled")
     monkeypatch.setattr(open_vswitch, "forbid_own_interface", lambda bridge, connection: None)
     return switch
 
@@ -108,6 +122,58 @@ def test_bridge_of_the_wrong_datapath_is_changed_in_place(switch: Switch) -> Non
     changes, _ = open_vswitch.converge(Wanted(datapath="netdev", bridges=[Bridge("br-ex", "eth2")]), "", check_mode=False)
     assert changes == ["bridge br-ex datapath system -> netdev"]
     assert switch.bridges == {"br-ex": "netdev"}
+
+
+GIVEN = {"external_ids": {"ovn-remote": "tcp:192.0.2.11:6642"}, "other_config": {"n-handler-threads": 2}, "datapath": "netdev"}
+
+
+def test_daemon_restarts_for_its_own_settings_only_once(switch: Switch, run_module: Run, stand_ins: StandIns) -> None:
+    answer = run_module(module, **GIVEN)
+    assert answer["changes"] == [
+        "external_ids:ovn-remote (unset) -> tcp:192.0.2.11:6642", "other_config:n-handler-threads (unset) -> 2",
+    ]  # fmt: skip
+    assert stand_ins.lines("systemctl")[1:] == ["systemctl restart openvswitch-switch"]
+    assert not run_module(module, **GIVEN)["changed"]
+    assert len([line for line in stand_ins.lines("systemctl") if " restart " in line]) == 1
+
+
+def test_switch_that_does_not_run_is_started_or_foretold(switch: Switch, run_module: Run, systemd: Any) -> None:
+    systemd.units["openvswitch-switch.service"]["ActiveState"] = "inactive"
+    assert run_module(module, check=True, **GIVEN)["changes"] == ["start openvswitch-switch"]
+    assert switch.writes == []
+    assert len(run_module(module, **GIVEN)["changes"]) == 2
+    assert systemd.units["openvswitch-switch.service"]["ActiveState"] == "active"
+
+
+def test_daemon_that_does_not_restart_is_a_failure(switch: Switch, run_module: Run, systemd: Any) -> None:
+    systemd.refuses["restart", "openvswitch-switch.service"] = "Job for openvswitch-switch.service failed"
+    assert "systemctl restart openvswitch-switch failed: Job for" in run_module(module, **GIVEN)["msg"]
+
+
+def test_host_whose_packages_are_still_to_come_is_foretold_in_a_word(run_module: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(open_vswitch, "CONTROL", str(tmp_path / "none"))
+    assert run_module(module, check=True, **GIVEN)["changes"] == ["everything, once Open vSwitch is installed"]
+
+
+def test_what_the_switch_refuses_is_told_with_the_command(switch: Switch, run_module: Run) -> None:
+    switch.refuses["set Open_vSwitch . external_ids"] = "constraint violation"
+    answer = run_module(module, **GIVEN)
+    assert answer["msg"] == (
+        'Open vSwitch could not be set up: ovs-vsctl set Open_vSwitch . external_ids:ovn-remote="tcp:192.0.2.11:6642": '
+        "ovs-vsctl: constraint violation"
+    )
+    assert "journalctl -u openvswitch-switch" in answer["hint"]
+
+
+def test_systemd_that_does_not_answer_is_told(switch: Switch, run_module: Run, systemd: Any) -> None:
+    systemd.dead = "Failed to connect to bus: Host is down"
+    assert "Failed to connect to bus" in run_module(module, **GIVEN)["msg"]
+
+
+def test_database_that_knows_no_settings_has_all_of_them_to_come(switch: Switch) -> None:
+    # what OVSDB prints for a column without a map
+    assert open_vswitch._map("") == {}
+    assert open_vswitch._map(["map", [["a", 1]]]) == {"a": "1"}
 
 
 @pytest.fixture

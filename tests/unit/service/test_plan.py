@@ -31,6 +31,34 @@ def test_an_unknown_file_is_refused_with_the_nearest_name():
         overridden({"nova_config_overrides": {"nova.cnf": {}}})
 
 
+@pytest.mark.parametrize(
+    ("overrides", "extra", "told"),
+    [
+        ({"nova_config_overrides": ["x"]}, {}, "nova_config_overrides: must map files to sections, not list"),
+        ({"nova_config_overrides": {"api-paste.ini": {"a": {}}}}, {}, "/etc/nova/api-paste.ini is not made of sections and options; replace it whole with nova_config_files"),
+        ({"nova_config_overrides": {"nova.conf": {"DEFAULT": True}}}, {}, "nova_config_overrides: nova.conf must map sections to options"),
+        ({}, {"nova_config_files": "x"}, "nova_config_files: must map paths to files, not str"),
+        ({"nova_config_overrides": {"nova.conf": {}}}, {}, ""),
+    ],
+)  # fmt: skip
+def test_overrides_of_the_wrong_shape_are_told_by_variable(overrides, extra, told):
+    files = {**FILES, "/etc/nova/api-paste.ini": {"content": "x"}}
+    if told:
+        with pytest.raises(plan.PlanError) as refused:
+            overridden(overrides, extra, files, list(files))
+        assert told in str(refused.value)
+    else:
+        assert overridden(overrides, extra, files, list(files)) == files
+
+
+def test_the_end_of_a_path_that_several_files_share_is_refused():
+    paths = ["/etc/swift/proxy/extra.conf", "/etc/swift/account/extra.conf"]
+    with pytest.raises(plan.PlanError, match=r"'extra.conf' may be any of /etc/swift/account/extra.conf, /etc/swift/proxy/extra.conf"):
+        plan.resolve_file("swift_config_overrides", "extra.conf", paths)
+    assert plan.resolve_file("swift_config_overrides", "proxy/extra.conf", paths) == paths[0]
+    assert plan.resolve_file("swift_config_overrides", paths[1], paths) == paths[1]
+
+
 def test_an_override_for_a_component_that_this_host_lacks_is_no_error():
     paths = [*FILES, "/etc/nova/nova-compute.conf"]
     assert overridden({"nova_config_overrides": {"nova-compute.conf": {"DEFAULT": {}}}}, paths=paths) == FILES
