@@ -322,10 +322,12 @@ def walk(host: Host) -> dict[str, WalkRule]:
         if key in rules:
             continue
         rule = rules[key] = _rule(host, spec)
+        places = set()
         for pattern in spec["paths"]:
             for path in host.glob(pattern) if any(one in pattern for one in "*?[") else [pattern]:
                 real = os.path.realpath(host.root + path)[len(host.root) :] or "/"
-                if os.path.exists(host.root + real):
+                if real not in places and os.path.exists(host.root + real):
+                    places.add(real)
                     if spec.get("recursive", False):
                         starts.setdefault(real, []).append(rule)
                     else:
@@ -342,10 +344,17 @@ def walk(host: Host) -> dict[str, WalkRule]:
     return rules
 
 
+def _add(rules: list[WalkRule], more: list[WalkRule]) -> list[WalkRule]:
+    """Add the rules that are not there yet: paths of one resource may lie in each other, or be links to each other (/bin)."""
+    rules += [one for one in more if not any(one is other for other in rules)]
+    return rules
+
+
 def _descend(root: str, start: str, starts: dict[str, list[WalkRule]], skip: set[str], done: set[str]) -> None:
-    above = [
-        rule for path, rules in starts.items() for rule in rules if path == "/" or f"{start}/".startswith(f"{path}/")
-    ]
+    above: list[WalkRule] = []
+    for path, rules in starts.items():
+        if path == "/" or f"{start}/".startswith(f"{path}/"):
+            _add(above, rules)
     stack: list[tuple[str, list[WalkRule]]] = [(start, above)]
     while stack:
         directory, rules = stack.pop()
@@ -364,7 +373,7 @@ def _descend(root: str, start: str, starts: dict[str, list[WalkRule]], skip: set
                     if is_directory:
                         if path in skip:
                             continue
-                        below = rules + starts[path] if path in starts else rules
+                        below = _add(list(rules), starts[path]) if path in starts else rules
                         status = entry.stat(follow_symlinks=False)
                         for rule in below:
                             rule.test(path, entry.name, status)

@@ -534,20 +534,33 @@ def _probe_nx(host: Host, spec: Spec) -> Check:
     return judged(ok, "the processor flag nx", "there" if ok else "missing", "/proc/cpuinfo")
 
 
+UTC_NAMES = ("UTC", "GMT", "Universal", "Zulu", "UCT")
+
+
+def _zone(host: Host) -> str:
+    """The zone that programs take from /etc/localtime: the name it is linked to, UTC where there is nothing (localtime(5))."""
+    path = "/etc/localtime"
+    pending = host.overlay.get(path)
+    if pending is not None and pending.link is not None:
+        return pending.link.rpartition("zoneinfo/")[2]
+    if not os.path.lexists(host.root + path):
+        return "UTC"
+    if os.path.islink(host.root + path):
+        return os.path.realpath(host.root + path).rpartition("zoneinfo/")[2]
+    return "UTC" if host.content(path) == host.content("/usr/share/zoneinfo/Etc/UTC") else f"of the file {path}"
+
+
 def _probe_rtc(host: Host, spec: Spec) -> Check:
     last = (host.text("/etc/adjtime") or "0 0 0\n0\nUTC\n").strip().split("\n")[-1].strip()
-    zone = os.path.realpath(host.root + "/etc/localtime").rpartition("zoneinfo/")[2] or "UTC"
-    name = (host.text("/etc/timezone") or "").strip() or zone
-    ok = last == "UTC" and name.removeprefix("Etc/") in (
-        "UTC",
-        "GMT",
-        "Universal",
-        "Zulu",
-        "UCT",
-        "localtime",
+    # programs read the first, people the second
+    names = list(dict.fromkeys([_zone(host), (host.text("/etc/timezone") or "").strip() or "UTC"]))
+    other = [one for one in names if one.removeprefix("Etc/") not in UTC_NAMES]
+    return judged(
+        last == "UTC" and not other,
+        "time zone UTC and a clock in UTC",
+        f"zone {show(', '.join(other) or names[0])}, clock {show(last)}",
         "/etc/localtime",
     )
-    return judged(ok, "time zone UTC and a clock in UTC", f"zone {show(name)}, clock {show(last)}", "/etc/localtime")
 
 
 def _fix_rtc(host: Host, spec: Spec) -> None:

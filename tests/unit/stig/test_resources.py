@@ -334,3 +334,17 @@ def test_default_of_sshd_is_not_enough_where_the_setting_must_stand(host: Host, 
 def test_names_that_sshd_prints_a_line_each_are_one_setting(host: Host, programs: Any) -> None:
     programs.answers["sshd -T"] = (0, "allowgroups ops\nallowgroups adm\n")
     assert access.check_sshd(host, {"option": "AllowGroups", "value": "ops adm"}).ok
+
+
+def test_tree_that_is_reached_by_two_names_is_judged_once(host: Host, root: Path) -> None:
+    (root / "usr/bin/deep").mkdir(parents=True)
+    (root / "bin").symlink_to("usr/bin")
+    for name in ("usr/bin/open", "usr/bin/deep/open"):
+        (root / name).write_text("")
+        (root / name).chmod(0o777)
+    spec = {"paths": ["/bin", "/usr/bin", "/usr", "/usr/bin/deep"], "recursive": True, "kind": "file", "forbid": "0022"}
+    assert sorted(path for path, _ in files.violations(host, spec).found) == ["/usr/bin/deep/open", "/usr/bin/open"]
+    (root / "usr/bin").chmod(0o777)
+    directories = {"paths": ["/bin", "/usr/bin", "/usr/b*"], "kind": "directory", "forbid": "0022"}
+    assert [path for path, _ in files.violations(host, directories).found] == ["/usr/bin"]
+    assert [one.where for one in files.check_permissions(host, spec).evidence] == ["/usr/bin/deep/open", "/usr/bin/open"]
