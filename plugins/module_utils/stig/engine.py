@@ -105,6 +105,7 @@ class Engine:
     problems: list[str] = field(default_factory=list)
     armed: set[str] = field(default_factory=set)
     postponed: set[str] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
     changed: bool = False
 
     def __post_init__(self) -> None:
@@ -271,6 +272,9 @@ class Engine:
                 ):
                     continue
                 self.host.group = group_of(spec)
+                if self.host.group in self.refused:  # it is undone, and would be refused again
+                    control.problems.append(self.refused[self.host.group])
+                    continue
                 try:
                     if not self._holds(resource, spec):
                         resource.fix(self.host, spec)
@@ -368,10 +372,10 @@ class Engine:
                     continue
                 code, output = self.host.run(argv)
                 if code and what == "sshd" and argv[0] == "sshd":
-                    self.problems.append(
+                    self.refused["sshd"] = (
                         f"sshd refuses its new configuration, which is undone: {output.strip()[-300:]}"
                     )
-                    self.problems += entries.undo(["sshd"], self.host.run)
+                    self.problems += [self.refused["sshd"], *entries.undo(["sshd"], self.host.run)]
                     self.armed.discard("sshd")
                     self._arm()
                     break
@@ -599,22 +603,25 @@ def describe_change(was: str, fresh: str) -> str:
 
 
 def tree(root: str) -> dict[str, tuple[Any, ...]]:
-    """Every path below the directories that packages touch: kind, mode, owner, group, size and change time."""
+    """The directories that packages touch and every path below: kind, mode, owner, group, size and change time."""
     found: dict[str, tuple[Any, ...]] = {}
     stack = [one for one in TREE if os.path.isdir(root + one)]
+
+    def keep(path: str, status: os.stat_result) -> str:
+        kind = "d" if stat.S_ISDIR(status.st_mode) else "f" if stat.S_ISREG(status.st_mode) else "l"
+        mode = stat.S_IMODE(status.st_mode)
+        found[path] = (kind, mode, status.st_uid, status.st_gid, status.st_size, status.st_mtime_ns)
+        return kind
+
+    for path in stack:
+        keep(path, os.lstat(root + path))
     while stack:
         directory = stack.pop()
         try:
             with os.scandir(root + directory) as entries:
                 for entry in entries:
                     path = f"{directory}/{entry.name}"
-                    status = entry.stat(follow_symlinks=False)
-                    kind = "d" if stat.S_ISDIR(status.st_mode) else "f" if stat.S_ISREG(status.st_mode) else "l"
-                    if kind == "d" and path in TREE_SKIPPED:
-                        continue
-                    mode = stat.S_IMODE(status.st_mode)
-                    found[path] = (kind, mode, status.st_uid, status.st_gid, status.st_size, status.st_mtime_ns)
-                    if kind == "d":
+                    if path not in TREE_SKIPPED and keep(path, entry.stat(follow_symlinks=False)) == "d":
                         stack.append(path)
         except OSError:
             continue
@@ -837,9 +844,9 @@ def sshd_answers(host: Host) -> findings.State:
         settings = access.effective(host, "sshd")
     except HostError as error:
         return findings.State(what, False, str(error))
-    port = int(settings.get("port", "22"))
-    address = re.match(r"\[?([^\]]*)\]?:\d+$", settings.get("listenaddress", "0.0.0.0:22"))
-    name = address[1] if address else "0.0.0.0"
+    # an address may have a port of its own, and then that of Port counts for nothing
+    address = re.match(r"\[?([^\]]*)\]?:(\d+)$", settings.get("listenaddress", ""))
+    name, port = (address[1], int(address[2])) if address else ("0.0.0.0", int(settings.get("port", "22")))
     name = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(name, name)
     try:
         with socket.create_connection((name, port), timeout=5) as link:
