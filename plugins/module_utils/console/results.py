@@ -59,7 +59,8 @@ ADVICE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "The host's SSH key is unknown or new. If it was reinstalled: ssh-keygen -R ADDRESS, then log in by hand.",
         ),
         (
-            r"connection (refused|timed out|closed|reset)|no route to host|operation timed out",
+            # When ssh ends before Ansible has written to it, ssh's own words are lost and the last of these remains.
+            r"connection (refused|timed out|closed|reset)|no route to host|operation timed out|could not be sent to remote host",
             "See whether the machine runs and its address (ansible_host) is right, then try: ssh ADDRESS.",
         ),
         (
