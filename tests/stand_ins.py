@@ -17,7 +17,8 @@ STAND_IN = """#!{python} -IS
 import json, os, socket, sys, time
 with socket.socket(socket.AF_UNIX) as test:
     test.connect({address!r})
-    given = "" if sys.stdin.isatty() else sys.stdin.read()
+    deaf = {deaf!r} or sys.stdin.isatty()
+    given = "" if deaf else sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
     with test.makefile("rw") as stream:
         stream.write(json.dumps([sys.argv, given, dict(os.environ), os.getcwd()]) + "\\n")
         stream.flush()
@@ -60,13 +61,14 @@ class StandIns:
     calls: list[Call] = field(default_factory=list)
     faults: list[BaseException] = field(default_factory=list)
 
-    def add(self, name: str, answer: Callable[[Call], Said] | Said) -> str:
-        """Put a program there (or change what it does); return its path."""
+    def add(self, name: str, answer: Callable[[Call], Said] | Said, deaf: bool = False) -> str:
+        """Put a program there (or change what it does); return its path. A ``deaf`` one ends without reading its input."""
         self.answers[name] = answer if callable(answer) else lambda call: answer
         path = self.directory / "bin" / name
-        if not path.exists():
+        text = STAND_IN.format(python=sys.executable, address=str(self.directory / "socket"), deaf=deaf)
+        if not path.exists() or path.read_text() != text:
             path.parent.mkdir(exist_ok=True)
-            path.write_text(STAND_IN.format(python=sys.executable, address=str(self.directory / "socket")))
+            path.write_text(text)
             path.chmod(0o755)
         return str(path)
 

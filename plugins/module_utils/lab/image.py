@@ -21,6 +21,7 @@ REPOSITORY = "localhost/stackwright-node"
 LABEL = "stackwright.lab"
 WORK = Path("/var/tmp")
 CERTIFICATES = Path("/usr/local/share/ca-certificates")
+HELPER = "/usr/lib/apt/apt-helper"
 # A machine has no hardware of its own: modules and devices are the host's business, and so is every kernel setting
 # outside the network namespace.
 MASKED = (
@@ -142,7 +143,7 @@ def distribution_state(source: apt.Source, podman: Podman) -> str:
         target = Path(directory) / "InRelease"
         try:
             run(
-                ["/usr/lib/apt/apt-helper", "-o", "Acquire::Retries=2", "download-file", address, str(target)],
+                [HELPER, "-o", "Acquire::Retries=2", "download-file", address, str(target)],
                 f"Reading the state of {source.suite} from {source.uri}",
                 timeout=120,
                 remedy="Check the mirror and the network, or set lab_apt_sources",
@@ -231,20 +232,26 @@ def import_tree(tree: Path, name: str, labels: Mapping[str, str], podman: Podman
     """
     changes = label_changes(labels)
     doing = f"Storing image {name}"
-    with subprocess.Popen(
-        ["tar", "-c", "--xattrs", "--xattrs-include=*", "--one-file-system", "--exclude=./dev/*", "-C", str(tree), "."],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as tar:
-        done = subprocess.run(
-            ["podman", "import", "--quiet", *changes, "-", name],
-            env={**os.environ, **podman.environment},
-            stdin=tar.stdout,
-            capture_output=True,
-            check=False,
-        )
-        errors = tar.stderr.read().decode(errors="replace") if tar.stderr else ""
+    command = ["tar", "-c", "--xattrs", "--xattrs-include=*", "--one-file-system", "--exclude=./dev/*", "-C", str(tree), "."]
+    # What tar says waits in a file, and only podman holds the end of the pipe that is read: neither waits for this process.
+    with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as tar:
+        try:
+            done = subprocess.run(
+                ["podman", "import", "--quiet", *changes, "-", name],
+                env={**os.environ, **podman.environment},
+                stdin=tar.stdout,
+                capture_output=True,
+                check=False,
+            )
+        finally:
+            if tar.stdout:
+                tar.stdout.close()
         tar.wait()
+        said.seek(0)
+        errors = said.read().decode(errors="replace")
+    if tar.returncode and not done.returncode:
+        # it was stored with a part of the files
+        remove_images([name], podman)
     if done.returncode or tar.returncode:
         raise LabError(doing, tail(done.stderr.decode(errors="replace") + errors), "Check the free space of the host")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -23,6 +24,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.lab.podman impor
 
 LABEL = "stackwright.lab"
 GRACE = 20
+# Seconds for a shared SSH connection to end.
+CLOSING = 10
 # What an ordinary machine lets its services do, for machines that do not get all privileges.
 CAPABILITIES = ("AUDIT_WRITE", "NET_ADMIN", "NET_BROADCAST", "NET_RAW", "SYS_NICE", "SYS_PTRACE", "SYS_RESOURCE")
 DEVICES = ("/dev/fuse", "/dev/kvm", "/dev/net/tun")
@@ -307,7 +310,8 @@ def close_connections(directory: Path) -> None:
     if directory.is_dir():
         for socket in directory.iterdir():
             command = ["ssh", "-o", f"ControlPath={socket}", "-O", "exit", "lab"]
-            subprocess.run(command, capture_output=True, check=False, timeout=10)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # a connection that hangs ends with its machine
+                subprocess.run(command, capture_output=True, check=False, timeout=CLOSING)
 
 
 def login_command(lab: Lab, machine: Machine, user: str, command: str) -> list[str]:
