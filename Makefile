@@ -40,8 +40,8 @@ test-setup:
 lint: test-setup ## Check style and types.
 	@tools/lint
 
-unit: test-setup ## Run the unit tests and the property tests.
-	@pytest --numprocesses auto
+unit: test-setup ## Run the unit tests and the property tests, and hold their coverage above its floor.
+	@pytest --numprocesses auto --cov
 
 inventories: test-setup ## Load every example inventory and check every playbook's syntax with it.
 	@tools/check-inventories

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import threading
 import time
@@ -129,6 +130,7 @@ class Reporter:
         self._stops_all = False
         self._seen: set[str] = set()
         self._interrupted = False
+        self._log_fails = False
         self._stop = threading.Event()
 
     # The run and its phases
@@ -597,8 +599,12 @@ class Reporter:
         return datetime.now().strftime("%H:%M:%S")
 
     def _write(self, *lines: str) -> None:
-        if self._log_file:
-            self._log_file.write(*lines)
+        if self._log_file and not self._log_fails:
+            try:
+                self._log_file.write(*lines)
+            except OSError as error:  # the run goes on, on the screen alone
+                self._log_fails = True
+                self._detail(f"The log {self._log_file.path} ends here: {error.strerror}", "warning")
 
     def _summarize(self, result: str) -> None:
         if self._log_file and self._run:
@@ -610,4 +616,5 @@ class Reporter:
     def _close(self) -> None:
         self._run = None
         if self._log_file:
-            self._log_file.close()
+            with contextlib.suppress(OSError):  # what a full disk did not take is told already
+                self._log_file.close()
