@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import re
+import shutil
 import struct
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify import guest_image
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.guest_image import BuildError, Package
+from ansible_collections.stackwright.cloud.plugins.modules import guest_image as module
+from ansible_collections.stackwright.cloud.tests.stand_ins import Call, Said, StandIns
 
 TEXTS = {"init": "#!/bin/busybox sh\n", "udhcpc": "#!/bin/sh\n"}
 
@@ -212,3 +218,118 @@ def test_failing_program_is_named_with_its_words() -> None:
         )
     with pytest.raises(BuildError, match="no-such-program is not installed"):
         guest_image.run(["no-such-program"], "do that")
+
+
+class Machine:
+    """A Debian machine whose apt downloads, whose dpkg-deb unpacks, and whose mtools and syslinux write to a disk."""
+
+    def __init__(self, programs: StandIns, **more: bytes) -> None:
+        self.programs, self.more = programs, more
+        self.drives: dict[str, list[str]] = {}
+        for name in ("apt-cache", "apt-get", "dpkg-deb", "mtools", "syslinux"):
+            programs.add(name, self)
+        for name in ("mformat", "mcopy"):
+            programs.answers[name] = self
+
+    def __call__(self, call: Call) -> Said:
+        match call.name, call.words:
+            case "apt-cache", [*_, last]:
+                return Said(f"{last}\n  Depends: linux-image-6.0-cloud\n" if last == guest_image.KERNEL else "dropbear-bin\n  Depends: libc6\nlibc6\n")
+            case "apt-get", ["download", "--print-uris", *names]:
+                return Said("".join(f"'http://m/{name}.deb' {name}.deb 1 SHA256:{len(name):02x}\n" for name in names))
+            case "apt-get", ["download", *_]:
+                (Path(call.directory) / "linux.deb").touch()
+            case "dpkg-deb", ["-x", _, root]:
+                unpacked(Path(root))
+                for path, data in {"boot/vmlinuz-6.0": b"kernel", "usr/lib/MBR/mbr.bin": b"boot code", **self.more}.items():
+                    if data:
+                        (Path(root) / path).parent.mkdir(parents=True, exist_ok=True)
+                        (Path(root) / path).write_bytes(data)
+                for name in ("mtools", "syslinux"):
+                    shutil.copy(self.programs.directory / "bin" / name, Path(root, "usr/bin", name))
+            case "mformat", ["-i", drive, *_]:
+                self.drives[drive] = ["formatted"]
+            case "syslinux", ["--offset", offset, "--install", disk]:
+                self.drives[f"{disk}@@{offset}"].append("bootable")
+            case "mcopy", ["-m", "-i", drive, *names, "::/"]:
+                disk, offset = drive.split("@@")
+                with open(disk, "r+b") as stream:
+                    stream.seek(int(offset))
+                    stream.write(b"".join(Path(call.directory, name).read_bytes() for name in names))
+                assert call.environment["SOURCE_DATE_EPOCH"] == str(guest_image.MTIME)
+                self.drives[drive] += names
+        return Said()
+
+
+def test_image_is_built_out_of_packages_and_the_second_run_downloads_nothing(tmp_path: Path, stand_ins: StandIns, run_module: Any) -> None:
+    machine = Machine(stand_ins)
+    given = {"directory": str(tmp_path / "guest"), **TEXTS}
+    assert run_module(module, check=True, **given)["changed"] and not (tmp_path / "guest").exists()
+    answer = run_module(module, **given)
+    (drive,) = machine.drives
+    assert machine.drives[drive] == ["formatted", "bootable", "vmlinuz", "initrd.gz", "syslinux.cfg"]
+    disk = read_qcow2(Path(answer["path"]).read_bytes())
+    assert disk.startswith(b"boot code") and disk[510:512] == b"\x55\xaa"
+    start = guest_image.PARTITION_START * guest_image.SECTOR
+    assert disk[start:].startswith(b"kernel\x1f\x8b") and guest_image.BOOT.encode() in disk[start:]
+    stand_ins.calls.clear()
+    assert run_module(module, **given) == {**answer, "changed": False, "seconds": mock.ANY}
+    assert not any("download -q" in line or "dpkg-deb" in line for line in stand_ins.lines())
+    # nothing but the image and its lock is left
+    assert sorted(entry.name for entry in (tmp_path / "guest").iterdir()) == [".lock", Path(answer["path"]).name]
+
+
+def test_image_of_the_same_inputs_is_the_same_to_the_byte(tmp_path: Path, stand_ins: StandIns, run_module: Any) -> None:
+    Machine(stand_ins)
+    first, second = (Path(run_module(module, directory=str(tmp_path / name), **TEXTS)["path"]).read_bytes() for name in ("a", "b"))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("program", "said", "told"),
+    [
+        ("dpkg-deb", Said(status=2, errors="dpkg-deb: error: not a Debian archive"), r"cannot unpack linux\.deb: dpkg-deb -x .*not a Debian archive"),
+        ("mformat", Said(status=1, errors="No space left on device"), "cannot make the test guest's file system: mformat .*No space left"),
+        ("dpkg-deb", Said(), "the kernel package holds no boot/vmlinuz"),
+    ],
+)
+def test_build_that_fails_is_told_and_leaves_nothing(
+    tmp_path: Path, stand_ins: StandIns, run_module: Any, program: str, said: Said, told: str
+) -> None:
+    Machine(stand_ins)
+    stand_ins.answers[program] = lambda call: said
+    answer = run_module(module, directory=str(tmp_path / "guest"), **TEXTS)
+    assert answer["failed"] and re.search(told, answer["msg"]), answer["msg"]
+    assert [entry.name for entry in (tmp_path / "guest").iterdir()] == [".lock"]
+
+
+def test_directory_that_cannot_be_written_is_named(tmp_path: Path, stand_ins: StandIns, run_module: Any) -> None:
+    Machine(stand_ins)
+    (tmp_path / "file").touch()
+    answer = run_module(module, directory=str(tmp_path / "file/guest"), **TEXTS)
+    assert f"cannot write the test guest to {tmp_path}/file/guest: Not a directory" in answer["msg"]
+
+
+def test_packages_without_their_tools_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "usr/bin").mkdir(parents=True)
+    with pytest.raises(BuildError, match="hold no mtools or no syslinux"):
+        guest_image.write_disk(tmp_path, tmp_path, b"", b"")
+    (tmp_path / "kernelless").mkdir()
+    for name in ("busybox", "dropbear", "dropbearkey"):
+        (tmp_path / "kernelless" / name).write_bytes(b"\x7fELF")
+    with pytest.raises(BuildError, match="holds no lib/modules directory"):
+        guest_image.initramfs(tmp_path / "kernelless", TEXTS)
+
+
+def test_program_that_does_not_end_is_given_up(stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_ins.add("apt-get", Said(hangs=True))
+    real = subprocess.run
+    monkeypatch.setattr("subprocess.run", lambda *words, **more: real(*words, **{**more, "timeout": 0.3}))
+    with pytest.raises(BuildError, match=r"cannot do that: apt-get did not end within 600 s"):
+        guest_image.run(["apt-get", "download"], "do that")
+
+
+def test_disk_that_one_block_of_counts_cannot_hold_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guest_image, "CLUSTER_BITS", 9)
+    with pytest.raises(BuildError, match="needs more than one refcount block"):
+        guest_image.qcow2(b"x" * 512 * 300)
