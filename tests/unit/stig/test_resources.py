@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -348,3 +349,239 @@ def test_tree_that_is_reached_by_two_names_is_judged_once(host: Host, root: Path
     directories = {"paths": ["/bin", "/usr/bin", "/usr/b*"], "kind": "directory", "forbid": "0022"}
     assert [path for path, _ in files.violations(host, directories).found] == ["/usr/bin"]
     assert [one.where for one in files.check_permissions(host, spec).evidence] == ["/usr/bin/deep/open", "/usr/bin/open"]
+
+
+# ---------------------------------------------------------------- files
+
+
+@pytest.mark.parametrize(
+    ("text", "spec", "result"),
+    [
+        # behind the comment that explains it
+        ("a 1\n#UMASK is explained\nb 2\n", {"key": "UMASK", "value": "077", "separator": " "}, "a 1\n#UMASK is explained\nUMASK 077\nb 2\n"),
+        ("[a]\nx = 1\n[b]\ny = 1\n", {"section": "a", "key": "z", "value": 1}, "[a]\nz = 1\nx = 1\n[b]\ny = 1\n"),
+        ("[a]\nx = 1\n\n\n", {"section": "new", "key": "z", "value": 1}, "[a]\nx = 1\n[new]\nz = 1\n"),
+        ("", {"key": "z", "value": 1}, "z = 1\n"),
+        ("even_deny_root = no\n", {"key": "even_deny_root", "flag": True}, "even_deny_root = no\neven_deny_root\n"),
+        # what is set twice is set once
+        ("x = 1 # why\ny = 2\nx = 3\n", {"key": "x", "value": 5, "first_wins": True}, "x = 5\ny = 2\n"),
+        ("banner = 'old'\n", {"key": "banner", "value": "new", "quote": True, "unquote": True}, 'banner = "new"\n'),
+    ],
+)
+def test_option_is_added_where_people_look_for_it(host: Host, put: Put, text: str, spec: dict[str, Any], result: str) -> None:
+    put("/etc/x.conf", text)
+    mend(host, {"type": "option", "file": "/etc/x.conf", "mode": "0600", "activate": "rsyslog", **spec})
+    assert host.text("/etc/x.conf") == result
+    assert host.overlay["/etc/x.conf"].mode == 0o600 and list(host.activations) == ["rsyslog"]
+
+
+def test_default_counts_where_it_is_a_good_one(host: Host) -> None:
+    spec = {"file": "/etc/none.conf", "key": "x", "value": 1}
+    assert not files.check_option(host, spec).ok
+    assert files.check_option(host, {**spec, "default_ok": True}).ok
+
+
+@pytest.mark.parametrize(("found", "bounds", "ok"), [("7", {"max": 5}, False), ("3", {"max": 5}, True), ("x", {"min": 1}, False), ("027", {"max": "23", "octal": True}, True)])
+def test_values_are_held_against_bounds(host: Host, put: Put, found: str, bounds: dict[str, Any], ok: bool) -> None:
+    put("/etc/x.conf", f"x = {found}\n")
+    check = files.check_option(host, {"file": "/etc/x.conf", "key": "x", "value": 1, **bounds})
+    assert check.ok is ok
+    assert check.evidence[0].expected.startswith("x = ")
+
+
+def test_line_is_added_where_it_counts_and_replaces_what_it_stands_for(host: Host, put: Put) -> None:
+    put("/etc/chrony/chrony.conf", "pool 2.debian.pool.ntp.org iburst\nmakestep 1 3\n\n")
+    spec = {"type": "line", "file": "/etc/chrony/chrony.conf", "present": "server ntp.example iburst", "replaces": r"^(pool|server)\s"}
+    mend(host, spec)
+    assert host.text("/etc/chrony/chrony.conf") == "makestep 1 3\nserver ntp.example iburst\n"
+    mend(host, {"type": "line", "file": "/etc/issue", "present": "first", "match": r"first\b", "at": "start", "activate": "sshd"})
+    assert host.text("/etc/issue") == "first\n"
+    check = files.check_line(host, {"files": ["/etc/c*/*.conf"], "present": "makestep 1 3"})
+    assert check.ok and check.evidence[0].where == "/etc/chrony/chrony.conf:1"
+
+
+def test_prescribed_text_is_told_by_how_it_begins(host: Host, put: Put) -> None:
+    spec = {"type": "content", "file": "/etc/issue.net", "text": "You are watched.\n", "mode": "0644"}
+    assert files.check_content(host, spec).evidence[0].found == "no file"
+    put("/etc/issue.net", "Welcome\nto Debian\n")
+    host.forget()
+    assert files.check_content(host, spec).evidence[0].found == "18 characters, beginning 'Welcome'"
+    mend(host, spec)
+
+
+def test_walk_stays_on_the_hosts_own_file_systems(host: Host, root: Path, put: Put) -> None:
+    for name in ("data", "mnt/nfs", "mnt/with space"):
+        (root / name).mkdir(parents=True)
+        (root / name / "open").write_text("")
+        (root / name / "open").chmod(0o666)
+    put("/proc/self/mountinfo", "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:5 / /mnt/nfs rw - nfs4 x rw\n3 1 0:6 / /mnt/with\\040space ro - fuse.sshfs x ro\nbad\n")
+    left_out, read_only = files.local_mounts(host)
+    assert read_only == {"/mnt/with space"} and "/mnt/nfs" in left_out
+    spec = {"paths": ["/data", "/mnt"], "recursive": True, "kind": "file", "forbid": "0002"}
+    found = [path for path, _ in files.violations(host, spec).found]
+    assert "/data/open" in found and "/mnt/nfs/open" not in found
+
+
+def test_owners_and_groups_are_given_to_the_first_that_exists(host: Host, root: Path, put: Put) -> None:
+    put("/etc/passwd", f"me:x:{os.geteuid()}:{os.getegid()}::/:/bin/sh\nkeeper:x:4242:4242::/:/bin/sh\n")
+    put("/etc/group", f"mine:x:{os.getegid()}:\nkeepers:x:4343:\n")
+    for name in ("wrong", "named.old", "7"):
+        put(f"/data/{name}", "").chmod(0o644)
+    spec = {
+        "type": "permissions", "paths": ["/data"], "recursive": True, "kind": "file", "owner": ["nobody-here", "keeper"],
+        "group": ["keepers"], "name": "^[a-z]+", "unless": r"\.old$", "activate": "rsyslog",
+    }  # fmt: skip
+    check = files.check_permissions(host, spec)
+    assert [(one.where, one.found) for one in check.evidence] == [("/data/wrong", "mode 0644, owner me, group mine")]
+    assert check.evidence[0].expected == "owner nobody-here or keeper, group keepers"
+    files.fix_permissions(host, spec)
+    assert (host.overlay["/data/wrong"].uid, host.overlay["/data/wrong"].gid) == (4242, 4343)
+    assert list(host.activations) == ["rsyslog"]
+
+
+@pytest.mark.parametrize(("mode", "group", "wrong"), [(0o104755, 27, False), (0o102755, 27, False), (0o100755, 27, True), (0o104755, 1000, True)])
+def test_programs_that_run_as_a_group_of_the_system_may_belong_to_it(host: Host, mode: int, group: int, wrong: bool) -> None:
+    rule = files._rule(host, {"paths": ["/usr/bin"], "kind": "file", "group": ["root"], "system_groups": True})
+    rule.test("/usr/bin/x", "x", os.stat_result((mode, 0, 0, 1, 0, group, 0, 0, 0, 0)))
+    assert bool(rule.found) is wrong
+
+
+def test_long_lists_of_files_are_cut(host: Host, root: Path) -> None:
+    (root / "data").mkdir()
+    for number in range(files.MAX_EVIDENCE + 5):
+        (root / f"data/{number:03}").write_text("")
+        (root / f"data/{number:03}").chmod(0o666)
+    check = files.check_permissions(host, {"paths": ["/data"], "recursive": True, "kind": "file", "forbid": "0002", "require": "0400"})
+    assert len(check.evidence) == files.MAX_EVIDENCE + 1
+    assert check.evidence[-1].found == "5 more"
+    assert check.evidence[-1].expected == "none of the mode bits 0002, the mode bits 0400"
+
+
+def test_file_that_went_since_the_walk_is_let_go(host: Host, root: Path) -> None:
+    (root / "data").mkdir()
+    path = root / "data/log"
+    path.write_text("")
+    path.chmod(0o666)
+    spec = {"paths": ["/data"], "recursive": True, "kind": "file", "forbid": "0002"}
+    files.check_permissions(host, spec)
+    path.unlink()
+    files.fix_permissions(host, spec)
+    assert host.overlay == {}
+
+
+# ---------------------------------------------------------------- access
+
+
+def test_client_of_ssh_is_judged_for_a_host_without_an_entry(host: Host, put: Put, programs: Any) -> None:
+    put("/etc/ssh/ssh_config", "Include /etc/ssh/ssh_config.d/*.conf\nHost *\n    Ciphers aes128-cbc\n    ForwardX11 no\n")
+    programs.answers["ssh -G -F /etc/ssh/ssh_config host.invalid"] = (0, "ciphers aes128-cbc\n")
+    spec = {"option": "Ciphers", "value": "aes256-ctr,aes128-ctr", "subset": True}
+    check = access.check_ssh_client(host, spec)
+    assert (check.ok, check.evidence[0].found) == (False, "Ciphers aes128-cbc")
+    access.fix_ssh_client(host, spec)
+    assert (host.text(access.SSH_DROPIN) or "").endswith("Host *\nCiphers aes256-ctr,aes128-ctr\n")
+    assert "# " in (host.text("/etc/ssh/ssh_config") or "") and "ForwardX11 no" in (host.text("/etc/ssh/ssh_config") or "")
+    programs.answers = {"ssh -G": (127, "")}
+    host.forget()
+    with pytest.raises(HostError, match="ssh is not installed"):
+        access.check_ssh_client(host, spec)
+
+
+def test_host_without_sshd_or_sudo_needs_none_of_their_rules(host: Host, put: Put) -> None:
+    put("/var/lib/dpkg/status", "Package: base-files\nStatus: install ok installed\nVersion: 1\n\n")
+    assert not access.check_sshd(host, {"option": "UsePAM", "value": "yes"}).applicable
+    assert not access.check_sudoers(host, {"absent": "x"}).applicable
+
+
+def test_rule_of_sudo_without_a_word_to_strike_becomes_a_comment(host: Host, put: Put) -> None:
+    put("/etc/sudoers", "Defaults !authenticate\n#include /etc/more\n@includedir sudoers.d\nroot ALL=(ALL) ALL\n")
+    put("/etc/more", "#include /etc/sudoers\nDefaults:ops \\\n !authenticate\n")
+    put("/etc/sudoers.d/kept~", "Defaults !authenticate\n")
+    mend(host, {"type": "sudoers", "absent": "!authenticate"})
+    assert host.text("/etc/more") == "#include /etc/sudoers\n# Defaults:ops \\\n#  !authenticate\n"
+    assert "/etc/sudoers.d/kept~" not in host.overlay
+
+
+QUALITY = "password requisite pam_pwquality.so retry=5 enforce_for_root\npassword [success=1 default=ignore] pam_unix.so obscure\npassword requisite pam_deny.so\npassword required pam_permit.so\n"
+
+
+@pytest.mark.parametrize(
+    ("spec", "ok"),
+    [
+        ({"module": "pam_pwquality.so", "args": ["retry=3"]}, False),
+        ({"module": "pam_pwquality.so", "args": ["retry=6"], "compare": "max"}, True),
+        ({"module": "pam_pwquality.so", "args": ["retry=6"], "compare": "min"}, False),
+        ({"module": "pam_unix.so", "args": ["remember=5"]}, False),
+        ({"module": "pam_pwquality.so", "control": "required"}, False),
+        ({"module": "pam_pwquality.so", "control": "requisite", "before": ["pam_unix.so"]}, True),
+        ({"module": "pam_unix.so", "before": ["pam_pwquality.so"]}, False),
+        ({"module": "pam_unix.so", "without": ["obscure"]}, False),
+        ({"module": "pam_pwhistory.so"}, False),
+    ],
+)
+def test_modules_of_a_stack_are_judged_by_place_control_and_arguments(host: Host, put: Put, spec: dict[str, Any], ok: bool) -> None:
+    put("/etc/pam.d/common-password", QUALITY)
+    assert access.check_pam(host, {"stack": "common-password", "kind": "password", **spec}).ok is ok
+
+
+def test_argument_that_is_no_number_is_no_bound(host: Host, put: Put) -> None:
+    put("/etc/pam.d/common-password", QUALITY.replace("retry=5", "retry=many"))
+    spec = {"stack": "common-password", "kind": "password", "module": "pam_pwquality.so", "args": ["retry=6"], "compare": "max"}
+    assert not access.check_pam(host, spec).ok
+
+
+@pytest.mark.parametrize(
+    ("spec", "result"),
+    [
+        # in place, the comment stays
+        ({"module": "pam_unix.so", "args": ["remember=5"], "without": ["obscure"]}, (1, "password [success=1 default=ignore] pam_unix.so remember=5  # why")),
+        ({"module": "pam_pwhistory.so", "control": "required", "args": ["remember=5"], "before": ["pam_unix.so"]}, (1, "password\trequired\tpam_pwhistory.so remember=5")),
+        ({"module": "pam_pwhistory.so", "control": "required", "at": "start"}, (0, "password\trequired\tpam_pwhistory.so")),
+        ({"module": "pam_pwhistory.so", "control": "required"}, (4, "password\trequired\tpam_pwhistory.so")),
+        # with another control it is taken out and put back
+        ({"module": "pam_pwquality.so", "control": "required", "before": ["pam_unix.so"]}, (0, "password\trequired\tpam_pwquality.so")),
+    ],
+)
+def test_modules_are_put_where_they_belong(host: Host, put: Put, spec: dict[str, Any], result: tuple[int, str]) -> None:
+    put("/etc/pam.d/common-password", QUALITY.replace("pam_unix.so obscure", "pam_unix.so obscure # why"))
+    mend(host, {"type": "pam", "stack": "common-password", "kind": "password", **spec})
+    lines = (host.text("/etc/pam.d/common-password") or "").split("\n")
+    assert lines[result[0]] == result[1]
+    # whatever moved, success still leads past pam_deny
+    rules = access.pam_file(host, "/etc/pam.d/common-password")
+    (at,) = (number for number, one in enumerate(rules) if one.module == "pam_unix.so")
+    assert rules[at + 1 + int(rules[at].jumps["success"])].module != "pam_deny.so"
+
+
+def test_module_that_only_its_package_can_bring_is_asked_for(host: Host, put: Put) -> None:
+    put("/etc/pam.d/common-auth", PAM)
+    spec = {"stack": "common-auth", "kind": "auth", "module": "pam_sss.so", "args": ["x"]}
+    with pytest.raises(HostError, match="pam_pkcs11.so is not in the stack. Install the package that brings it"):
+        access.fix_pam(host, {**spec, "module": "pam_pkcs11.so"})
+    with pytest.raises(HostError, match=r"/etc/pam.d/common-none does not exist: is libpam-runtime installed"):
+        access.check_pam(host, {**spec, "stack": "common-none"})
+
+
+def test_rule_that_is_taken_out_does_not_change_where_jumps_land() -> None:
+    text = "auth [success=2 default=ignore] a.so\nauth required b.so\nauth requisite pam_deny.so\nauth required pam_permit.so\n"
+    assert "success=1" in access.remove_pam(text, 1, "auth")
+    assert "success=2" in access.remove_pam(text, 3, "auth")
+
+
+def test_accounts_of_people(host: Host, put: Put) -> None:
+    put("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\ntoor:x:0:0::/root:/bin/sh\nops:x:1000:1000::/home/ops:/bin/bash\n")
+    check = access.check_account(host, {"check": "unique_uids"})
+    assert (check.ok, check.evidence[0].found) == (False, "0: root, toor")
+    with pytest.raises(HostError, match="for people to decide"):
+        access.fix_account(host, {"check": "unique_uids"})
+    put("/etc/gshadow", "sudo:*::ops,eve\nadm:*::\n")
+    put("/etc/group", "sudo:x:27:ops,eve\nops:x:1000:\n")
+    host.forget()
+    mend(host, {"type": "account", "check": "administrators", "users": ["ops"]})
+    assert (host.text("/etc/group"), host.text("/etc/gshadow")) == ("sudo:x:27:ops\nops:x:1000:\n", "sudo:*::ops\nadm:*::\n")
+    put("/etc/shadow", "temp:!:20000:0:99999:7:::\ndone:!:20000:0:99999:7::20100:\nother:!:20000:0:99999:7:::\n")
+    host.forget()
+    mend(host, {"type": "account", "check": "temporary_expire", "users": ["temp", "done"], "days": 3})
+    expiry = {one[0]: one[7] for one in access.shadow(host)}
+    assert expiry["done"] == "20100" and expiry["other"] == ""
+    assert 0 <= int(expiry["temp"]) - int(time.time()) // 86400 - 2 <= 1
