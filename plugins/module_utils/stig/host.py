@@ -544,7 +544,7 @@ class Host:
                     places += [f"/etc/systemd/system/{one}.{suffix}/{unit}" for one in target[1].split()]
                 for names in re.findall(r"^Alias=(.*)$", text, re.MULTILINE):
                     places += [f"/etc/systemd/system/{one}" for one in names.split()]
-        places += [os.path.dirname(one) for one in places if one.endswith(unit) and ".wants/" in one]
+        places += [os.path.dirname(one) for one in places if re.search(rf"\.(wants|requires)/{re.escape(unit)}$", one)]
         return sorted(set(places), key=lambda one: one.count("/"))
 
     def _links(self, unit: str) -> list[str]:

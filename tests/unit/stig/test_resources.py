@@ -556,7 +556,7 @@ def test_modules_are_put_where_they_belong(host: Host, put: Put, spec: dict[str,
 def test_module_that_only_its_package_can_bring_is_asked_for(host: Host, put: Put) -> None:
     put("/etc/pam.d/common-auth", PAM)
     spec = {"stack": "common-auth", "kind": "auth", "module": "pam_sss.so", "args": ["x"]}
-    with pytest.raises(HostError, match="pam_pkcs11.so is not in the stack. Install the package that brings it"):
+    with pytest.raises(HostError, match=r"pam_pkcs11\.so is not in the stack. Install the package that brings it"):
         access.fix_pam(host, {**spec, "module": "pam_pkcs11.so"})
     with pytest.raises(HostError, match=r"/etc/pam.d/common-none does not exist: is libpam-runtime installed"):
         access.check_pam(host, {**spec, "stack": "common-none"})
