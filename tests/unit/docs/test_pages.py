@@ -123,6 +123,9 @@ def wrong_with_command(line: str, known: Known) -> list[str]:
             for flag, value in itertools.pairwise(arguments):
                 if flag == "-s" and not (known.root / "molecule" / value / "molecule.yml").is_file():
                     wrong.append(f"there is no Molecule scenario {value}")
+        elif program == "pytest":
+            paths = [word for word in arguments if not word.startswith("-")]
+            wrong += [f"there are no tests {word}" for word in paths if not (known.root / word).exists()]
         elif program not in OUTSIDE:
             wrong.append(f"{program} is no known program")
         wrong += [
