@@ -14,7 +14,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 def test_nothing_is_open_but_what_the_profile_leaves_open(host):
     audit = host.ansible("stackwright.cloud.stig", "profile=openstack-controller", become=True)
     findings = {one["id"]: one for one in audit["document"]["findings"]}
-    left = {key: (one["detail"], one["evidence"]) for key, one in findings.items() if one["status"] in ("fail", "error")}
+    left = {
+        key: (one["detail"], one["evidence"]) for key, one in findings.items() if one["status"] in ("fail", "error")
+    }
     assert left == {}
     profiles = yaml.safe_load((ROOT / "roles/hardening/files/profiles.yml").read_text("utf-8"))
     for control, reason in profiles["openstack-controller"]["deviations"].items():
@@ -27,6 +29,22 @@ def test_nothing_is_open_but_what_the_profile_leaves_open(host):
 def test_services_start_under_the_hardened_rules(host, unit):
     assert host.run("systemctl restart %s", unit).rc == 0
     assert host.service(unit).is_running
+
+
+def test_logs_that_come_into_being_anew_are_closed(host):
+    logs = "find /var/log -path /var/log/journal -prune -o -type f ! -name '[bw]tmp' ! -name lastlog"
+    host.check_output(f"{logs} -delete")
+    for command in (
+        "systemctl restart mariadb rabbitmq-server memcached keystone rsyslog chrony unattended-upgrades",
+        "apt-get --quiet --yes reinstall tzdata",
+        "systemd-run --quiet --wait --property=UMask=0 touch /var/log/keystone/second.log",
+        "systemd-run --quiet --wait --property=UMask=0 mkdir /var/log/made",
+        "systemd-run --quiet --wait --property=UMask=0 touch /var/log/made/first.log",
+    ):
+        host.check_output(command)
+    found = set(host.check_output(f"{logs} -print").split())
+    assert found >= {"/var/log/dpkg.log", "/var/log/apt/history.log", "/var/log/syslog", "/var/log/made/first.log"}
+    assert host.check_output(f"{logs} -perm /0137 -print") == ""
 
 
 def test_shared_services_answer(host):

@@ -662,8 +662,6 @@ def activation_commands(host: Host, what: str) -> list[tuple[list[str], list[str
         return [(["update-grub"], ["/boot/grub/grub.cfg"], False)]
     if what == "systemd":
         return [reload] if host.systemd else []
-    if what == "unattended-upgrades":
-        return [reload, (["systemctl", "try-restart", "unattended-upgrades.service"], [], True)] if host.systemd else []
     if what == "tmpfiles":
         return []
     return []

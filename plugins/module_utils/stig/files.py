@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
+import struct
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.findings import Evidence
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, HostError, show
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import DEFAULT_ACL, Host, HostError, show
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.resource import (
     Check,
     Resource,
@@ -220,11 +222,45 @@ def fix_content(host: Host, spec: Spec) -> None:
 
 # ---------------------------------------------------------------- permissions
 
+# Tags of the entries in system.posix_acl_default (linux/posix_acl.h, acl(5)); each entry is a tag, a permission and an id.
+ACL_HEAD, ACL_ENTRY = struct.Struct("<I"), struct.Struct("<HHI")
+ACL_USER_OBJ, ACL_GROUP_OBJ, ACL_MASK, ACL_OTHER = 0x01, 0x04, 0x10, 0x20
+ACL_VERSION, ACL_NOBODY = 2, 0xFFFFFFFF
+
+
+def limited_acl(acl: bytes | None, mode: int) -> bytes:
+    """The default access control list of a directory in which no file comes into being with more than `mode`.
+
+    Where a directory has such a list, the kernel takes it in place of every program's umask. Entries for single accounts stay, and
+    directories made below inherit the list.
+    """
+    most = {one: bits | bits >> 2 & 1 for one, bits in ((ACL_GROUP_OBJ, mode >> 3 & 7), (ACL_OTHER, mode & 7))}
+    entries = list(ACL_ENTRY.iter_unpack(acl[ACL_HEAD.size :])) if acl else []
+    entries = entries or [(tag, 7, ACL_NOBODY) for tag in (ACL_USER_OBJ, ACL_GROUP_OBJ, ACL_OTHER)]
+    masked = any(tag == ACL_MASK for tag, _, _ in entries)
+    limits = {ACL_OTHER: most[ACL_OTHER], ACL_MASK if masked else ACL_GROUP_OBJ: most[ACL_GROUP_OBJ]}
+    limited = [ACL_ENTRY.pack(tag, bits & limits.get(tag, 7), number) for tag, bits, number in entries]
+    return ACL_HEAD.pack(ACL_VERSION) + b"".join(limited)
+
+
+def default_acl(path: str) -> bytes | None:
+    """The default access control list of a directory; None where it has none.
+
+    :raises OSError: ENOTSUP where the file system keeps no such lists.
+    """
+    try:
+        return os.getxattr(path, DEFAULT_ACL, follow_symlinks=False)
+    except OSError as error:
+        if error.errno == errno.ENODATA:
+            return None
+        raise
+
 
 @dataclass
 class WalkRule:
     """A condition on everything below some directories, tested while walking."""
 
+    root: str
     kind: str
     forbid: int
     require: int
@@ -234,6 +270,7 @@ class WalkRule:
     name: re.Pattern[str] | None
     unless: re.Pattern[str] | None
     world_writable: bool
+    new_files: int | None
     found: list[tuple[str, os.stat_result]] = field(default_factory=list)
     seen: int = 0
 
@@ -256,8 +293,16 @@ class WalkRule:
             or mode & self.require != self.require
             or (self.owners is not None and status.st_uid not in self.owners)
             or (self.groups is not None and status.st_gid not in self.groups and not (special and status.st_gid < 1000))
+            or (self.new_files is not None and not self._limits(path, self.new_files))
         ):
             self.found.append((path, status))
+
+    def _limits(self, path: str, mode: int) -> bool:
+        try:
+            acl = default_acl(self.root + path)
+        except OSError:  # gone, or a file system without such lists: its files are closed after the fact only
+            return True
+        return acl is not None and acl == limited_acl(acl, mode)
 
 
 def _rule(host: Host, spec: Spec) -> WalkRule:
@@ -267,6 +312,7 @@ def _rule(host: Host, spec: Spec) -> WalkRule:
         return frozenset(one for one in (look_up(str(name)) for name in names) if one is not None)
 
     return WalkRule(
+        root=host.root,
         kind=spec.get("kind", "file"),
         forbid=int(spec.get("forbid", "0"), 8),
         require=int(spec.get("require", "0"), 8),
@@ -276,6 +322,7 @@ def _rule(host: Host, spec: Spec) -> WalkRule:
         name=re.compile(spec["name"]) if "name" in spec else None,
         unless=re.compile(spec["unless"]) if "unless" in spec else None,
         world_writable=bool(spec.get("world_writable")),
+        new_files=int(spec["new_files"], 8) if "new_files" in spec else None,
     )
 
 
@@ -401,6 +448,8 @@ def _expected(spec: Spec) -> str:
         parts.append(f"none of the mode bits {spec['forbid']}")
     if "require" in spec:
         parts.append(f"the mode bits {spec['require']}")
+    if "new_files" in spec:
+        parts.append(f"a default ACL that gives new files at most {spec['new_files']}")
     if "owner" in spec:
         parts.append("owner " + " or ".join(map(str, spec["owner"])))
     if "group" in spec:
@@ -444,7 +493,8 @@ def fix_permissions(host: Host, spec: Spec) -> None:
             and not (mode & 0o6000 and rule.system_groups and meta.gid < 1000)
         ):
             gid = next(iter(one for one in (host.gid(str(name)) for name in spec["group"]) if one is not None), None)
-        host.set_meta(path, mode if mode != meta.mode or uid is not None or gid is not None else None, uid, gid)
+        acl = limited_acl(default_acl(host.root + path), rule.new_files) if rule.new_files is not None else None
+        host.set_meta(path, mode if mode != meta.mode or uid is not None or gid is not None else None, uid, gid, acl)
     _activate(host, spec)
 
 
@@ -466,7 +516,7 @@ TYPES = {
     "permissions": Resource(
         check_permissions, fix_permissions,
         {"paths": list, "recursive": bool, "kind": str, "forbid": str, "require": str, "owner": list, "group": list,
-         "system_groups": bool, "name": str, "unless": str, "world_writable": bool, "activate": str},
+         "system_groups": bool, "name": str, "unless": str, "world_writable": bool, "new_files": str, "activate": str},
         ("paths",),
     ),
 }  # fmt: skip

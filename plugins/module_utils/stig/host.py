@@ -21,9 +21,10 @@ from typing import Any
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import journal as journals
 
 CONTAINER_MARKS = ("/run/systemd/container", "/run/.containerenv", "/.dockerenv")
+DEFAULT_ACL = "system.posix_acl_default"
 ACTIVATIONS = (
-    "systemd", "tmpfiles", "sysctl", "audit", "dconf", "units", "rsyslog", "chrony", "sssd", "unattended-upgrades", "grub",
-    "initramfs", "sshd", "ufw", "aide",
+    "systemd", "tmpfiles", "sysctl", "audit", "dconf", "units", "rsyslog", "chrony", "sssd", "grub", "initramfs", "sshd", "ufw",
+    "aide",
 )  # fmt: skip
 
 
@@ -33,7 +34,10 @@ class HostError(Exception):
 
 @dataclass
 class Pending:
-    """A planned state of one path. `content` None keeps what is there; `removed` deletes the path."""
+    """A planned state of one path. `content` None keeps what is there; `removed` deletes the path.
+
+    `acl` is the default access control list of a directory, as the kernel keeps it.
+    """
 
     content: bytes | None = None
     mode: int | None = None
@@ -42,6 +46,7 @@ class Pending:
     removed: bool = False
     group: str = "files"
     link: str | None = None
+    acl: bytes | None = None
 
 
 @dataclass
@@ -358,8 +363,15 @@ class Host:
         self.overlay[path] = Pending(link=target, content=b"", group=self.group)
         self.mutations += 1
 
-    def set_meta(self, path: str, mode: int | None = None, uid: int | None = None, gid: int | None = None) -> None:
-        """Plan mode, owner or group of what is at `path`."""
+    def set_meta(
+        self,
+        path: str,
+        mode: int | None = None,
+        uid: int | None = None,
+        gid: int | None = None,
+        acl: bytes | None = None,
+    ) -> None:
+        """Plan mode, owner, group or the default access control list of what is at `path`."""
         pending = self.overlay.setdefault(path, Pending())
         pending.group = self._group(path)
         if mode is not None:
@@ -368,6 +380,8 @@ class Host:
             pending.uid = uid
         if gid is not None:
             pending.gid = gid
+        if acl is not None:
+            pending.acl = acl
         self.mutations += 1
 
     def want_unit(self, name: str, **state: Any) -> None:
@@ -452,10 +466,11 @@ class Host:
                 was if wanted is None else wanted
                 for was, wanted in zip(old, (pending.mode, pending.uid, pending.gid), strict=True)
             )
-            if old != new:
+            if old != new or pending.acl is not None:
+                limits = "" if pending.acl is None else " with a default ACL that limits new files"
                 return (
                     f"mode {old[0]:04o} owner {old[1]} group {old[2]}\n",
-                    f"mode {new[0]:04o} owner {new[1]} group {new[2]}\n",
+                    f"mode {new[0]:04o} owner {new[1]} group {new[2]}{limits}\n",
                 )
         return None
 
@@ -590,6 +605,8 @@ class Host:
                 os.chmod(handle, mode)
             elif pending.mode is not None:
                 os.chmod(handle, mode)
+            if pending.acl is not None:
+                os.setxattr(handle, DEFAULT_ACL, pending.acl)
         finally:
             os.close(number)
 

@@ -234,7 +234,7 @@ class Journal:
         if stat.S_ISLNK(found.st_mode):
             return {**state, "type": "link", "target": os.readlink(real)}
         if stat.S_ISDIR(found.st_mode):
-            return {**state, "type": "directory"}
+            return {**state, "type": "directory", "xattrs": attributes(real)}
         if not stat.S_ISREG(found.st_mode):
             return {**state, "type": "other"}
         state["type"] = "file"
@@ -363,6 +363,7 @@ class Journal:
                 current = None
             if current is None:
                 os.makedirs(real)
+            _restore_attributes(real, before.get("xattrs"))
         elif "blob" in before:
             content = Path(f"{self.directory}/blobs/{before['blob']}").read_bytes()
             if current is not None and stat.S_ISDIR(current.st_mode):
@@ -391,6 +392,16 @@ class Journal:
                 os.utime(handle, ns=(before["mtime_ns"], before["mtime_ns"]))
         finally:
             os.close(number)
+
+
+def _restore_attributes(path: str, before: dict[str, str] | None) -> None:
+    """Give a directory the extended attributes that it had; None where an older journal does not know them."""
+    now = attributes(path)
+    for name in set(now) - set(now if before is None else before):
+        os.removexattr(path, name, follow_symlinks=False)
+    for name, value in (before or {}).items():
+        if now.get(name) != value:
+            os.setxattr(path, name, bytes.fromhex(value), follow_symlinks=False)
 
 
 def _same(path: str, content: bytes) -> bool:

@@ -246,7 +246,6 @@ def test_mode_that_a_package_changed_is_restored(root: Path) -> None:
         ("audit", {"packages": {"auditd": "1"}}, [["augenrules", "--load"]]),
         ("audit", {"packages": {"auditd": "1"}, "container": True}, [["augenrules"]]),
         ("systemd", {"systemd": True}, [["systemctl", "daemon-reload"]]),
-        ("unattended-upgrades", {"systemd": True}, [["systemctl", "daemon-reload"], ["systemctl", "try-restart", "unattended-upgrades.service"]]),
         ("dconf", {}, [["dconf", "update"]]),
         ("grub", {}, []),
         ("grub", {"file": "/boot/grub/grub.cfg"}, [["update-grub"]]),

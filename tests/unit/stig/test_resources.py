@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig import access, engine, files, system
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import access, engine, files, journal, system
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, HostError, show
 
 Put = Callable[[str, str], Path]
@@ -103,6 +105,56 @@ def test_walk_leaves_links_and_other_trees_alone(host: Host, root: Path) -> None
     spec = {"paths": ["/"], "recursive": True, "kind": "directory", "world_writable": True, "require": "1000"}
     found = files.violations(host, spec).found
     assert [path for path, _ in found] == ["/data/open"]
+
+
+LOGS = {
+    "type": "permissions", "paths": ["/var/log"], "recursive": True, "kind": "directory", "new_files": "0640",
+    "unless": "^/var/log/journal(/|$)",
+}  # fmt: skip
+
+
+def test_logs_are_closed_from_the_start_whatever_the_umask_until_that_is_taken_back(host: Host, root: Path) -> None:
+    (root / "var/log/journal").mkdir(parents=True)
+    (root / "var/log/nova").mkdir()
+    check = files.check_permissions(host, LOGS)
+    assert [one.where for one in check.evidence] == ["/var/log", "/var/log/nova"]
+    files.fix_permissions(host, LOGS)
+    assert "default ACL that limits new files" in host.diff()[0]["after"]
+    run = journal.Journal("20260101T000000000000Z", str(root))
+    run.begin({})
+    assert host.commit(run) == []
+    umask = os.umask(0)
+    try:
+        for name in ("new.log", "nova/new.log"):
+            (root / "var/log" / name).write_text("", "ascii")
+            assert stat.S_IMODE((root / "var/log" / name).stat().st_mode) == 0o640
+        (root / "var/log/neutron").mkdir()  # made later, it inherits the list
+    finally:
+        os.umask(umask)
+    host.forget()
+    assert files.check_permissions(host, LOGS).ok
+    assert run.undo(tool=lambda argv: (0, "")) == []
+    assert files.default_acl(f"{root}/var/log") is None
+    assert files.default_acl(f"{root}/var/log/nova") is None
+
+
+def test_entries_of_single_accounts_stay_in_a_limited_list() -> None:
+    entries = [(files.ACL_USER_OBJ, 7, files.ACL_NOBODY), (0x02, 4, 1000), (files.ACL_GROUP_OBJ, 7, files.ACL_NOBODY)]
+    entries += [(files.ACL_MASK, 7, files.ACL_NOBODY), (files.ACL_OTHER, 4, files.ACL_NOBODY)]
+    acl = files.ACL_HEAD.pack(2) + b"".join(files.ACL_ENTRY.pack(*one) for one in entries)
+    limited = list(files.ACL_ENTRY.iter_unpack(files.limited_acl(acl, 0o640)[4:]))
+    assert [bits for _, bits, _ in limited] == [7, 4, 7, 5, 0]
+    assert limited[1] == entries[1]
+
+
+def test_file_system_without_such_lists_is_no_failure(host: Host, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "var/log").mkdir(parents=True)
+
+    def refuse(*_: Any, **__: Any) -> bytes:
+        raise OSError(errno.ENOTSUP, "not supported")
+
+    monkeypatch.setattr(files.os, "getxattr", refuse)
+    assert files.check_permissions(host, LOGS).ok
 
 
 def test_one_walk_answers_for_all_controls(host: Host, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
