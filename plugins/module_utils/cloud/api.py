@@ -6,6 +6,7 @@ taken from the catalogue that comes with the token, so no version discovery is n
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import re
@@ -115,7 +116,8 @@ def _session(login: Login) -> tuple[Any, Any]:
         region = loader.get_one(**_arguments(login))
         session = region.get_session()
     except (openstack.exceptions.SDKException, TypeError, ValueError) as error:
-        names = [] if not login.cloud else list(getattr(loader, "get_cloud_names", list)())
+        # without a file of clouds the loader makes one up
+        names = [one for one in getattr(loader, "get_cloud_names", list)() if one != "defaults"] if login.cloud else []
         raise CloudError(
             Problem(
                 f"The login data for cloud '{login.cloud or login.auth.get('auth_url', '')}' cannot be used: "
@@ -439,11 +441,12 @@ def _busy(error: Exception) -> float | None:
 
 
 def _pause(response: Any) -> float | None:
-    """Seconds that the service asks to wait; None if it does not say."""
-    try:
-        return min(float(response.headers["Retry-After"]), LONGEST_PAUSE)
-    except (KeyError, TypeError, ValueError):
-        return 1.0 if response.status_code == 429 else None
+    """Seconds that the service asks to wait; None if it does not say, or says what is no time."""
+    with contextlib.suppress(KeyError, TypeError, ValueError):
+        pause = float(response.headers["Retry-After"])
+        if pause >= 0:
+            return min(pause, LONGEST_PAUSE)
+    return 1.0 if response.status_code == 429 else None
 
 
 def message_of(response: Any) -> str:
