@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -172,13 +171,13 @@ def _value(declared: Field, value: Any, path: str, problems: list[Problem]) -> A
         return word in _TRUE
     if declared.kind in ("int", "float"):
         try:
-            number = float(value)
-            # neither a boolean, nor infinity, nor a fraction that would be cut off unseen
-            if isinstance(value, bool) or not math.isfinite(number) or (declared.kind == "int" and not number.is_integer()):
+            figure = float(value)
+            # neither a boolean nor a fraction that would be cut off unseen; infinity is no whole figure either
+            if isinstance(value, bool) or (declared.kind == "int" and not figure.is_integer()):
                 raise ValueError
-            return number if declared.kind == "float" else int(value)
+            return figure if declared.kind == "float" else int(value)
         except (TypeError, ValueError, OverflowError):
-            raise ValueError(f"A number is wanted, not '{value}'.") from None
+            raise ValueError(f"A figure is wanted, not '{value}'.") from None
     if isinstance(value, bool):
         raise ValueError(f"Text is wanted, this is the boolean {value}: put it in quotes.")
     text = str(value)

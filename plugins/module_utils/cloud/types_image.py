@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import os
 import re
 import urllib.request
@@ -164,11 +165,11 @@ def open_url(url: str, timeout: float) -> tuple[IO[bytes], int]:
     """The body of an address and its length, 0 when the server does not tell."""
     try:
         answer = urllib.request.urlopen(url, timeout=timeout)  # the check allows http and https only
-    except (OSError, ValueError) as error:
-        raise ApiError(
-            getattr(error, "code", 0), f"{error}", f"GET {url}", "Check the address and the proxy of this host."
-        ) from error
-    return answer, int(answer.headers.get("Content-Length") or 0)
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise ApiError(getattr(error, "code", 0), said, f"GET {url}", "Check the address and the proxy of this host.") from error
+    length = answer.headers.get("Content-Length") or ""
+    return answer, int(length) if length.isdigit() else 0
 
 
 def _upload(op: Operation) -> None:

@@ -7,6 +7,7 @@ that is too old can still say so.
 from __future__ import annotations
 
 import concurrent.futures
+import http.client
 import os
 import re
 import shutil
@@ -230,7 +231,7 @@ def _stanza(text: str) -> set[str]:
     fields = {
         key.strip().lower(): value.split() for key, _, value in (line.partition(":") for line in unfolded.splitlines())
     }
-    if "deb" not in fields.get("types", []) or fields.get("enabled", ["yes"])[0].lower() in ("no", "false", "0"):
+    if "deb" not in fields.get("types", []) or (fields.get("enabled") or ["yes"])[0].lower() in ("no", "false", "0"):
         return set()
     return {_release(uri, suite) for uri in fields.get("uris", []) for suite in fields.get("suites", [])}
 
@@ -270,4 +271,6 @@ def _ask(url: str, timeout: float) -> str:
         return _reason(error.reason, timeout)
     except (OSError, ValueError) as error:
         return _reason(error, timeout)
+    except http.client.HTTPException as error:  # a server of another kind, or an address that is none
+        return f"no HTTP answer ({type(error).__name__})"
     return ""

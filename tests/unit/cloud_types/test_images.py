@@ -30,7 +30,12 @@ def address() -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if "nonsense" in self.path:
+                self.wfile.write(b"220 ftp.example ready\r\n")
+                return
             self.send_response(404 if "missing" in self.path else 200)
+            if "vague" in self.path:
+                self.send_header("Content-Length", "many")
             if "whole" in self.path:
                 self.send_header("Content-Length", str(len(DATA)))
             self.end_headers()
@@ -48,6 +53,16 @@ def address() -> Iterator[str]:
 
 def document(**more: Any) -> dict[str, Any]:
     return {"images": [{"name": "web", "disk_format": "raw", **more}]}
+
+
+def test_an_address_that_speaks_something_else_is_told(desk: Desk, address: str) -> None:
+    error = desk.refuse(document(url=f"{address}/nonsense", checksum=f"sha512:{SHA512}"))
+    assert f"GET {address}/nonsense: 220 ftp.example ready" in error["cause"] and "proxy of this host" in error["mend"]
+
+
+def test_a_length_that_is_no_number_is_none(desk: Desk, address: str) -> None:
+    desk.run(document(url=f"{address}/vague", checksum=f"sha512:{SHA512}"))
+    assert desk.one("image", name="web")["_data"] == DATA
 
 
 def test_a_file_is_uploaded_and_then_known_by_its_checksum(desk: Desk, file: Path) -> None:

@@ -168,3 +168,54 @@ def test_sources_in_both_formats_are_read(files: dict[str, str], monkeypatch: py
         "https://three/debian/dists/trixie-updates/InRelease",
         "https://three/debian/dists/trixie/InRelease",
     ]
+
+
+@pytest.mark.parametrize("said", [b"SSH-2.0-OpenSSH_10.0\r\n", b"", b"HTTP/1.1 abc\r\n\r\n"])
+def test_mirror_that_speaks_something_else_is_told_and_nothing_else_lost(said: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            link, _ = listener.accept()
+            with link:
+                link.recv(4096)
+                link.sendall(said)
+
+        threading.Thread(target=serve, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/debian"
+        seen = probe.observe({"mirror": True, "sources": [f"deb {url} trixie main"], "timeout": 5})
+    assert seen["mirrors"][f"{url}/dists/trixie/InRelease"] and seen["hostname"]
+
+
+def test_address_that_is_none_is_told() -> None:
+    assert probe._ask("http://mirror:port/debian", 1) == "no HTTP answer (InvalidURL)"
+
+
+def test_stanza_with_an_empty_field_is_read(files: dict[str, str]) -> None:
+    assert probe._stanza("Types: deb\nEnabled:\nURIs: http://m/debian/\nSuites: trixie ./\n") == {
+        "http://m/debian/dists/trixie/InRelease", "http://m/debian/InRelease",
+    }  # fmt: skip
+
+
+def test_addresses_are_found_without_iproute2(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    files["/proc/net/fib_trie"] = "           |-- 192.0.2.7\n              /32 host LOCAL\n           |-- 192.0.2.0\n              /24 link UNICAST\n"
+
+    def missing(*words: object, **more: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr("subprocess.run", missing)
+    assert probe._addresses() == ["192.0.2.7"]
+    assert probe._proxy("http") is None
+
+
+def test_what_the_machine_does_not_show_is_absent() -> None:
+    assert probe._glob("/proc/self/environ/x", "*") == []
+    assert probe._disk_free_mb("/no/such/place") == 0
+    assert not probe._resolve("no-such-host.invalid") and not probe._resolve("a" * 300)
+
+
+def test_units_and_modules_are_those_of_this_machine(files: dict[str, str]) -> None:
+    assert probe._unit("0::/user.slice/user@0.service/app.slice\n1:name=systemd:/system.slice/ssh.service\n") == "ssh"
+    assert probe._unit("0::/\n") == ""
+    release = os.uname().release
+    files[f"/lib/modules/{release}/modules.builtin"] = "kernel/net/openvswitch/no-such-here.ko\n"
+    assert probe._has_module("no-such-here") and not probe._has_module("nor-this")

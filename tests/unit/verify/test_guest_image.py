@@ -252,6 +252,8 @@ class Machine:
             case "syslinux", ["--offset", offset, "--install", disk]:
                 self.drives[f"{disk}@@{offset}"].append("bootable")
             case "mcopy", ["-m", "-i", drive, *names, "::/"]:
+                # -m takes the time of each file over into the image
+                assert {Path(call.directory, name).stat().st_mtime for name in names} == {guest_image.MTIME}
                 disk, offset = drive.split("@@")
                 with open(disk, "r+b") as stream:
                     stream.seek(int(offset))
