@@ -172,12 +172,12 @@ def _value(declared: Field, value: Any, path: str, problems: list[Problem]) -> A
     if declared.kind in ("int", "float"):
         try:
             figure = float(value)
-            # neither a boolean nor a fraction that would be cut off unseen; infinity is no whole figure either
+            # neither a boolean nor a fraction that would be cut off unseen; infinity is no whole number either
             if isinstance(value, bool) or (declared.kind == "int" and not figure.is_integer()):
                 raise ValueError
             return figure if declared.kind == "float" else int(value)
         except (TypeError, ValueError, OverflowError):
-            raise ValueError(f"A figure is wanted, not '{value}'.") from None
+            raise ValueError(f"A number is wanted, not '{value}'.") from None
     if isinstance(value, bool):
         raise ValueError(f"Text is wanted, this is the boolean {value}: put it in quotes.")
     text = str(value)

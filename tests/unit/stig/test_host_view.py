@@ -95,7 +95,7 @@ MainPID=0
 
 Id=debug-shell.service
 LoadState=masked
-UnitFileState=masked
+UnitFileState=masked-runtime
 ActiveState=inactive
 MainPID=0
 
