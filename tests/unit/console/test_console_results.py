@@ -187,3 +187,27 @@ def test_every_kind_of_difference_is_shown(diff, lines):
 
 def test_equal_sides_are_no_difference():
     assert diffs.differences({"before": "a", "after": "a"}) == []
+
+
+def test_differences_that_cannot_be_shown_are_named():
+    found = diffs.differences(
+        [
+            {"dst_binary": "/etc/a", "after_header": "/etc/a (content)"},
+            {"dst_larger": 104448, "before_header": "/etc/b"},
+            {"before": None, "after": {"z": 1, "a": [2]}, "prepared": "done\nby hand\n"},
+            {"before": "same", "after": "same"},
+            "no mapping",
+        ]
+    )
+    assert [(one.name, one.lines) for one in found] == [
+        ("/etc/a", ("(binary content)",)),
+        ("/etc/b", ("(too large to show)",)),
+        ("", ("+{", '+ "a": [', "+  2", "+ ],", '+ "z": 1', "+}")),
+        ("", ("done", "by hand")),
+    ]
+
+
+def test_differences_of_a_loop_are_those_of_its_changed_rounds():
+    one = {"changed": True, "diff": {"before": "a\n", "after": "b\n"}}
+    found = diffs.of_result({"results": [one, {**one, "changed": False}, "skipped"]})
+    assert [difference.lines for difference in found] == [("-a", "+b")]

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import engine, journal
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host
+from ansible_collections.stackwright.cloud.tests.stand_ins import Said
 
 
 def begin(root: Path) -> journal.Journal:
@@ -345,3 +346,141 @@ def test_rules_of_sudo_that_visudo_refuses_are_not_written(host: Host, root: Pat
     outcome = engine.carry_out({**REQUEST, "controls": controls}, Host(str(root), run=programs))
     assert sudoers.read_text("utf-8").startswith("# Defaults:ops")
     assert outcome["document"]["findings"][0]["status"] == "pass"
+
+
+# ---------------------------------------------------------------- the way back, piece by piece
+
+
+def undone(root: Path, *entries: dict[str, Any], tool: Any = lambda argv: (0, "")) -> list[str]:
+    """Undo a run with these entries; returns what could not be restored."""
+    one = begin(root)
+    one.add([{"group": "files", **entry} for entry in entries])
+    return one.undo(tool=tool)
+
+
+@pytest.mark.parametrize("now", ["absent", "file", "directory", "link"])
+@pytest.mark.parametrize("before", ["absent", "file", "directory", "link"])
+def test_whatever_stands_in_a_place_makes_room_for_what_was_there(root: Path, before: str, now: str) -> None:
+    place = root / "etc/place"
+
+    def put(kind: str, word: str) -> None:
+        if kind == "file":
+            place.write_text(word)
+            place.chmod(0o640 if word == "before" else 0o604)
+        elif kind == "directory":
+            place.mkdir(mode=0o750 if word == "before" else 0o705)
+            (place / word).touch()
+        elif kind == "link":
+            place.symlink_to(word)
+
+    def look() -> tuple[str, Any]:
+        if place.is_symlink():
+            return "link", os.readlink(place)
+        if place.is_dir():
+            return "directory", place.stat().st_mode & 0o777
+        return ("file", (place.read_text(), place.stat().st_mode & 0o777, place.stat().st_mtime_ns)) if place.exists() else ("absent", None)
+
+    put(before, "before")
+    was = look()
+    one = begin(root)
+    one.add([{"kind": "file", "group": "files", "path": "/etc/place", "before": one.before("/etc/place")}])
+    if place.is_symlink() or place.is_file():
+        place.unlink()
+    elif place.exists():
+        journal.shutil.rmtree(place)
+    put(now, "now")
+    assert one.undo(tool=lambda argv: (0, "")) == []
+    assert look() == was
+
+
+def test_attributes_of_a_file_come_back_with_it(root: Path) -> None:
+    path = root / "etc/x"
+    path.write_text("old")
+    try:
+        os.setxattr(path, "user.note", b"kept")
+    except OSError:
+        os.setxattr(path, "trusted.note", b"kept")
+    was = journal.attributes(str(path))
+    assert was
+    one = begin(root)
+    one.add([{"kind": "file", "group": "files", "path": "/etc/x", "before": one.before("/etc/x")}])
+    path.unlink()
+    path.write_text("new")
+    assert journal.attributes(str(path)) == {}
+    assert one.undo(tool=lambda argv: (0, "")) == []
+    assert (path.read_text(), journal.attributes(str(path))) == ("old", was)
+
+
+def test_units_run_again_as_before_and_what_is_gone_is_not_missed(root: Path) -> None:
+    seen: list[str] = []
+
+    def tool(argv: list[str]) -> tuple[int, str]:
+        seen.append(" ".join(argv))
+        if argv[-1] == "gone.service":
+            return 5, "Failed to stop gone.service: Unit gone.service not loaded."
+        return (1, "Job failed. See journalctl -xe") if argv[-1] == "b.service" else (0, "")
+
+    entries = [{"kind": "unit", "unit": f"{name}.service", "active": active} for name, active in (("a", False), ("b", True), ("gone", False))]
+    assert undone(root, *entries, tool=tool) == ["systemctl start b.service failed (1): Job failed. See journalctl -xe"]
+    assert seen == ["systemctl stop gone.service", "systemctl start b.service", "systemctl stop a.service"]
+
+
+def test_run_that_could_not_be_undone_whole_can_be_undone_again(root: Path) -> None:
+    one = begin(root)
+    one.add([{"kind": "unit", "group": "files", "unit": "b.service", "active": True}])
+    assert one.undo(tool=lambda argv: (1, "no"))
+    assert one.head()["state"] == "running" and one.head()["undone"] == []
+    assert one.undo(tool=lambda argv: (0, "")) == []
+    assert one.head()["state"] == "rolled back" and one.head()["undone"] == ["files"]
+
+
+def test_package_that_cannot_be_brought_back_is_told_and_files_are_restored_all_the_same(root: Path, put: Callable[[str, str], Path]) -> None:
+    one = begin(root)
+    one.add([{"kind": "file", "group": "files", "path": "/etc/issue", "before": one.before("/etc/issue")}])
+    one.add([{"kind": "packages", "group": "packages", "before": {"telnetd": "1", "openssh-server": "1:10"}}])
+    put("/etc/issue", "new")
+    # a package that removes itself leaves a copy of its configuration
+    problems = one.undo(tool=lambda argv: (100, "E: Version '1' for 'telnetd' was not found") if argv[0] == "apt-get" and put("/etc/x.dpkg-bak", "") else (0, ""))
+    assert len(problems) == 1 and "telnetd=1 failed (100): E: Version '1' for 'telnetd' was not found" in problems[0]
+    assert not (root / "etc/issue").exists() and not (root / "etc/x.dpkg-bak").exists()
+
+
+def test_commands_before_and_after_an_undo_run_once_each(root: Path) -> None:
+    seen: list[str] = []
+    disable, reload = {"kind": "before-undo", "argv": ["ufw", "--force", "disable"]}, {"kind": "after-undo", "argv": ["ufw", "reload"]}
+    assert undone(root, reload, disable, reload, tool=lambda argv: (seen.append(" ".join(argv)), (0, ""))[1]) == []
+    assert seen == ["ufw --force disable", "ufw reload"]
+
+
+@pytest.mark.parametrize(("name", "text", "told"), [("run.json", "{", r"run.json cannot be read"), ("journal.jsonl", '{"kind"\n{}\n', r"journal.jsonl, line 1 is damaged")])
+def test_journal_that_was_meddled_with_is_named(root: Path, name: str, text: str, told: str) -> None:
+    one = begin(root)
+    assert one.exists
+    Path(f"{one.directory}/{name}").write_text(text)
+    with pytest.raises(journal.JournalError, match=told):
+        one.undo(tool=lambda argv: (0, ""))
+    Path(f"{one.directory}/{name}").unlink()
+    with pytest.raises(journal.JournalError, match=rf"{name} cannot be read"):
+        one.undo(tool=lambda argv: (0, ""))
+
+
+def test_write_that_fails_leaves_the_old_file_and_nothing_beside_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*words: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "write", full)
+    before = listing(root)
+    with pytest.raises(OSError, match="No space left"):
+        journal.write_atomically(str(root / "etc/issue"), b"text", 0o644, 0, 0)
+    assert listing(root) == before
+
+
+def test_programs_run_with_an_environment_of_their_own_and_an_end(stand_ins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = stand_ins.add("speaks", Said("out\n", 3, "err\n"))
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    code, output = journal.run_tool([said])
+    assert (code, sorted(output.split())) == (3, ["err", "out"])
+    assert (stand_ins.calls[0].environment["LC_ALL"], stand_ins.calls[0].environment["DEBIAN_FRONTEND"]) == ("C.UTF-8", "noninteractive")
+    assert journal.run_tool(["/no/such/program"]) == (127, "/no/such/program: No such file or directory")
+    hangs = stand_ins.add("hangs", Said(hangs=True))
+    assert journal.run_tool([hangs], timeout=0.4) == (124, f"{hangs}: no end after 0 seconds")
