@@ -49,10 +49,12 @@ options:
     ini: [{section: stackwright, key: heartbeat}]
 """
 
+import _thread
 import atexit
 import os
 import signal
 import sys
+import threading
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -95,6 +97,7 @@ class CallbackModule(Default):  # type: ignore[misc]
         self.plain = False
         self._reporter: Reporter | None = None
         self._pid = os.getpid()
+        self._ended = False
         self._connections: dict[str, str] = {}
         self._controller_only: dict[str, bool] = {}
         self._lockstep = True
@@ -332,8 +335,11 @@ class CallbackModule(Default):  # type: ignore[misc]
             def handle(signum: int, frame: Any) -> None:
                 if self._reporter and os.getpid() == self._pid:
                     self._reporter.interrupted()
-                    if signum == signal.SIGTERM:
-                        self._reporter.run_broken_off()
+                    if signum == signal.SIGTERM and not self._ended:
+                        # This thread may be in the middle of a line, and only another one can wait until it is written.
+                        self._ended = True
+                        _thread.start_new_thread(self._end, (signum,))
+                        return
                 if callable(before):
                     before(signum, frame)
 
@@ -341,6 +347,11 @@ class CallbackModule(Default):  # type: ignore[misc]
 
         chain(signal.SIGINT)
         chain(signal.SIGTERM)
+
+    def _end(self, signum: int) -> None:
+        assert self._reporter is not None
+        self._reporter.run_broken_off()
+        signal.pthread_kill(threading.main_thread().ident or 0, signum)
 
     def _at_exit(self) -> None:
         if self._reporter and os.getpid() == self._pid:

@@ -191,7 +191,7 @@ def test_silent_server_is_left_after_the_timeout_of_the_check(server: Server) ->
 
 def test_checks_run_in_parallel(server: Server) -> None:
     server.together = threading.Barrier(8)  # no request is answered before all eight have come
-    assert not wait(*[{"url": url(server), "timeout": 30}] * 8).failed
+    assert not wait(*[{"url": url(server), "timeout": 30}] * 8, timeout=30).failed
 
 
 def test_server_that_recovers_is_waited_for(server: Server) -> None:
