@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ import pytest
 import yaml
 from ansible_collections.stackwright.cloud.tests.cloud_simulator import CloudSimulator
 
+# The fixture `run_module`.
+Run = Callable[..., dict[str, Any]]
 ROOT = Path(__file__).resolve().parents[3]
 BIN = Path(sys.executable).parent
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.converge import Options, converge
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError
@@ -21,7 +19,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export imp
 )
 from ansible_collections.stackwright.cloud.tests.cloud_simulator import CloudSimulator
 
-from .conftest import Desk
+from .conftest import Desk, Run
 
 DOCUMENT: dict[str, Any] = {
     "domains": [{"name": "customers", "description": "All of them"}],
@@ -165,36 +163,32 @@ def test_a_type_that_may_not_be_listed_is_told_and_the_rest_is_written(desk: Des
         export(desk, types=frozenset({"group"}))
 
 
-def run(desk: Desk, capsys: pytest.CaptureFixture[str], **arguments: Any) -> dict[str, Any]:
+def run(desk: Desk, run_module: Run, **arguments: Any) -> dict[str, Any]:
     """The module's answer, in this process."""
-    given = {"auth": desk.cloud.login["auth"], "region_name": desk.cloud.region, **arguments}
-    with patch_module_args(given), pytest.raises(SystemExit):
-        run_cloud_export()
-    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return answer
+    return run_module(run_cloud_export, auth=desk.cloud.login["auth"], region_name=desk.cloud.region, **arguments)
 
 
-def test_the_file_is_written_once_and_only_for_its_owner(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_file_is_written_once_and_only_for_its_owner(desk: Desk, run_module: Run) -> None:
     apply(desk, DOCUMENT)
     dest = desk.path / "cloud.yml"
-    planned = run(desk, capsys, dest=str(dest), _ansible_check_mode=True)
+    planned = run(desk, run_module, dest=str(dest), _ansible_check_mode=True)
     assert planned["changed"] and not dest.exists() and "alice" in planned["diff"]["after"]
-    assert run(desk, capsys, dest=str(dest))["changed"]
+    assert run(desk, run_module, dest=str(dest))["changed"]
     assert dest.stat().st_mode & 0o777 == 0o600
-    assert not run(desk, capsys, dest=str(dest))["changed"]
-    assert run(desk, capsys, dest=str(dest), mode="0640")["changed"]
+    assert not run(desk, run_module, dest=str(dest))["changed"]
+    assert run(desk, run_module, dest=str(dest), mode="0640")["changed"]
     assert dest.stat().st_mode & 0o777 == 0o640
     desk.cloud.put("group", name="late", domain_id="default")
-    later = run(desk, capsys, dest=str(dest))
+    later = run(desk, run_module, dest=str(dest))
     assert later["changed"] and "late" in dest.read_text() and "late" not in later["diff"]["before"]
     assert dest.stat().st_mode & 0o777 == 0o640
 
 
-def test_faults_are_told(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "Did you mean 'projects'" in run(desk, capsys, types=["projecs"])["msg"]
-    assert "Make the directory first" in run(desk, capsys, dest=str(desk.path / "no" / "x.yml"))["msg"]
+def test_faults_are_told(desk: Desk, run_module: Run) -> None:
+    assert "Did you mean 'projects'" in run(desk, run_module, types=["projecs"])["msg"]
+    assert "Make the directory first" in run(desk, run_module, dest=str(desk.path / "no" / "x.yml"))["msg"]
     (desk.path / "latin").write_bytes(b"\xff")
-    assert "cannot be read" in run(desk, capsys, dest=str(desk.path / "latin"))["msg"]
+    assert "cannot be read" in run(desk, run_module, dest=str(desk.path / "latin"))["msg"]
 
 
 def test_an_export_and_its_use_through_ansible(desk: Desk) -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.info import gather, run_cloud_info, wishes_of
 
-from .conftest import Desk
+from .conftest import Desk, Run
 
 
 def login(desk: Desk) -> Login:
@@ -94,19 +92,15 @@ def test_an_unknown_or_ambiguous_project_is_an_error(desk: Desk) -> None:
         read(desk, {"role_assignments": {"project": "web"}})
 
 
-def run(desk: Desk, capsys: pytest.CaptureFixture[str], **arguments: Any) -> dict[str, Any]:
+def run(desk: Desk, run_module: Run, **arguments: Any) -> dict[str, Any]:
     """The module's answer, in this process."""
-    given = {"auth": desk.cloud.login["auth"], "region_name": desk.cloud.region, **arguments}
-    with patch_module_args(given), pytest.raises(SystemExit):
-        run_cloud_info()
-    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return answer
+    return run_module(run_cloud_info, auth=desk.cloud.login["auth"], region_name=desk.cloud.region, **arguments)
 
 
-def test_the_module_hands_over_results_and_faults(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    answer = run(desk, capsys, resources=["regions"])
+def test_the_module_hands_over_results_and_faults(desk: Desk, run_module: Run) -> None:
+    answer = run(desk, run_module, resources=["regions"])
     assert answer["resources"]["regions"][0]["id"] == "RegionOne" and not answer["changed"]
-    answer = run(desk, capsys, resources=["region", "srvers"])
+    answer = run(desk, run_module, resources=["region", "srvers"])
     assert answer["failed"] and [e["path"] for e in answer["errors"]] == ["resources.srvers"]
 
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
-import json
 import re
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 import yaml
-from ansible.module_utils.testing import patch_module_args
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud import resource
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import parse
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_NAME
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, ResourceType
 
-from .conftest import ROOT, Desk
+from .conftest import ROOT, Desk, Run
 
 WIDGET = ResourceType(
     "widget",
@@ -166,29 +163,24 @@ def test_faults_are_told_by_option(desk: Desk) -> None:
     assert "Traceback" not in done.output
 
 
-def run(desk: Desk, capsys: pytest.CaptureFixture[str], kind: str, **arguments: Any) -> dict[str, Any]:
+def run(desk: Desk, run_module: Run, kind: str, **arguments: Any) -> dict[str, Any]:
     """A module's answer, in this process."""
-    given = {"auth": desk.cloud.login["auth"], "region_name": desk.cloud.region, **arguments}
-    # Once another test has loaded Ansible's own side into this process, warnings would go to its display.
-    on_host = mock.patch("ansible.module_utils._internal.is_controller", False)
-    with on_host, patch_module_args(given), pytest.raises(SystemExit):
-        resource.run_resource(kind)
-    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return answer
+    login = {"auth": desk.cloud.login["auth"], "region_name": desk.cloud.region}
+    return run_module(lambda: resource.run_resource(kind), **login, **arguments)
 
 
-def test_a_module_answers_with_the_resource_or_the_faults(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    answer = run(desk, capsys, "user", name="eve", password="Xy7-secret-1", email="eve@example.com")
+def test_a_module_answers_with_the_resource_or_the_faults(desk: Desk, run_module: Run) -> None:
+    answer = run(desk, run_module, "user", name="eve", password="Xy7-secret-1", email="eve@example.com")
     assert answer["changed"] and answer["resource"]["email"] == "eve@example.com" and answer["calls"] > 1
     assert "password" not in answer["resource"] and "Xy7-secret-1" not in str(answer)
-    answer = run(desk, capsys, "user", name="eve", password="Xy7-secret-2", update_password="always", enabled=False)
+    answer = run(desk, run_module, "user", name="eve", password="Xy7-secret-2", update_password="always", enabled=False)
     assert answer["changes"][0].startswith("update user eve: enabled True -> False, password (another) -> ")
     keep = {"name": "eve", "password": "Xy7-secret-3", "update_password": "always"}
     done = desk.play({"stackwright.cloud.user": keep})
     assert not done.results[0]["changed"] and "user eve is disabled" in " ".join(done.output.split())
-    answer = run(desk, capsys, "user", name="eve", default_project="shp")
+    answer = run(desk, run_module, "user", name="eve", default_project="shp")
     assert answer["failed"] and answer["errors"][0]["path"] == "default_project"
-    answer = run(desk, capsys, "user", name="mallory", id=desk.cloud.find("user", name="eve")[0]["id"])
+    answer = run(desk, run_module, "user", name="mallory", id=desk.cloud.find("user", name="eve")[0]["id"])
     assert answer["changes"] == ["update user mallory: name eve -> mallory"]
 
 
