@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socketserver
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 # Hands over how it was called to the test, and behaves as the test says. Isolated and without site packages it starts in a few ms.
-STAND_IN = """#!{python} -IS
+STAND_IN = """#!/usr/bin/python3 -IS
 import json, os, socket, sys, time
 with socket.socket(socket.AF_UNIX) as test:
     test.connect({address!r})
@@ -65,7 +64,7 @@ class StandIns:
         """Put a program there (or change what it does); return its path. A ``deaf`` one ends without reading its input."""
         self.answers[name] = answer if callable(answer) else lambda call: answer
         path = self.directory / "bin" / name
-        text = STAND_IN.format(python=sys.executable, address=str(self.directory / "socket"), deaf=deaf)
+        text = STAND_IN.format(address=str(self.directory / "socket"), deaf=deaf)
         if not path.exists() or path.read_text() != text:
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
