@@ -20,7 +20,6 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import journal as journals
 
-CONTAINER_MARKS = ("/run/systemd/container", "/run/.containerenv", "/.dockerenv")
 DEFAULT_ACL = "system.posix_acl_default"
 ACTIVATIONS = (
     "systemd", "tmpfiles", "sysctl", "audit", "dconf", "units", "rsyslog", "chrony", "sssd", "grub", "initramfs", "sshd", "ufw",
@@ -120,20 +119,7 @@ class Host:
     @property
     def container(self) -> bool:
         """Whether this is a container, which shares its kernel with others."""
-
-        def detect() -> bool:
-            if any(os.path.exists(self.root + mark) for mark in CONTAINER_MARKS):
-                return True
-            with contextlib.suppress(OSError):
-                environment = Path(self.root + "/proc/1/environ").read_bytes()
-                if b"container=" in environment:
-                    return True
-            with contextlib.suppress(OSError):
-                # The first PID namespace has a fixed inode number in every Linux kernel.
-                return os.readlink(self.root + "/proc/self/ns/pid") != "pid:[4026531836]"
-            return False
-
-        return bool(self.cached("container", detect))
+        return bool(self.cached("container", lambda: journals.in_container(self.root)))
 
     def stat(self, path: str) -> Meta | None:
         """Kind, mode and owner of `path` as planned; None where there is nothing."""

@@ -31,12 +31,27 @@ TOOL_ENVIRONMENT = {
 }
 
 
+KERNEL_SETTINGS = "/proc/sys"
+CONTAINER_MARKS = ("/run/systemd/container", "/run/.containerenv", "/.dockerenv")
 UNIT_DIRECTORY = "/etc/systemd/system"
 RUNNING = ("active", "reloading", "activating")
 
 
 class JournalError(Exception):
     """The journal cannot be written, read or followed; the text says which and what to do."""
+
+
+def in_container(root: str = "") -> bool:
+    """Whether this host is a container, which shares its kernel with others."""
+    if any(os.path.exists(root + mark) for mark in CONTAINER_MARKS):
+        return True
+    with contextlib.suppress(OSError):
+        if b"container=" in Path(root + "/proc/1/environ").read_bytes():
+            return True
+    with contextlib.suppress(OSError):
+        # The first PID namespace has a fixed inode number in every Linux kernel.
+        return os.readlink(root + "/proc/self/ns/pid") != "pid:[4026531836]"
+    return False
 
 
 def run_tool(argv: list[str], timeout: float = 900) -> tuple[int, str]:
@@ -308,7 +323,7 @@ class Journal:
                 if kind == "file":
                     self._restore(entry["path"], entry["before"])
                 elif kind == "sysctl":
-                    _write_sysctl(entry["key"], entry["value"])
+                    problems += _restore_setting(entry["key"], entry["value"], in_container(self.root))
                 elif kind == "unit":
                     commands += _unit_commands(entry)
                 elif kind == "packages":
@@ -422,11 +437,22 @@ def _remove(path: str) -> None:
             os.unlink(path)
 
 
-def _write_sysctl(key: str, value: str) -> None:
-    if not key.startswith("net."):  # the others belong to the kernel that containers share; they are never journaled
-        return
-    with open("/proc/sys/" + key.replace(".", "/"), "w", encoding="ascii") as target:
-        target.write(value)
+def _restore_setting(key: str, value: str, container: bool) -> list[str]:
+    """Set the running value of a kernel setting back; what stands in the way."""
+    if container and not key.startswith("net."):  # it belongs to the kernel that containers share, and was never changed
+        return []
+    place = Path(KERNEL_SETTINGS, key.replace(".", "/"))
+    try:
+        if place.read_text("ascii").strip() != value:
+            place.write_text(value, "ascii")
+    except FileNotFoundError:
+        pass  # it went with its module
+    except OSError as error:
+        return [
+            f"sysctl {key} could not be set back to {value}: {error.strerror}. The kernel takes some settings back only when it "
+            "starts: restart the host."
+        ]
+    return []
 
 
 def _unit_commands(entry: dict[str, Any]) -> Iterator[list[str]]:

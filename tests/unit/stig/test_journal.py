@@ -359,6 +359,30 @@ def undone(root: Path, *entries: dict[str, Any], tool: Any = lambda argv: (0, ""
     return one.undo(tool=tool)
 
 
+@pytest.mark.parametrize(
+    ("container", "after", "told"),
+    [
+        (False, {"kernel/kptr_restrict": "1", "net/ipv4/ip_forward": "1"}, ["sysctl kernel.one_way could not be set back to 0: Is a directory"]),
+        (True, {"kernel/kptr_restrict": "2", "net/ipv4/ip_forward": "1"}, []),
+    ],
+    ids=["machine", "container"],
+)  # fmt: skip
+def test_running_kernel_settings_are_set_back_where_they_are_the_hosts_own(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: bool, after: dict[str, str], told: list[str]
+) -> None:
+    settings = tmp_path / "settings"
+    for place in ("kernel/one_way", "net/ipv4"):
+        (settings / place).mkdir(parents=True)
+    (settings / "kernel/kptr_restrict").write_text("2\n")
+    (settings / "net/ipv4/ip_forward").write_text("0\n")
+    monkeypatch.setattr(journal, "KERNEL_SETTINGS", str(settings))
+    monkeypatch.setattr(journal, "in_container", lambda _: container)
+    before = {"kernel.kptr_restrict": "1", "kernel.one_way": "0", "kernel.gone": "1", "net.ipv4.ip_forward": "1"}
+    problems = undone(root, *({"kind": "sysctl", "key": key, "value": value} for key, value in before.items()))
+    assert [problem.partition(". The")[0] for problem in problems] == told
+    assert {place: (settings / place).read_text().strip() for place in after} == after
+
+
 @pytest.mark.parametrize("now", ["absent", "file", "directory", "link"])
 @pytest.mark.parametrize("before", ["absent", "file", "directory", "link"])
 def test_whatever_stands_in_a_place_makes_room_for_what_was_there(root: Path, before: str, now: str) -> None:
