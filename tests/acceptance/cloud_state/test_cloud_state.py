@@ -177,3 +177,31 @@ def test_everything_is_removed_by_name(bench: Bench) -> None:
     bench.run(bench.document, "remove", state="absent")
     rest = bench.run(bench.document, "plan after the removal", check=True)
     assert names(rest, "create") == everything(bench.document)
+
+
+def test_what_stays_lets_go_of_what_leaves(bench: Bench) -> None:
+    token = bench.options["owner"]
+    net, port, group = f"{token}-net", f"{token}-port", f"{token}-group"
+
+    def subnets(*ranges: int) -> list[dict[str, Any]]:
+        return [{"name": f"{token}-{n}", "network": net, "cidr": f"10.253.{n}.0/24"} for n in ranges]
+
+    before = {
+        "networks": [net],
+        "subnets": subnets(1, 2),
+        "security_groups": [group],
+        "ports": [{"name": port, "network": net, "fixed_ips": [{"subnet": f"{token}-1"}], "security_groups": [group]}],
+        "routers": [{"name": f"{token}-router", "interfaces": [f"{token}-1", f"{token}-2"]}],
+    }
+    after = {
+        "networks": [net],
+        "subnets": subnets(2, 3),
+        "ports": [{"name": port, "network": net}, {"name": f"{port}-new", "network": net}],
+        "routers": [f"{token}-router"],
+    }
+    bench.run(before, "create what refers to each other")
+    planned = bench.run(after, "plan of letting go", check=True, prune="owned")
+    assert names(planned, "update") == {("port", "ports[0]"), ("router", "routers[0]")}
+    assert bench.run(after, "let go", prune="owned")["changes"] == planned["changes"]
+    assert bench.run(after, "unchanged after letting go", prune="owned")["changes"] == []
+    bench.run({"roles": ["member"]}, "prune", prune="owned")
