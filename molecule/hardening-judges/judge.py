@@ -2,7 +2,8 @@
 
 Debian packages no STIG content for itself, so Ubuntu 22.04's STIG and Debian 12's ANSSI profile are made to look at any Debian:
 the condition on the distribution is taken out, and the unit that loads audit rules is looked for where Debian 13 has it.
-Rules about the running kernel are counted apart: a container shows the values of the machine that it runs on, whatever it says itself.
+Rules about the running kernel and the mounts of files that podman lends are counted apart: a container shows those of the machine that
+it runs on, whatever it says itself.
 So are Lynis's points for the running kernel's values and for the machine's USB ports.
 The results of OpenSCAP are kept beside the content in /var/lib/judges, as NAME-stig.xml and NAME-anssi.xml.
 """
@@ -24,7 +25,7 @@ PROFILES = {
     "anssi": ("ssg-debian12-ds.xml", "xccdf_org.ssgproject.content_profile_anssi_bp28_high"),
 }
 PREFIX = "xccdf_org.ssgproject.content_rule_"
-KERNEL = ("kernel_config_", "sysctl_")
+MACHINE = ("kernel_config_", "sysctl_", "mount_option_nodev_nonroot_local_partitions")
 MACHINE_TESTS = ("KRNL-6000", "USB-3000")
 CONTAINER_MARK = "/run/.containerenv"
 
@@ -48,7 +49,7 @@ def adapt(name: str) -> str:
 
 
 def scap(label: str, profile: str) -> dict[str, object]:
-    """Evaluate one profile: how many rules have which result (``kernel``: those about the running kernel), and which fail."""
+    """Evaluate one profile: how many rules have which result (``machine``: those that show the machine), and which fail."""
     name, identifier = PROFILES[profile]
     results = str(HERE / f"{label}-{profile}.xml")
     argv = ["oscap", "xccdf", "eval", "--profile", identifier, "--results", results, adapt(name)]
@@ -59,10 +60,10 @@ def scap(label: str, profile: str) -> dict[str, object]:
         r'<rule-result idref="([^"]*)".*?<result>(\w+)</result>', pathlib.Path(results).read_text("utf-8"), re.DOTALL
     )
     selected = [(rule.removeprefix(PREFIX), result) for rule, result in found if result != "notselected"]
-    counted = [(rule, result) for rule, result in selected if not rule.startswith(KERNEL)]
-    kernel = Counter(result for rule, result in selected if rule.startswith(KERNEL))
+    counted = [(rule, result) for rule, result in selected if not rule.startswith(MACHINE)]
+    machine = Counter(result for rule, result in selected if rule.startswith(MACHINE))
     names = {kind: sorted(rule for rule, result in counted if result == kind) for kind in ("fail", "error", "unknown")}
-    return {**Counter(result for _, result in counted), "rules": len(counted), "names": names, "kernel": kernel}
+    return {**Counter(result for _, result in counted), "rules": len(counted), "names": names, "machine": machine}
 
 
 def lynis() -> dict[str, object]:
