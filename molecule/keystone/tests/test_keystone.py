@@ -46,19 +46,25 @@ def test_the_administrator_gets_a_fernet_token_and_the_catalogue(host):
     }
 
 
-def names(host, kind):
-    """Names of all objects of a kind, as the identity service lists them to the administrator."""
+def as_administrator(host, script, *arguments):
+    """Run Python that finds the API at ``b``, a token's header in ``t`` and urllib.request as ``u``; return the JSON that it prints."""
     request = json.loads(json.dumps(REQUEST))
     request["auth"]["identity"]["password"]["user"]["password"] = secret(host, "keystone_admin")
     address = host.ansible.get_variables()["lab_management_address"]
-    script = (
+    login = (
         "import json, sys, urllib.request as u\n"
         f"b = 'http://{address}:5000/v3/'\n"
         "a = u.urlopen(u.Request(b + 'auth/tokens', sys.argv[1].encode(), {'Content-Type': 'application/json'}))\n"
         "t = {'X-Auth-Token': a.headers['X-Subject-Token']}\n"
-        "print(u.urlopen(u.Request(b + sys.argv[2], headers=t)).read().decode())\n"
     )
-    return [one["name"] for one in json.loads(host.check_output("python3 -c %s %s %s", script, json.dumps(request), kind))[kind]]
+    words = " ".join(["%s"] * len(arguments))
+    return json.loads(host.check_output(f"python3 -c %s %s {words}", login + script, json.dumps(request), *arguments))
+
+
+def names(host, kind):
+    """Names of all objects of a kind, as the identity service lists them to the administrator."""
+    script = "print(u.urlopen(u.Request(b + sys.argv[2], headers=t)).read().decode())\n"
+    return [one["name"] for one in as_administrator(host, script, kind)[kind]]
 
 
 def test_the_services_have_a_project_and_their_roles(host):
@@ -68,14 +74,8 @@ def test_the_services_have_a_project_and_their_roles(host):
 
 def test_nobody_is_refused_while_the_policy_is_read(host):
     """The first requests after a start come all at once, and each needs a rule."""
-    request = json.loads(json.dumps(REQUEST))
-    request["auth"]["identity"]["password"]["user"]["password"] = secret(host, "keystone_admin")
-    address = host.ansible.get_variables()["lab_management_address"]
     script = (
-        "import concurrent.futures, json, subprocess, sys, time, urllib.error, urllib.request as u\n"
-        f"b = 'http://{address}:5000/v3'\n"
-        "a = u.urlopen(u.Request(b + '/auth/tokens', sys.argv[1].encode(), {'Content-Type': 'application/json'}))\n"
-        "t = {'X-Auth-Token': a.headers['X-Subject-Token']}\n"
+        "import concurrent.futures, subprocess, time, urllib.error\n"
         "def status(path):\n"
         "    try:\n        return u.urlopen(u.Request(b + path, headers=t)).status\n"
         "    except urllib.error.HTTPError as error:\n        return error.code\n"
@@ -83,10 +83,10 @@ def test_nobody_is_refused_while_the_policy_is_read(host):
         "subprocess.run(['systemctl', 'restart', 'keystone'], check=True)\n"
         "while not status(''):\n    time.sleep(0.05)\n"
         "with concurrent.futures.ThreadPoolExecutor(16) as pool:\n"
-        "    print(json.dumps(list(pool.map(status, ['/users', '/projects', '/roles', '/services'] * 8))))\n"
+        "    print(json.dumps(list(pool.map(status, ['users', 'projects', 'roles', 'services'] * 8))))\n"
     )
     with host.sudo():
-        assert set(json.loads(host.check_output("python3 -c %s %s", script, json.dumps(request)))) == {200}
+        assert set(as_administrator(host, script)) == {200}
 
 
 def test_a_wrong_password_is_refused(host):
