@@ -562,12 +562,11 @@ class Planner:
 
     def leaves(self, kind: str, ident: str) -> bool:
         """Whether an object is about to be removed."""
-        if any(item.absent and item.id == ident for item in self.own[kind]):
-            return True
+        entry = next((item for item in self.own[kind] if item.id == ident), None)
+        if entry is not None:
+            return entry.absent
         raw = self.state.by_id.get(kind, {}).get(ident)
-        if not self.prune or raw is None or any(item.id == ident for item in self.own[kind]):
-            return False
-        return self.is_owned(BY_NAME[kind], raw)
+        return self.prune and raw is not None and self.is_owned(BY_NAME[kind], raw)
 
     # Differences -----------------------------------------------------------------------------------------------------
 
