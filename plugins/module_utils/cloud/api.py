@@ -98,6 +98,16 @@ def _arguments(login: Login) -> dict[str, Any]:
     return arguments
 
 
+def _is_v3(config: Mapping[str, Any]) -> bool:
+    """Whether a login with a password, of no version said, can only be one of version 3: that spares the question for it."""
+    auth = config.get("auth") or {}
+    return (
+        config.get("auth_type") in (None, "password")
+        and str(auth.get("auth_url", "")).rstrip("/").endswith("/v3")
+        and not any(key.startswith("default_domain") for key in auth)
+    )
+
+
 def _session(login: Login) -> tuple[Any, Any]:
     """The SDK's cloud configuration and session. Nothing is sent yet."""
     try:
@@ -113,7 +123,10 @@ def _session(login: Login) -> tuple[Any, Any]:
     try:
         files = not (login.auth and not login.cloud)
         loader = openstack.config.OpenStackConfig(load_yaml_config=files, load_envvars=files)
-        region = loader.get_one(**_arguments(login))
+        arguments = _arguments(login)
+        region = loader.get_one(**arguments)
+        if not login.auth_type and _is_v3(region.config):
+            region = loader.get_one(**arguments, auth_type="v3password")
         session = region.get_session()
     except (openstack.exceptions.SDKException, TypeError, ValueError) as error:
         # without a file of clouds the loader makes one up

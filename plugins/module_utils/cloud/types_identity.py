@@ -13,6 +13,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation 
     Query,
     body_of,
     list_objects,
+    mark_tag,
     set_tags,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
@@ -59,6 +60,16 @@ DOMAIN_TYPE = ResourceType(
     delete=_delete_domain,
 )
 
+def _create_project(op: Operation) -> Raw:
+    """POST with the tags, so that no project is ever without its mark."""
+    body = body_of(op.type, op.values)
+    tags = {*op.values.get("tags", ()), *([mark_tag(op.owner)] if op.owner else ())}
+    if tags:
+        body["tags"] = sorted(tags)
+    raw: Raw = op.call("POST", "/projects", {"project": body}).body["project"]
+    return raw
+
+
 PROJECT = ResourceType(
     "project",
     "projects",
@@ -84,6 +95,8 @@ PROJECT = ResourceType(
     name_filter="one",
     listing=_of_domain,
     mark="tags",
+    born_marked=True,
+    create=_create_project,
 )
 
 

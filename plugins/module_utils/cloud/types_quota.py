@@ -48,6 +48,12 @@ LIMITS: tuple[tuple[str, str, str, str], ...] = (
     ("network", "rbac_policies", "rbac_policy", "Policies that share things."),
     ("network", "trunks", "trunk", "Trunks."),
 )
+# Path and wrapper of each service's quotas.
+PLACES = {
+    "compute": ("/os-quota-sets", "quota_set"),
+    "block-storage": ("/os-quota-sets", "quota_set"),
+    "network": ("/quotas", "quota"),
+}
 SERVICE_OF = {key: service for service, key, _, _ in LIMITS}
 
 
@@ -75,29 +81,32 @@ def _projects(query: Query) -> list[str]:
     return sorted({str(ident) for ident in idents if ident})
 
 
-def _limits(given: Mapping[str, Any], service: str) -> dict[str, dict[str, int]]:
-    """Limits and, where they are told, uses, by the document's keys."""
-    found: dict[str, dict[str, int]] = {"limits": {}, "used": {}}
-    for key, api in keys_of(service).items():
-        value = given.get(api)
-        if isinstance(value, Mapping):
-            found["limits"][key] = int(value["limit"])
-            found["used"][key] = int(value.get("in_use", value.get("used", 0))) + int(value.get("reserved", 0))
-        elif value is not None:
-            found["limits"][key] = int(value)
-    return found
+def _limits(given: Mapping[str, Any], service: str) -> dict[str, int]:
+    """Limits by the document's keys."""
+    return {key: int(given[api]) for key, api in keys_of(service).items() if given.get(api) is not None}
 
 
-def _read(cloud: Cloud, service: str, project: str) -> dict[str, dict[str, int]]:
-    """One project's limits in one service. Compute and volume tell the use with them."""
-    if service == "network":
-        return _limits(cloud.call(service, "GET", f"/quotas/{project}").body["quota"], service)
-    path, params = (
-        (f"/os-quota-sets/{project}/detail", None)
-        if service == "compute"
-        else (f"/os-quota-sets/{project}", {"usage": "true"})
-    )
-    return _limits(cloud.call(service, "GET", path, params=params).body["quota_set"], service)
+def _read(cloud: Cloud, service: str, project: str) -> dict[str, int]:
+    """One project's limits in one service."""
+    path, wrapper = PLACES[service]
+    return _limits(cloud.call(service, "GET", f"{path}/{project}").body[wrapper], service)
+
+
+def _use(cloud: Cloud, service: str, project: str) -> dict[str, int]:
+    """What a project uses and has reserved of a service; nothing where the service does not tell."""
+    path, wrapper = PLACES[service]
+    path, params = f"{path}/{project}", {}
+    if service == "block-storage":
+        params = {"usage": "true"}
+    else:
+        path += "/detail" if service == "compute" else "/details.json"
+    answer = cloud.call(service, "GET", path, params=params, accept=(404,))
+    given = answer.body.get(wrapper, {}) if answer.status < 400 else {}
+    return {
+        key: int(given[api].get("in_use", given[api].get("used", 0))) + int(given[api].get("reserved", 0))
+        for key, api in keys_of(service).items()
+        if isinstance(given.get(api), Mapping)
+    }
 
 
 def _quotas(query: Query) -> list[Raw]:
@@ -108,7 +117,7 @@ def _quotas(query: Query) -> list[Raw]:
         if (query.full or not query.entries or any(key in entry for entry in query.entries for key in keys_of(service)))
         and query.cloud.endpoint(service)
     ]
-    found: dict[str, Raw] = {ident: {"id": ident, "limits": {}, "used": {}} for ident in projects}
+    found: dict[str, Raw] = {ident: {"id": ident, "limits": {}} for ident in projects}
     work = [(service, ident) for service in asked for ident in projects]
     if "network" in asked and len(projects) > 1:
         # This service lists the projects that have limits of their own.
@@ -116,11 +125,10 @@ def _quotas(query: Query) -> list[Raw]:
             place = ("network", str(raw.get("project_id") or raw.get("tenant_id")))
             if place in work:
                 work.remove(place)
-                found[place[1]]["limits"] |= _limits(raw, "network")["limits"]
+                found[place[1]]["limits"] |= _limits(raw, "network")
     with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
         for (_, ident), told in zip(work, pool.map(lambda one: _read(query.cloud, *one), work), strict=True):
-            for part, values in told.items():
-                found[ident][part] |= values
+            found[ident]["limits"] |= told
     if query.full:
         usual = _defaults(query.cloud, asked)
         for raw in found.values():
@@ -132,10 +140,9 @@ def _defaults(cloud: Cloud, services: Iterable[str]) -> dict[str, int]:
     """The limits of projects that have none of their own."""
     found: dict[str, int] = {}
     for service in services:
-        path, key = ("/quotas", "quota") if service == "network" else ("/os-quota-sets", "quota_set")
+        path, wrapper = PLACES[service]
         word = "default" if service == "network" else "defaults"
-        body = cloud.call(service, "GET", f"{path}/{cloud.project_id}/{word}").body
-        found |= _limits(body[key], service)["limits"]
+        found |= _limits(cloud.call(service, "GET", f"{path}/{cloud.project_id}/{word}").body[wrapper], service)
     return found
 
 
@@ -147,7 +154,7 @@ def _put(op: Operation, project: str, values: Mapping[str, Any]) -> None:
         body = {api: values[key] for key, api in keys_of(service).items() if key in values}
         if not body:
             continue
-        path, wrapper = ("/quotas", "quota") if service == "network" else ("/os-quota-sets", "quota_set")
+        path, wrapper = PLACES[service]
         op.cloud.call(service, "PUT", f"{path}/{project}", {wrapper: body})
         op.written += 1
 
@@ -156,7 +163,7 @@ def _create(op: Operation) -> Raw:
     project = str(op.values.get("project") or op.cloud.project_id)
     _put(op, project, op.values)
     limits = {key: value for key, value in op.values.items() if key in SERVICE_OF}
-    return {"id": project, "limits": limits, "used": {}}
+    return {"id": project, "limits": limits}
 
 
 def _update(op: Operation, changes: dict[str, Any]) -> None:
@@ -174,41 +181,40 @@ def _check(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _network_use(cloud: Cloud, project: str) -> dict[str, int]:
-    """What a project uses of the network; nothing where the service does not tell."""
-    answer = cloud.call("network", "GET", f"/quotas/{project}/details.json", accept=(404,))
-    return _limits(answer.body.get("quota", {}), "network")["used"] if answer.status < 400 else {}
+def _changed(item: Item) -> list[str]:
+    """Limits that differ from what the cloud holds, other than none at all."""
+    limits = item.current["limits"] if item.current else {}
+    wanted = {key: value for key, value in item.values.items() if key in SERVICE_OF}
+    return [key for key, value in wanted.items() if value != -1 and limits.get(key) not in (None, value)]
 
 
 def _validate(planner: Planner, items: list[Item]) -> list[Problem]:
     """Limits of services that are not offered, and limits below what is used already."""
-    problems: list[Problem] = []
-    for item in items:
-        wanted = {key: value for key, value in item.values.items() if key in SERVICE_OF}
-        for key in wanted:
-            if not planner.cloud.endpoint(SERVICE_OF[key]):
-                problems.append(
-                    item.problem(
-                        f"The catalogue of this cloud offers no service of type {SERVICE_OF[key]}.",
-                        "Deploy and register the service, or remove the limit.",
-                        key,
-                    )
+    problems = [
+        item.problem(
+            f"The catalogue of this cloud offers no service of type {SERVICE_OF[key]}.",
+            "Deploy and register the service, or remove the limit.",
+            key,
+        )
+        for item in items
+        for key in item.values
+        if key in SERVICE_OF and not planner.cloud.endpoint(SERVICE_OF[key])
+    ]
+    changed = {item: _changed(item) for item in items}
+    # Only what is to change is worth asking for its use, which the services have to count.
+    work = [(item, service) for item in items for service in dict.fromkeys(SERVICE_OF[key] for key in changed[item])]
+    with concurrent.futures.ThreadPoolExecutor(PARALLEL) as pool:
+        told = pool.map(lambda one: _use(planner.cloud, one[1], one[0].id), work)
+        for (item, service), used in zip(work, told, strict=True):
+            problems += [
+                item.problem(
+                    f"The limit {item.values[key]} is below the use: {used[key]} are in use.",
+                    f"Take at least {used[key]}, or remove what is too much first.",
+                    key,
                 )
-        if item.current is None:
-            continue
-        limits, used = item.current["limits"], dict(item.current["used"])
-        lowered = [key for key, value in wanted.items() if value != -1 and limits.get(key) not in (None, value)]
-        if any(SERVICE_OF[key] == "network" for key in lowered):
-            used |= _network_use(planner.cloud, item.id)
-        problems += [
-            item.problem(
-                f"The limit {wanted[key]} is below the use: {used[key]} are in use.",
-                f"Take at least {used[key]}, or remove what is too much first.",
-                key,
-            )
-            for key in lowered
-            if wanted[key] < used.get(key, 0)
-        ]
+                for key in changed[item]
+                if SERVICE_OF[key] == service and item.values[key] < used.get(key, 0)
+            ]
     return problems
 
 

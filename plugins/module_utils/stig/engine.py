@@ -746,7 +746,10 @@ def rollback(host: Host, to: str | None) -> tuple[list[str], list[str]]:
     if to is not None and to not in known:
         raise EngineError(f"There is no run {to} on this host. The runs here, oldest first: {', '.join(known)}.")
     chosen = [one for one in reversed(known) if to is None or one >= to][: 1 if to is None else None]
-    problems = reclaim(host)
+    try:
+        problems = reclaim(host)
+    except HostError as error:  # files can be restored all the same
+        problems = [str(error)]
     for run_id in chosen:
         confirm(host, run_id)
         problems += journals.Journal(run_id, host.root or "/").undo(None, host.run)
@@ -802,26 +805,13 @@ def _listeners(host: Host) -> list[str]:
 
 def resulting_state(host: Host, controls: list[Control]) -> list[findings.State]:
     """Facts of the running host: units of the passing controls run, sshd offers what it is configured for, timers are gone."""
-    found: list[findings.State] = []
     if host.root:
-        return found
-    for control in controls:
-        if control.finding.status not in ("pass", "not_testable"):
-            continue
-        for spec in control.resources:
-            if spec["type"] == "unit" and spec.get("active") and not (spec.get("kernel") and host.container):
-                state = host.unit(spec["name"])
-                found.append(
-                    findings.State(f"{spec['name']} runs", state.active, "" if state.active else "it does not run")
-                )
-    unique = {one.what: one for one in found}
-    for name, state in host.units().items():
-        if state.forgotten:
-            unique[name] = findings.State(
-                f"{name} runs", False, f"process {state.forgotten} runs, but systemd has lost it"
-            )
-    if "openssh-server" in host.packages and host.unit("ssh.service").active:
-        unique["sshd"] = sshd_answers(host)
+        return []
+    try:
+        unique = {one.what: one for one in _unit_states(host, controls)}
+    except HostError as error:
+        what = "the states of units can be told"
+        unique = {what: findings.State(what, False, str(error))}
     for run_id in journals.runs():
         directory = Path(f"{journals.BASE}/{run_id}")
         if (directory / "undone-by-timer").exists() and not (directory / "seen").exists():
@@ -831,6 +821,27 @@ def resulting_state(host: Host, controls: list[Control]) -> list[findings.State]
                 f"the timer undid {lines[1]} at {lines[0]}, since no fresh login was proved",
             )  # fmt: skip
     return list(unique.values())
+
+
+def _unit_states(host: Host, controls: list[Control]) -> list[findings.State]:
+    found: list[findings.State] = []
+    for control in controls:
+        if control.finding.status not in ("pass", "not_testable"):
+            continue
+        for spec in control.resources:
+            if spec["type"] == "unit" and spec.get("active") and not (spec.get("kernel") and host.container):
+                state = host.unit(spec["name"])
+                found.append(
+                    findings.State(f"{spec['name']} runs", state.active, "" if state.active else "it does not run")
+                )
+    found += [
+        findings.State(f"{name} runs", False, f"process {state.forgotten} runs, but systemd has lost it")
+        for name, state in host.units().items()
+        if state.forgotten
+    ]
+    if "openssh-server" in host.packages and host.unit("ssh.service").active:
+        found.append(sshd_answers(host))
+    return found
 
 
 def sshd_answers(host: Host) -> findings.State:

@@ -279,9 +279,13 @@ class Host:
                     masked = os.path.islink(mask) and os.readlink(mask) == "/dev/null"
                     found[name] = UnitState("masked" if masked else "enabled" if wants else "disabled", False)
             return found
-        _, output = self.run(
+        code, output = self.run(
             ["systemctl", "show", "--property=Id,Names,LoadState,UnitFileState,ActiveState,MainPID", *names]
         )
+        if code:
+            raise HostError(
+                f"systemd does not tell the states of its units: systemctl show failed ({code}): {output.strip()[-300:]}"
+            )
         for name, block in zip(names, output.strip("\n").split("\n\n"), strict=False):
             values = dict(line.split("=", 1) for line in block.split("\n") if "=" in line)
             state = values.get("UnitFileState", "")

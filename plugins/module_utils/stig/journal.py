@@ -68,6 +68,17 @@ def run_tool(argv: list[str], timeout: float = 900) -> tuple[int, str]:
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 
+# A session of its own, which nobody's end stops half way: a connection that breaks must not leave sshd stopped.
+RELOAD_AT_REST = """
+trap '' PIPE
+code=0
+systemctl stop "$@" || code=$?
+systemctl daemon-reload || code=$?
+systemctl start "$@" || code=$?
+exit $code
+"""
+
+
 def reload_units(tool: Callable[[list[str]], tuple[int, str]], root: str = "") -> list[str]:
     """Have systemd read its units anew without losing one that runs.
 
@@ -84,13 +95,12 @@ def reload_units(tool: Callable[[list[str]], tuple[int, str]], root: str = "") -
             return [
                 f"systemd did not read its units anew, since sshd refuses its configuration: {output.strip()[-200:]}"
             ]
-    commands = [["stop", *resting], ["daemon-reload"], ["start", *resting]] if resting else [["daemon-reload"]]
-    problems: list[str] = []
-    for argv in commands:
-        code, output = tool(["systemctl", *argv])
-        if code:
-            problems.append(f"systemctl {' '.join(argv)} failed ({code}): {output.strip()[-300:]}")
-    return problems
+    argv = ["setsid", "--wait", "sh", "-c", RELOAD_AT_REST, "sh", *resting] if resting else ["systemctl", "daemon-reload"]
+    code, output = tool(argv)
+    if not code:
+        return []
+    how = f" while {', '.join(resting)} rested" if resting else ""
+    return [f"systemctl daemon-reload{how} failed ({code}): {output.strip()[-300:]}"]
 
 
 def _newly_named(tool: Callable[[list[str]], tuple[int, str]], root: str) -> list[str]:

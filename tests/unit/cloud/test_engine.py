@@ -90,16 +90,25 @@ ONE: dict[str, Any] = {"projects": [{"name": "one", "description": "first"}]}
 
 
 def test_what_a_broken_run_made_is_adopted_once_and_pruned(desk: Desk) -> None:
-    desk.cloud.fault(method="POST", path="/v3/projects", drop="after")
-    desk.refuse(ONE)
-    assert desk.one("project", name="one")["tags"] == []
-    checked = desk.run(ONE, check=True)
+    document = {"networks": ["one"]}
+    desk.cloud.fault(method="POST", path="/v2.0/networks", drop="after")
+    desk.refuse(document)
+    assert desk.one("network", name="one")["tags"] == []
+    checked = desk.run(document, check=True)
     assert not checked["changed"] and not desk.cloud.writes()
-    assert not desk.run(ONE)["changed"]
-    assert desk.one("project", name="one")["tags"] == ["stackwright-owner=shop"]
-    desk.run(ONE)
+    assert not desk.run(document)["changed"]
+    assert desk.one("network", name="one")["tags"] == ["stackwright-owner=shop"]
+    desk.run(document)
     assert not desk.cloud.writes()
-    assert desk.run({}, prune="owned")["changes"] == ["delete project one (no longer in the document)"]
+    assert desk.run({}, prune="owned")["changes"] == ["delete network one (no longer in the document)"]
+
+
+def test_a_project_is_born_with_its_mark(desk: Desk) -> None:
+    desk.cloud.fault(method="POST", path="/v3/projects", drop="after")
+    desk.refuse({"projects": [{"name": "one", "tags": ["gold"]}]})
+    assert desk.one("project", name="one")["tags"] == ["gold", "stackwright-owner=shop"]
+    assert not desk.run({"projects": [{"name": "one", "tags": ["gold"]}]})["changed"]
+    assert not desk.cloud.writes()
 
 
 def test_what_a_broken_run_made_is_pruned_though_the_document_has_changed(desk: Desk) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud import api
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.entry import run_cloud_state
@@ -50,6 +53,20 @@ def test_login_that_cannot_be_one_is_told_before_anything_is_sent(login: Login, 
     with pytest.raises(CloudError) as told:
         Cloud(login)
     assert cause in str(told.value) and mend in str(told.value)
+
+
+@pytest.mark.parametrize(("more", "asked"), [({}, ["POST"]), ({"default_domain_id": "default"}, ["GET", "POST"])])
+def test_version_that_the_address_says_is_not_asked_for(
+    more: dict[str, str], asked: list[str], desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clouds = copy.deepcopy(desk.cloud.clouds)
+    (name,) = clouds["clouds"]
+    clouds["clouds"][name]["auth"] |= more
+    (tmp_path / "clouds.yaml").write_text(yaml.safe_dump(clouds))
+    monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", str(tmp_path / "clouds.yaml"))
+    desk.cloud.forget_calls()
+    assert Cloud(Login(cloud=name)).project_name == "admin"
+    assert [call.method for call in desk.cloud.calls] == asked
 
 
 def test_misspelt_service_of_an_override_is_told(desk: Desk) -> None:

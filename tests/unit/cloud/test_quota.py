@@ -43,6 +43,17 @@ def test_only_services_whose_limits_are_named_are_asked(desk: Desk) -> None:
     assert {call.service for call in desk.cloud.calls} == {"identity", "compute"}
 
 
+def test_the_use_is_asked_for_only_where_a_limit_is_to_change(desk: Desk) -> None:
+    def uses() -> list[str]:
+        return [call.service for call in desk.cloud.calls if "detail" in call.path or "usage" in str(call.query)]
+
+    desk.run(with_limits(cores=3, volumes=3, networks=3))
+    desk.run(with_limits(cores=3, volumes=3, networks=3))
+    assert not uses()
+    desk.run(with_limits(cores=4, volumes=4, networks=4))
+    assert sorted(uses()) == ["compute", "network", "volume"]
+
+
 def test_the_network_lists_the_limits_of_many_projects_at_once(desk: Desk) -> None:
     document = {
         "projects": ["a", "b", "c"],

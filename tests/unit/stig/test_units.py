@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import engine, journal
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, UnitState
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, HostError, UnitState
 
 Put = Callable[[str, str], Path]
 ALIAS = f"{journal.UNIT_DIRECTORY.lstrip('/')}/sshd.service"
+
+
+def programs(root: Path, script: str = "") -> Path:
+    """A systemctl that notes how it is called and then runs a script. Returns the note's path."""
+    (root / "programs").mkdir(exist_ok=True)
+    systemctl = root / "programs" / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "systemctl $*" >> {root}/note\n{script}\n')
+    systemctl.chmod(0o755)
+    return root / "note"
 
 
 class Systemd:
@@ -33,6 +45,13 @@ class Systemd:
         return {one.name: os.path.basename(one.readlink()) for one in links}
 
     def __call__(self, argv: list[str]) -> tuple[int, str]:
+        if argv[0] == "setsid":
+            note = programs(self.root)
+            subprocess.run(argv, check=True, env={"PATH": f"{self.root}/programs:/usr/bin:/bin"})
+            for line in note.read_text().splitlines():
+                self(line.split())
+            note.unlink()
+            return 0, ""
         self.calls.append(" ".join(argv))
         if argv == ["sshd", "-t"]:
             return (255, "bad configuration") if self.refused else (0, "")
@@ -90,6 +109,58 @@ def test_unit_whose_name_systemd_has_taken_in_goes_on_unstopped(root: Path, syst
     systemd.calls.clear()
     assert journal.reload_units(systemd, str(root)) == []
     assert systemd.calls[1:] == ["systemctl daemon-reload"]
+
+
+def test_unit_comes_back_though_nobody_waits_for_it_any_more(root: Path) -> None:
+    note = programs(root, '[ "$1" != stop ] || { touch "$0.stopping"; sleep 0.5; echo "to nobody"; echo stopped >> "$0.stopping"; }')
+    argv = ["setsid", "--wait", "sh", "-c", journal.RELOAD_AT_REST, "sh", "ssh.service"]
+    read, write = os.pipe()
+    # As a module whose connection breaks: it and its group are gone, and nothing reads any more.
+    module = ["sh", "-c", '"$@"; true', "module", *argv]
+    environment = {"PATH": f"{root}/programs:/usr/bin:/bin"}
+    started = subprocess.Popen(module, stdout=write, stderr=write, env=environment, start_new_session=True)
+    os.close(write)
+    while not (root / "programs/systemctl.stopping").exists():
+        time.sleep(0.01)
+    os.close(read)
+    os.killpg(started.pid, signal.SIGKILL)
+    started.wait()
+    deadline = time.monotonic() + 20
+    while len(note.read_text().splitlines()) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert note.read_text().splitlines() == [
+        "systemctl stop ssh.service",
+        "systemctl daemon-reload",
+        "systemctl start ssh.service",
+    ]
+    assert (root / "programs/systemctl.stopping").read_text() == "stopped\n"
+
+
+@pytest.mark.parametrize(("failing", "code"), [("stop", 3), ("daemon-reload", 3), ("start", 3), ("nothing", 0)])
+def test_reload_at_rest_goes_on_and_tells_what_failed(root: Path, systemd: Systemd, failing: str, code: int) -> None:
+    (root / ALIAS).symlink_to("/usr/lib/systemd/system/ssh.service")
+    note = programs(root, f'[ "$1" != {failing} ] || {{ echo "$1 refused"; exit 3; }}')
+
+    def tool(argv: list[str]) -> tuple[int, str]:
+        if argv[0] != "setsid":
+            return systemd(argv)
+        done = subprocess.run(argv, capture_output=True, text=True, env={"PATH": f"{root}/programs:/usr/bin:/bin"})
+        return done.returncode, done.stdout
+
+    told = f"systemctl daemon-reload while ssh.service rested failed (3): {failing} refused"
+    assert journal.reload_units(tool, str(root)) == ([told] if code else [])
+    assert len(note.read_text().splitlines()) == 3
+
+
+def test_systemd_that_does_not_answer_is_no_host_without_units(root: Path, systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Host, "root", "")
+    host = Host("", run=lambda argv: (1, "Failed to connect to bus") if argv[0] == "systemctl" else (0, ""))
+    monkeypatch.setattr(Host, "systemd", True)
+    with pytest.raises(HostError, match=r"systemctl show failed \(1\): Failed to connect to bus"):
+        host.unit("ssh.service")
+    host.expect_units(["ssh.service"])
+    (state,) = engine.resulting_state(host, [])
+    assert not state.ok and "Failed to connect to bus" in state.detail
 
 
 def test_sshd_that_would_not_come_back_is_not_stopped(root: Path, systemd: Systemd) -> None:
