@@ -37,11 +37,18 @@ Task = dict[str, Any]
 
 @dataclass
 class Cost:
-    """What one run took. ``calls`` is -1 where nobody counts them."""
+    """What one run took. ``busy`` is the share of the machine's processors that worked, ``calls`` -1 where nobody counts them."""
 
     wall: float
     cpu: float
+    busy: float
     calls: int
+
+
+def processor_times() -> tuple[int, int]:
+    """Ticks that the processors worked, and all their ticks, since the machine started (proc_stat(5))."""
+    times = [int(word) for word in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return sum(times) - times[3] - times[4], sum(times)
 
 
 def rules(number: int) -> list[Task]:
@@ -170,14 +177,16 @@ class Bench:
         keep |= {"ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"), "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", **environment}
         self.counted()
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+        worked, ticks = processor_times()
         done = subprocess.run(
             [str(binary), str(self.folder / "play.yml")], env=keep, capture_output=True, text=True, cwd=self.folder
         )
         wall, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+        worked, ticks = (now - then for now, then in zip(processor_times(), (worked, ticks), strict=True))
         if done.returncode:
             sys.exit(f"The playbook failed:\n{(done.stdout + done.stderr)[-3000:]}")
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        return Cost(wall, cpu, self.counted()), done.stdout
+        return Cost(wall, cpu, worked / max(ticks, 1), self.counted()), done.stdout
 
 
 def ratio(one: float, other: float) -> str:
@@ -206,8 +215,8 @@ def main() -> int:
             (folder / "clouds.yaml").write_text(yaml.safe_dump(json.loads(simulator.stdout.readline())))
             os.environ["OS_CLIENT_CONFIG_FILE"] = str(folder / "clouds.yaml")
         bench = Bench(folder, given.cloud or "simulated", simulator)
-        print(f"{given.projects * PER_PROJECT} resources; wall and CPU in seconds, API calls")
-        print(f"{'':10} {'cloud_state':>24} {'openstack.cloud':>24} {'ratios':>24}")
+        print(f"{given.projects * PER_PROJECT} resources; wall and CPU in seconds, how busy the machine was, API calls")
+        print(f"{'':10} {'cloud_state':>29} {'openstack.cloud':>29} {'ratios of wall, CPU, calls':>28}")
         told: dict[str, Cost] = {}
         for phase in PHASES:
             mine, said = bench.play(ours(given.projects, phase, folder / "ledger"), Path(sys.executable).parent / "ansible-playbook")
@@ -226,11 +235,11 @@ def main() -> int:
 
 def show(phase: str, mine: Cost, other: Cost | None) -> None:
     """Print one phase."""
-    left = f"{mine.wall:8.1f} {mine.cpu:7.1f} {mine.calls:7}"
+    left = f"{mine.wall:8.1f} {mine.cpu:7.1f} {mine.busy:4.0%} {mine.calls:7}"
     if other is None:
         print(f"{phase:10} {left}", flush=True)
         return
-    right = f"{other.wall:8.1f} {other.cpu:7.1f} {other.calls if other.calls >= 0 else '-':>7}"
+    right = f"{other.wall:8.1f} {other.cpu:7.1f} {other.busy:4.0%} {other.calls if other.calls >= 0 else '-':>7}"
     shares = " ".join(ratio(getattr(mine, name), getattr(other, name)) for name in ("wall", "cpu", "calls"))
     print(f"{phase:10} {left} {right} {shares}", flush=True)
 
