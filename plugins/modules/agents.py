@@ -18,49 +18,7 @@ description:
   - A failure names every service and agent with what is wrong.
 author:
   - The Stackwright developers
-requirements:
-  - openstacksdk
 options:
-  auth:
-    description: Credentials of an administrator. Nothing is written to disk.
-    type: dict
-    required: true
-    suboptions:
-      auth_url:
-        description: Address of the identity service, with its version.
-        type: str
-        required: true
-      username:
-        description: Name of the user.
-        type: str
-        required: true
-      password:
-        description: Password of the user.
-        type: str
-        required: true
-      project_name:
-        description: Project to work in.
-        type: str
-        required: true
-      user_domain_name:
-        description: Domain of the user.
-        type: str
-        default: Default
-      project_domain_name:
-        description: Domain of the project.
-        type: str
-        default: Default
-  region_name:
-    description: Region to ask.
-    type: str
-  interface:
-    description: Which endpoints to use.
-    type: str
-    choices: [public, internal, admin]
-    default: public
-  ca_cert:
-    description: File with the certificate authorities of the endpoints.
-    type: path
   expected:
     description: What must live where. Hosts are compared without their domain.
     type: list
@@ -93,6 +51,8 @@ options:
     description: Seconds until all must be well. V(0) looks once.
     type: float
     default: 120
+extends_documentation_fragment:
+  - stackwright.cloud.administrator
 attributes:
   check_mode:
     description: Reads only, so it does the same in check mode.

@@ -14,57 +14,14 @@ description:
     failure or
     an interruption. What an interrupted run could not remove is removed by the next.
   - The steps are image, flavor, external network, tenant network with router, security group, key pair, server, console
-    log, ping and SSH through a floating address, metadata, user data, name server and MTU inside the guest, guest to
-    guest
+    log, ping and SSH through a floating address, metadata, user data, name server and MTU inside the guest, guest to guest
     across hosts (with two hosts or more), rebuild, removal.
   - A failure names the step and its cause, with the state of server and ports, agents that are down, and the end of
     the console log.
   - Needs C(ssh), C(ssh-keygen) and C(ping), and a route to the floating addresses, on the machine that runs it.
 author:
   - The Stackwright developers
-requirements:
-  - openstacksdk
 options:
-  auth:
-    description: Credentials of an administrator. Nothing is written to disk.
-    type: dict
-    required: true
-    suboptions:
-      auth_url:
-        description: Address of the identity service, with its version.
-        type: str
-        required: true
-      username:
-        description: Name of the user.
-        type: str
-        required: true
-      password:
-        description: Password of the user.
-        type: str
-        required: true
-      project_name:
-        description: Project to work in.
-        type: str
-        required: true
-      user_domain_name:
-        description: Domain of the user.
-        type: str
-        default: Default
-      project_domain_name:
-        description: Domain of the project.
-        type: str
-        default: Default
-  region_name:
-    description: Region to test.
-    type: str
-  interface:
-    description: Which endpoints to use.
-    type: str
-    choices: [public, internal, admin]
-    default: public
-  ca_cert:
-    description: File with the certificate authorities of the endpoints.
-    type: path
   image:
     description: The test guest's qcow2 file, as M(stackwright.cloud.guest_image) builds it.
     type: path
@@ -129,6 +86,8 @@ options:
     description: Leave everything in place after a failure, for a look. The next run removes it.
     type: bool
     default: false
+extends_documentation_fragment:
+  - stackwright.cloud.administrator
 attributes:
   check_mode:
     description: Nothing is done, since the test consists of doing.
