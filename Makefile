@@ -1,7 +1,7 @@
 # The project's verbs. README.md says what they do for you; `make help` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup lab cloud cloud-clean test lint unit inventories molecule lock
+.PHONY: help setup lab cloud cloud-clean test lint unit inventories molecule docs lock
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Ansible wants a UTF-8 locale, which a minimal machine does not set.
@@ -48,6 +48,10 @@ inventories: test-setup ## Load every example inventory and check every playbook
 
 molecule: test-setup ## Run the Molecule scenarios (SCENARIO=name runs one).
 	@tools/molecule $(SCENARIO)
+
+docs: test-setup ## Write the modules of resource types and the reference anew from what the code declares.
+	@tools/modules
+	@tools/docs
 
 lock: test-setup ## Write requirements*.txt anew.
 	@tools/lock
