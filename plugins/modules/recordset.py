@@ -39,7 +39,6 @@ options:
       - CAA
       - CERT
       - NAPTR
-      - SOA
     required: true
   zone:
     description:

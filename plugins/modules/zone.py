@@ -44,7 +44,7 @@ options:
       - SECONDARY
   masters:
     description:
-      - Servers that a secondary zone is copied from.
+      - Servers that a secondary zone is copied from, as address or address:port.
     type: list
     elements: str
   description:

@@ -13,14 +13,29 @@ def new_zone(state: State, request: Request, obj: Object) -> None:
         raise Refusal(400, "Provided object does not match schema: name must end with a dot.")
     if obj["type"] == "PRIMARY" and not obj.get("email"):
         raise Refusal(400, "Provided object does not match schema: email is missing.")
+    if obj["type"] == "PRIMARY" and "@" not in obj["email"]:
+        raise Refusal(400, f"Provided object is not valid. Got a ValueError error with message {obj['email']} is not an email.")
     for other in state.all("zone"):
         if other["name"].endswith(f".{obj['name']}") and other["project_id"] != obj["project_id"]:
             raise Refusal(409, "Unable to create zone because another tenant owns a subzone of the zone.")
+    show_masters(obj)
     obj |= {"serial": 1, "created_at": now(), "version": 1, "pool_id": "794ccc2c-d751-44fe-b57f-8894c9f5c842"}
     state.settle("zone", obj, "PENDING", "ACTIVE")
     for kind, records in (("SOA", [f"ns1.example.org. {obj['email']} 1 3600 600 86400 3600"]), ("NS", ["ns1.example.org."])):
         state.put("recordset", zone_id=obj["id"], zone_name=obj["name"], name=obj["name"], type=kind, records=records,
                   project_id=obj["project_id"], ttl=None)  # fmt: skip
+
+
+def show_masters(obj: Object) -> None:
+    """The usual port is left out."""
+    obj["masters"] = [master.removesuffix(":53") for master in obj.get("masters") or ()]
+
+
+def check_texts(kind: str, records: list[str]) -> None:
+    """Blanks stand between quotes only."""
+    for record in records:
+        if kind in ("TXT", "SPF") and " " in record and not (record.startswith('"') and record.endswith('"')):
+            raise Refusal(400, f"'{record}' is not a '{kind}' Record.")
 
 
 def new_record(state: State, request: Request, obj: Object) -> None:
@@ -31,6 +46,7 @@ def new_record(state: State, request: Request, obj: Object) -> None:
         raise Refusal(400, "RecordSet is not contained within its parent zone.")
     if not obj["records"]:
         raise Refusal(400, "Provided object does not match schema: records are missing.")
+    check_texts(obj["type"], obj["records"])
     obj["created_at"] = now()
     state.settle("recordset", obj, "PENDING", "ACTIVE")
 
@@ -38,21 +54,23 @@ def new_record(state: State, request: Request, obj: Object) -> None:
 def kept(state: State, request: Request, obj: Object) -> None:
     """SOA and NS of the zone are managed."""
     if obj["type"] in ("SOA", "NS") and obj["name"] == obj["zone_name"] and "/recordsets/" in request.path:
-        raise Refusal(403, "Managed records may not be deleted.")
+        raise Refusal(400, "Managed records may not be deleted.")
 
 
 def change_zone(state: State, request: Request, obj: Object, values: Object) -> None:
     """The name servers take a while."""
     obj["serial"] += 1
+    show_masters(obj)
     state.settle("zone", obj, "PENDING", "ACTIVE")
 
 
 def change_record(state: State, request: Request, obj: Object, values: Object) -> None:
     """Managed records stay, and the name servers take a while."""
     if obj["type"] in ("SOA", "NS") and obj["name"] == obj["zone_name"]:
-        raise Refusal(403, "Managed records may not be updated.")
+        raise Refusal(400, "Managed records may not be updated.")
     if values.get("records") == []:
         raise Refusal(400, "Provided object does not match schema: records are missing.")
+    check_texts(obj["type"], obj["records"])
     state.settle("recordset", obj, "PENDING", "ACTIVE")
 
 

@@ -131,9 +131,12 @@ class Operation:
         """The API object for all values, or for some of them."""
         return body_of(self.type, self.values if changes is None else changes)
 
-    def wait_until(self, *states: str, path: str = "", key: str = "status") -> Raw:
+    def wait_until(
+        self, *states: str, path: str = "", key: str = "status", mend: str = "Mend the cause and run again."
+    ) -> Raw:
         """Poll the object until its state, below ``key``, is one of ``states`` (any case).
 
+        :param mend: what to do when it failed.
         :raises ApiError: it came to a failed state, or the timeout passed.
         """
         address = path or f"{self.type.path}/{self.id}"
@@ -152,7 +155,7 @@ class Operation:
                     0,
                     f"its state became {now}{f': {why}' if why else ''}",
                     f"Wait for {self.type.name} {self.id}",
-                    "Mend the cause and run again.",
+                    mend,
                 )
             if time.monotonic() > deadline:
                 raise ApiError(

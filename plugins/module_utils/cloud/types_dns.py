@@ -15,7 +15,10 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_comm
 )
 
 LONGEST_TTL = 2147483647
-RECORD_TYPES = tuple("A AAAA CNAME MX NS PTR SPF SRV SSHFP TXT CAA CERT NAPTR SOA".split())
+# SOA is missing: the service keeps it, and lets nobody write it.
+RECORD_TYPES = tuple("A AAAA CNAME MX NS PTR SPF SRV SSHFP TXT CAA CERT NAPTR".split())
+TEXTS = ("TXT", "SPF")
+UNANSWERED = "Its name servers, or the masters of a secondary zone, did not answer; the log of designate-worker says which. Then run again."
 
 
 def _named(query: Query) -> list[tuple[str, Any]]:
@@ -33,7 +36,7 @@ def _address(op: Operation) -> str:
 
 
 def _settle(op: Operation) -> Raw:
-    return op.wait_until("ACTIVE", path=f"{_address(op)}/{op.id}") if op.wait else op.raw
+    return op.wait_until("ACTIVE", path=f"{_address(op)}/{op.id}", mend=UNANSWERED) if op.wait else op.raw
 
 
 def _create(op: Operation) -> Raw:
@@ -85,7 +88,20 @@ def _check_records(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         found.append(("name", f"'{values['name']}' is not in the zone {zone}", f"It ends with {zone}"))
     if "records" in values and not values["records"]:
         found.append(("records", "A record set has at least one record.", "Set state: absent to remove it."))
+    for record in values.get("records") or () if values.get("type") in TEXTS else ():
+        if " " in str(record) and not (record.startswith('"') and record.endswith('"')):
+            found.append(("records", f"The text {record} has blanks and is not in double quotes.", f"Write '\"{record}\"'."))
     return found
+
+
+def _usual_port(masters: Any) -> Any:
+    """The service leaves the port 53 out."""
+    return [str(master).removesuffix(":53") for master in masters or ()]
+
+
+def _of_the_zone(raw: Raw) -> str:
+    own = raw["type"] == "SOA" or (raw["type"] == "NS" and raw["name"] == raw["zone_name"])
+    return "made by the service itself" if own else ""
 
 
 ZONE = ResourceType(
@@ -99,7 +115,7 @@ ZONE = ResourceType(
         Field("email", "Address for complaints about it."),
         Field("ttl", "Seconds for which answers are kept.", "int"),
         Field("type", "Where its data come from.", choices=("PRIMARY", "SECONDARY"), immutable=True),
-        Field("masters", "Servers that a secondary zone is copied from.", "set"),
+        Field("masters", "Servers that a secondary zone is copied from, as address or address:port.", "set", normal=_usual_port),
         DESCRIPTION,
     ),
     doc="A DNS zone.",
@@ -139,6 +155,7 @@ RECORD_SET = ResourceType(
     delete=_delete,
     check=_check_records,
     broken=_broken,
+    skip_export=_of_the_zone,
 )
 
 DNS_TYPES = (ZONE, RECORD_SET)

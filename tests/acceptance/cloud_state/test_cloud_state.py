@@ -5,7 +5,10 @@ Needs an administrator's login in a clouds.yaml file, and writes only to what it
     STACKWRIGHT_CLOUD=lab pytest --import-mode=importlib tests/acceptance/cloud_state
     OS_CLIENT_CONFIG_FILE=/path/to/clouds.yaml STACKWRIGHT_CLOUD=lab STACKWRIGHT_INTERFACE=internal pytest ...
 
-Types whose service the cloud's catalogue lacks are left out, and named in the output (-s shows it, with the figures).
+Types whose service the cloud's catalogue lacks are left out, and named in the output (-s shows it, with the figures). The playbooks in
+services/ add such services to a running cloud's controller, small and for tests only:
+
+    ansible-playbook tests/acceptance/cloud_state/services/designate.yml
 """
 
 from __future__ import annotations
@@ -52,8 +55,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "object_containers": {"read_acl": "", "metadata": {"purpose": "changed"}},
     "objects": {"content": "two"},
     "stacks": {"parameters": {"length": 9}},
-    "zones": {"ttl": 600},
-    "recordsets": {"records": ["192.0.2.2"]},
+    "zones": {"ttl": 600, "email": "other@example.org", "description": "Changed"},
+    "recordsets": {"records": ["192.0.2.2"], "ttl": 120, "description": "Changed"},
 }  # fmt: skip
 
 

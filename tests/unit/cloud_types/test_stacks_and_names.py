@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export import Choice, Exporter
 
 from .conftest import Desk
 
@@ -120,7 +122,8 @@ def test_without_waiting_the_answer_is_enough(desk: Desk) -> None:
 def test_a_zone_that_the_name_servers_refuse_is_made_anew(desk: Desk) -> None:
     zone = {"zones": [{"name": "a.org.", "email": "x@a.org"}]}
     desk.cloud.fail_next["zone"] = 1
-    assert "its state became error" in desk.refuse(zone)["cause"]
+    error = desk.refuse(zone)
+    assert "its state became error" in error["cause"] and "designate-worker" in error["mend"]
     desk.one("zone")["action"] = "CREATE"
     assert desk.run(zone)["changes"] == [
         "replace zone a.org. (the name servers did not take it when it was made, state ERROR)"
@@ -138,6 +141,21 @@ def test_records_of_many_zones_take_one_request(desk: Desk) -> None:
     assert (again["changes"], again["calls"]) == ([], 3)
 
 
+def test_the_usual_port_of_a_master_is_no_difference(desk: Desk) -> None:
+    zone = {"name": "a.org.", "type": "SECONDARY", "masters": ["192.0.2.1:53", "192.0.2.2:5300"]}
+    desk.run({"zones": [zone]})
+    assert desk.one("zone")["masters"] == ["192.0.2.1", "192.0.2.2:5300"]
+    assert desk.run({"zones": [zone]})["changes"] == []
+
+
+def test_the_records_that_the_service_keeps_are_not_exported(desk: Desk) -> None:
+    delegation = {"name": "sub.a.org.", "type": "NS", "zone": "a.org.", "records": ["ns.b.org."]}
+    desk.run({"zones": [{"name": "a.org.", "email": "x@a.org"}], "recordsets": [delegation]})
+    found = Exporter(Cloud(desk.login), Choice(types=frozenset({"recordset"}))).export()
+    assert [entry["name"] for entry in found.document["recordsets"]] == ["sub.a.org."]
+    assert [(entry["reason"], entry["count"]) for entry in found.left_out] == [("made by the service itself", 2)]
+
+
 @pytest.mark.parametrize(
     ("document", "path", "words"),
     [
@@ -153,6 +171,11 @@ def test_records_of_many_zones_take_one_request(desk: Desk) -> None:
             {"recordsets": [{"zone": "a.org.", "name": "w.b.org.", "type": "A", "records": ["192.0.2.1"]}]},
             "recordsets[0].name",
             "is not in the zone a.org.",
+        ),
+        (
+            {"recordsets": [{"zone": "a.org.", "name": "a.org.", "type": "TXT", "records": ["v=spf1 -all"]}]},
+            "recordsets[0].records",
+            """Write '"v=spf1 -all"'.""",
         ),
         (
             {"recordsets": [{"zone": "a.org.", "name": "a.org.", "type": "A", "records": []}]},

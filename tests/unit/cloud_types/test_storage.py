@@ -295,7 +295,7 @@ def test_a_project_without_a_role_is_told(desk: Desk) -> None:
         ({"flavors": [{"name": "f", "ram": 1, "vcpus": 1}]}, "compute"),
         ({"stacks": [{"name": "s", "template": {}}]}, "orchestration"),
         ({"object_containers": ["c"]}, "object-store"),
-        ({"zones": [{"name": "a.org.", "email": "x"}]}, "dns"),
+        ({"zones": [{"name": "a.org.", "email": "x@a.org"}]}, "dns"),
     ],
 )
 def test_what_the_cloud_does_not_offer_is_refused_before_any_change(desk: Desk, document: Any, service: str) -> None:
