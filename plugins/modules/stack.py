@@ -48,7 +48,7 @@ options:
     type: dict
   environment:
     description:
-      - Environment, as a mapping.
+      - Environment, as a mapping. What it does not name is left as it is.
     type: dict
   tags:
     description:

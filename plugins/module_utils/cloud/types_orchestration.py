@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
@@ -92,14 +92,16 @@ def _stacks(query: Query) -> list[Raw]:
     found: dict[str, Raw] = {}
     for params in searches:
         for raw in per_project(query, params=params, key="project"):
-            found.setdefault(raw["id"], raw)
+            # One that is all but gone is still listed for a moment.
+            if raw.get("stack_status") != "DELETE_COMPLETE":
+                found.setdefault(raw["id"], raw)
     for raw in found.values():
         if not wants(query, raw["stack_name"], "name"):
             continue
         path = f"/stacks/{raw['stack_name']}/{raw['id']}"
         raw |= query.call("GET", path, project=raw["project"]).body["stack"]
         for part in ("template", "environment", "files"):
-            if part != "environment" or wants(query, raw["stack_name"], part):
+            if part != "environment" or wants(query, raw["stack_name"], part, "parameters"):
                 raw[f"({part})"] = query.call("GET", f"{path}/{part}", project=raw["project"]).body
     return list(found.values())
 
@@ -155,6 +157,19 @@ def _parameter(value: Any) -> Any:
     return text
 
 
+def _given(raw: Raw) -> dict[str, Any]:
+    """Parameters that were set, and may be told; the others have their template's default."""
+    given = (raw.get("(environment)") or {}).get("parameters") or {}
+    return {key: value for key, value in given.items() if value != MASKED}
+
+
+def _unnamed(raw: Raw, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters that were set and that an entry does not name."""
+    sets = (values.get("parameters"), values.get("secret_parameters"), (values.get("environment") or {}).get("parameters"))
+    named = {key for one in sets for key in one or ()}
+    return {key: value for key, value in _given(raw).items() if key not in named}
+
+
 def _compare_parameters(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
     held = raw.get("parameters") or {}
     after = {key: _parameter(value) for key, value in wanted.items()}
@@ -163,7 +178,17 @@ def _compare_parameters(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tup
         key: value if held.get(key) == MASKED else None if held.get(key) is None else _parameter(held[key])
         for key, value in after.items()
     }
-    return before, after
+    gone = _unnamed(raw, values)
+    before |= {key: _parameter(value) for key, value in gone.items()}
+    return before, {**after, **dict.fromkeys(gone)}
+
+
+def _environment(raw: Raw) -> Any:
+    """The environment without its parameters, which have a field of their own, and without what is empty."""
+    held = raw.get("(environment)") or {}
+    registry = {key: value for key, value in (held.get("resource_registry") or {}).items() if value}
+    found = {"resource_registry": registry, "parameter_defaults": held.get("parameter_defaults")}
+    return {key: value for key, value in found.items() if value} or None
 
 
 def _compare_environment(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -193,6 +218,7 @@ def _path(op: Operation) -> str:
 
 
 def _body(op: Operation) -> dict[str, Any]:
+    """A stack as it is made, or what changes it: whatever is not sent then stays as it is."""
     values = op.values
     template, files = template_of(values)
     marks = [tag for tag in op.raw.get("tags") or [] if is_mark(tag)]
@@ -203,14 +229,17 @@ def _body(op: Operation) -> dict[str, Any]:
         "template": template,
         "files": files,
         "parameters": {**(values.get("parameters") or {}), **(values.get("secret_parameters") or {})},
-        "environment": plain(values.get("environment") or {}),
         "disable_rollback": not values.get("rollback", not op.raw.get("disable_rollback", True)),
     }
+    if "environment" in values:
+        body["environment"] = plain(values["environment"])
+    if op.raw and "parameters" in values:
+        body["clear_parameters"] = sorted(_unnamed(op.raw, values))
     tags = sorted({*values.get("tags", others), *marks})
-    if tags:
+    if tags or op.raw:
         body["tags"] = ",".join(tags)
-    minutes = values.get("timeout_mins") or op.raw.get("timeout_mins")
-    return {**body, "timeout_mins": minutes} if minutes else body
+    minutes = values.get("timeout_mins", op.raw.get("timeout_mins"))
+    return {**body, "timeout_mins": minutes} if minutes is not None else body
 
 
 def _create(op: Operation) -> Raw:
@@ -219,63 +248,78 @@ def _create(op: Operation) -> Raw:
     return {**raw, "stack_name": op.values["name"]}
 
 
+def _stack(op: Operation) -> Raw:
+    raw: Raw = op.call("GET", _path(op)).body["stack"]
+    return raw
+
+
+def _why(op: Operation, stack: Raw) -> str:
+    """Why a stack came to its state; where all was taken back, what had failed before."""
+    reason = str(stack.get("stack_status_reason") or "")
+    if not stack["stack_status"].startswith("ROLLBACK"):
+        return reason
+    latest_first = {"sort_keys": "event_time", "sort_dir": "desc"}
+    for event in op.call("GET", f"{_path(op)}/events", params=latest_first).body["events"]:
+        if event["resource_status"].endswith("_FAILED"):
+            return f"{event['resource_name']}: {event['resource_status_reason']}"
+    return reason
+
+
+def _arrive(op: Operation, wanted: str, what: str, begun: Callable[[Raw], bool] = lambda stack: True) -> Raw:
+    """Wait until a stack has come to rest, in the state that is wanted."""
+    stack: Raw = {}
+    started = False
+
+    def arrived() -> bool:
+        nonlocal stack, started
+        stack = _stack(op)
+        moving = stack["stack_status"].endswith("IN_PROGRESS")
+        started = started or moving or begun(stack)
+        return started and not moving
+
+    name = op.values["name"]
+    op.poll(arrived, f"{what} stack {name}")
+    if stack["stack_status"] != wanted:
+        raise ApiError(
+            0,
+            f"its state became {stack['stack_status']}: {_why(op, stack)}",
+            f"{what} stack {name}",
+            "Mend the cause in the template and run again.",
+        )
+    return stack
+
+
 def _settle(op: Operation) -> Raw:
     if not op.wait:
         return op.raw
-    return {
-        "project": op.scope or op.cloud.project_id,
-        **op.wait_until("CREATE_COMPLETE", path=_path(op), key="stack_status"),
-    }
+    return {"project": op.scope or op.cloud.project_id, **_arrive(op, "CREATE_COMPLETE", "Create")}
 
 
 def _update(op: Operation, changes: dict[str, Any]) -> None:
-    def stack() -> Raw:
-        raw: Raw = op.call("GET", _path(op)).body["stack"]
-        return raw
-
-    op.poll(lambda: not stack()["stack_status"].endswith("IN_PROGRESS"), f"Wait for stack {op.raw['stack_name']}")
-    before = stack().get("updated_time")
-    op.call("PUT", _path(op), _body(op))
-    if not op.wait:
-        return
-
-    begun = False
-
-    def arrived() -> bool:
-        nonlocal begun
+    name = op.raw["stack_name"]
+    op.poll(lambda: not _stack(op)["stack_status"].endswith("IN_PROGRESS"), f"Wait for stack {name}")
+    before = _stack(op).get("updated_time")
+    op.call("PATCH", _path(op), _body(op))
+    if op.wait:
         # Until the update begins the old state is told.
-        now = stack()
-        state = now["stack_status"]
-        begun = begun or state.endswith("IN_PROGRESS") or now.get("updated_time") != before
-        if state.endswith("IN_PROGRESS") or not begun:
-            return False
-        if state != "UPDATE_COMPLETE":
-            raise ApiError(
-                0,
-                f"its state became {state}: {now.get('stack_status_reason', '')}",
-                f"Update stack {now['stack_name']}",
-                "Mend the cause in the template and run again.",
-            )
-        return True
-
-    op.poll(arrived, f"Wait for the update of stack {op.raw['stack_name']}")
+        _arrive(op, "UPDATE_COMPLETE", "Update", lambda stack: stack.get("updated_time") != before)
 
 
 def _delete(op: Operation) -> None:
-    path = _path(op)
-    op.call("DELETE", path, accept=(404,))
+    op.call("DELETE", _path(op), accept=(404,))
 
     def gone() -> bool:
-        answer = op.call("GET", path, accept=(404,))
-        stack = answer.body.get("stack", {})
-        if stack.get("stack_status") == "DELETE_FAILED":
-            raise ApiError(
-                0,
-                f"its state became DELETE_FAILED: {stack.get('stack_status_reason', '')}",
-                f"Remove stack {stack['stack_name']}",
-                "Remove what is in the way and run again.",
-            )
-        return answer.status == 404 or stack.get("stack_status") == "DELETE_COMPLETE"
+        # Its address tells of a removed stack too, and its state is complete before its name is free: the listing knows.
+        for stack in op.call("GET", "/stacks", params={"id": op.id}).body["stacks"]:
+            if stack["stack_status"] == "DELETE_FAILED":
+                raise ApiError(
+                    0,
+                    f"its state became DELETE_FAILED: {stack.get('stack_status_reason', '')}",
+                    f"Remove stack {stack['stack_name']}",
+                    "Remove what is in the way and run again.",
+                )
+            return False
+        return True
 
     if op.wait:
         op.poll(gone, f"Wait until stack {op.raw['stack_name']} is gone")
@@ -287,6 +331,8 @@ def _check(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         found.append(("", "Exactly one of template and template_file is wanted.", ""))
     if "name" in values and not values["name"][:1].isalpha():
         found.append(("name", f"'{values['name']}' does not begin with a letter.", ""))
+    if values.get("timeout_mins", 1) < 1:
+        found.append(("timeout_mins", "A timeout is at least one minute.", "Leave it out for the service's own."))
     for tag in values.get("tags") or []:
         if "," in tag or len(tag) > 80:
             found.append(("tags", f"'{tag}' is no tag of a stack.", "A tag has up to 80 characters and no comma."))
@@ -323,11 +369,19 @@ STACK = ResourceType(
             read=lambda raw: None,
             export=False,
         ),
-        Field("files", "Further files by name.", "dict", write_only=True, export=False),
+        Field(
+            "files",
+            "Further files by name.",
+            "dict",
+            read=lambda raw: raw.get("(files)") or None,
+            # Those of the template are looked at together with it.
+            compare=lambda raw, wanted, values: (wanted, wanted),
+        ),
         Field(
             "parameters",
             "Parameters of the template. Those that are not named keep the template's default.",
             "dict",
+            read=lambda raw: _given(raw) or None,
             compare=_compare_parameters,
         ),
         Field(
@@ -337,7 +391,13 @@ STACK = ResourceType(
             secret=True,
             write_only=True,
         ),
-        Field("environment", "Environment, as a mapping.", "dict", compare=_compare_environment, export=False),
+        Field(
+            "environment",
+            "Environment, as a mapping. What it does not name is left as it is.",
+            "dict",
+            read=_environment,
+            compare=_compare_environment,
+        ),
         Field("tags", "Labels.", "set"),
         Field("timeout_mins", "Minutes that making or changing it may take.", "int"),
         Field(

@@ -69,7 +69,7 @@ def test_a_stack_that_fails_tells_why_and_is_made_anew(desk: Desk) -> None:
     desk.cloud.fail_next["stack"] = 1
     error = desk.refuse(stack())
     assert (error["path"], error["resource"]) == ("stacks[0]", "stack st")
-    assert "its state became create_failed: Resource CREATE failed: no sand." in error["cause"]
+    assert "its state became CREATE_FAILED: Resource CREATE failed: no sand." in error["cause"]
     line = "replace stack st (it failed when it was made, state CREATE_FAILED: Resource CREATE failed: no sand.)"
     assert desk.run(stack())["changes"] == [line]
     assert desk.one("stack")["stack_status"] == "CREATE_COMPLETE"
@@ -102,13 +102,45 @@ def test_an_update_waits_for_one_under_way(desk: Desk) -> None:
 
 
 def test_secret_and_hidden_parameters_are_not_shown_or_compared(desk: Desk) -> None:
-    template = {**EMPTY, "parameters": {"p": {"type": "string"}, "q": {"type": "json"}}}
+    template = {**EMPTY, "parameters": {"p": {"type": "string", "hidden": True}, "q": {"type": "json"}}}
     wanted = stack(template=template, secret_parameters={"p": "Sand-1"}, parameters={"q": {"b": 1, "a": 2}})
     result = desk.run(wanted)
     assert "Sand-1" not in json.dumps(result)
-    desk.one("stack")["parameters"] = {"p": "******", "q": '{"a": 2, "b": 1}'}
     assert desk.run(wanted)["changes"] == []
-    assert desk.run({"stacks": [{"name": "st", "template": template, "parameters": {"p": "x"}}]})["changes"] == []
+    hidden = wanted["stacks"][0] | {"tags": ["a"]}
+    del hidden["secret_parameters"]
+    desk.run({"stacks": [hidden]})
+    assert desk.one("stack")["_given"] == {"p": "Sand-1", "q": {"b": 1, "a": 2}}
+
+
+def test_what_an_entry_leaves_out_stays_when_the_stack_changes(desk: Desk) -> None:
+    template = {**EMPTY, "parameters": {"p": {"type": "string"}}}
+    more = {"environment": {"resource_registry": {"My::Own": "own.yaml"}}, "files": {"own.yaml": "heat_template_version: 2018-08-31"}}
+    desk.run(stack(template=template, parameters={"p": "x"}, **more))
+    before = {key: dict(desk.one("stack")[key]) for key in ("_given", "_files")}
+    registry = desk.one("stack")["_environment"]["resource_registry"]
+    assert desk.run(stack(template=template, tags=["a"]))["changes"] != []
+    assert {key: desk.one("stack")[key] for key in before} == before
+    assert desk.one("stack")["_environment"]["resource_registry"] == registry == more["environment"]["resource_registry"]
+
+
+def test_a_parameter_that_is_no_longer_named_has_its_default_again(desk: Desk) -> None:
+    template = {**EMPTY, "parameters": {"p": {"type": "string", "default": "y"}, "q": {"type": "boolean", "default": False}}}
+    desk.run(stack(template=template, parameters={"p": "x", "q": True}))
+    change = desk.run(stack(template=template, parameters={"q": True}))["plan"][0]
+    assert (change["before"], change["after"]) == ({"parameters": {"p": "x", "q": "true"}}, {"parameters": {"p": None, "q": "true"}})
+    assert desk.one("stack")["_given"] == {"q": True}
+    assert desk.run(stack(template=template, parameters={"q": True}))["changes"] == []
+
+
+def test_a_stack_that_is_taken_back_tells_what_had_failed(desk: Desk) -> None:
+    desk.cloud.polls_until_ready = 1
+    desk.cloud.fail_next["stack"] = 1
+    told = "its state became ROLLBACK_COMPLETE: bucket: no sand"
+    assert told in desk.refuse(stack(rollback=True))["cause"]
+    assert desk.run(stack(rollback=True))["summary"] == {"update": 1}
+    desk.cloud.fail_next["stack"] = 1
+    assert told in desk.refuse(stack(rollback=True, tags=["a"]))["cause"]
 
 
 def test_without_waiting_the_answer_is_enough(desk: Desk) -> None:
@@ -161,6 +193,7 @@ def test_the_records_that_the_service_keeps_are_not_exported(desk: Desk) -> None
     [
         (stack(template_file="x"), "stacks[0]", "Exactly one of template"),
         (stack(name="1st"), "stacks[0].name", "does not begin with a letter"),
+        (stack(timeout_mins=0), "stacks[0].timeout_mins", "at least one minute"),
         (stack(tags=["a,b"]), "stacks[0].tags", "no tag of a stack"),
         ({"zones": [{"name": "a.org", "email": "x"}]}, "zones[0].name", "Write a.org. with the dot"),
         ({"zones": [{"name": "a.org."}]}, "zones[0].email", "'email' is missing"),
