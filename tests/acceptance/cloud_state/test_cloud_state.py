@@ -9,6 +9,7 @@ Types whose service the cloud's catalogue lacks are left out, and named in the o
 services/ add such services to a running cloud's controller, small and for tests only:
 
     ansible-playbook tests/acceptance/cloud_state/services/designate.yml
+    ansible-playbook tests/acceptance/cloud_state/services/heat.yml
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "snapshots": {"description": "Changed"},
     "object_containers": {"read_acl": "", "metadata": {"purpose": "changed"}},
     "objects": {"content": "two"},
-    "stacks": {"parameters": {"length": 9}},
+    "stacks": {"parameters": {"length": 9, "words": ["three"]}, "environment": {"resource_registry": {"Own::Thing": "OS::Heat::RandomString"}},
+               "tags": ["changed"], "timeout_mins": 6, "rollback": True},
     "zones": {"ttl": 600, "email": "other@example.org", "description": "Changed"},
     "recordsets": {"records": ["192.0.2.2"], "ttl": 120, "description": "Changed"},
 }  # fmt: skip
