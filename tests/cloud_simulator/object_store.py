@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
-from .core import Answer, Collection, Object, Refusal, Request, Route, State, now
+from .core import Answer, Collection, Object, Refusal, Request, Route, State, new_id, now
 
 SERVICE = "object-store"
 ROOT = "/v1/{account}"
@@ -15,6 +16,7 @@ COLLECTIONS = [
 # Headers, besides metadata, that containers and objects keep.
 KEPT = ("x-container-read", "x-container-write", "x-versions-location", "x-history-location", "x-versions-enabled",
         "x-container-sync-to", "x-storage-policy", "x-delete-at", "content-encoding", "content-disposition")  # fmt: skip
+ACLS = ("x-container-read", "x-container-write")
 
 
 def account_of(request: Request, match: dict[str, str]) -> str:
@@ -26,10 +28,15 @@ def account_of(request: Request, match: dict[str, str]) -> str:
 
 
 def merge(held: dict[str, str], request: Request, level: str) -> None:
-    """Take metadata headers: an empty value or X-Remove- takes one away."""
+    """Take metadata headers: an empty value or X-Remove- takes one away. A name with an underscore is dropped unseen."""
     meta = f"x-{level}-meta-"
     for name, value in request.headers.items():
         low = name.lower()
+        if "_" in low:
+            continue
+        if low in ACLS:
+            parts = (part.strip() for part in value.split(","))
+            value = ",".join(re.sub(r"^\.ref(er(r?er)?)?:", ".r:", part) for part in parts if part)
         if low.startswith(f"x-remove-{level}-"):
             held.pop(low.replace("x-remove-", "x-", 1), None)
         elif low.startswith(meta) or low in KEPT:
@@ -46,6 +53,17 @@ def containers_of(state: State, account: str) -> dict[str, Object]:
 def objects_of(state: State, container: Object) -> list[Object]:
     """The objects of a container in order."""
     return sorted(state.find("object", container=container["id"]), key=lambda o: o["name"])
+
+
+def versioned(container: Object) -> bool:
+    """Whether earlier versions of a container's objects are kept."""
+    return bool(container["headers"].get("x-versions-enabled", "").lower() == "true")
+
+
+def shelve(container: Object, blob: Object) -> None:
+    """Keep an object as an earlier version, if the container does that."""
+    if versioned(container):
+        container["old"].append(blob | {"version_id": new_id(), "is_latest": False})
 
 
 def listing(request: Request, rows: list[Object]) -> Answer:
@@ -80,7 +98,7 @@ def container(state: State, request: Request, match: dict[str, str]) -> Answer:
     name = account_of(request, match)
     found = containers_of(state, name).get(match["container"])
     if request.method == "PUT":
-        made = found or state.put("container", name=match["container"], account=name, headers={})
+        made = found or state.put("container", name=match["container"], account=name, headers={}, old=[])
         merge(made["headers"], request, "container")
         return Answer(202 if found else 201)
     if found is None:
@@ -90,11 +108,18 @@ def container(state: State, request: Request, match: dict[str, str]) -> Answer:
         return Answer(204)
     objects = objects_of(state, found)
     if request.method == "DELETE":
-        if objects:
+        if objects or found["old"]:
             raise Refusal(409, "There was a conflict when trying to complete your request: the container is not empty.")
         del state.objects["container"][found["id"]]
         return Answer(204)
-    rows = [{k: o[k] for k in ("name", "bytes", "hash", "content_type", "last_modified")} for o in objects]
+    columns = ["name", "bytes", "hash", "content_type", "last_modified"]
+    if request.one("versions"):
+        objects = [o | {"version_id": o.get("version", "null"), "is_latest": True} for o in objects] + found["old"]
+        columns += ["version_id", "is_latest"]
+    rows = [{k: o[k] for k in columns} for o in objects]
+    if versioned(found):
+        # The parameters of a media type are lost in the listing.
+        rows = [row | {"content_type": row["content_type"].partition(";")[0]} for row in rows]
     answer = listing(request, rows)
     answer.headers |= found["headers"] | {"X-Container-Object-Count": str(len(objects)),
                                           "X-Container-Bytes-Used": str(sum(o["bytes"] for o in objects))}  # fmt: skip
@@ -115,11 +140,18 @@ def blob(state: State, request: Request, match: dict[str, str]) -> Answer:
         expected = request.headers.get("ETag", "").strip('"')
         if expected and expected != digest:
             raise Refusal(422, "The ETag does not match the data.")
+        if found:
+            shelve(held, found)
         made = found or state.put("object", container=held["id"], name=match["object"])
+        made["version"] = new_id() if versioned(held) else "null"
         made |= {"bytes": len(request.body), "hash": digest, "last_modified": now(), "data": request.body, "headers": {},
-                 "content_type": request.headers.get("Content-Type", "application/octet-stream")}  # fmt: skip
+                 "content_type": request.headers.get("Content-Type", "application/octet-stream").replace("; ", ";")}  # fmt: skip
         merge(made["headers"], request, "object")
         return Answer(201, None, {"ETag": digest})
+    version = request.one("version-id")
+    if request.method == "DELETE" and version and (found is None or version != found.get("version", "null")):
+        held["old"] = [old for old in held["old"] if old["version_id"] != version]
+        return Answer(204)
     if found is None:
         raise Refusal(404, "The resource could not be found.")
     if request.method == "POST":
@@ -127,6 +159,8 @@ def blob(state: State, request: Request, match: dict[str, str]) -> Answer:
         merge(found["headers"], request, "object")
         return Answer(202)
     if request.method == "DELETE":
+        if not version:
+            shelve(held, found)
         del state.objects["object"][found["id"]]
         return Answer(204)
     headers = found["headers"] | {"ETag": found["hash"], "Content-Type": found["content_type"],

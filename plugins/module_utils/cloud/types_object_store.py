@@ -6,6 +6,7 @@ import concurrent.futures
 import hashlib
 import io
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -35,6 +36,8 @@ LARGEST = 5 << 30
 # Fields that are kept among an account's or container's metadata, by the name of their header.
 QUOTAS = {"quota_bytes": "quota-bytes", "quota_objects": "quota-count"}
 KEYS = {"temp_url_key": "temp-url-key", "temp_url_key_2": "temp-url-key-2"}
+KEY = re.compile(r"[A-Za-z0-9!#$%&'*+.^`|~-]+")
+REFERRER = re.compile(r"^\.(?:ref|referer|referrer):")
 # Headers of an object that a change of its metadata would take away.
 KEPT = ("x-delete-at", "content-encoding", "content-disposition")
 
@@ -49,13 +52,35 @@ def _metadata_of(headers: Mapping[str, str], level: str) -> dict[str, str]:
 
 
 def _lower(value: Any) -> Any:
-    """Metadata with keys as headers have them: their case does not count."""
+    """Metadata with keys as headers have them: their case does not count, and what is empty is not there."""
     found = words(value)
-    return {key.lower(): element for key, element in found.items()} if found is not None else None
+    return {key.lower(): element or None for key, element in found.items()} if found is not None else None
 
 
 def _lower_exact(value: Any) -> Any:
     return without_none(_lower(value))
+
+
+def _check_metadata(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Keys and values that would not come back from the service as they were sent."""
+    found = []
+    for key, value in (values.get("metadata") or {}).items():
+        if not KEY.fullmatch(str(key)):
+            mend = f"Write {str(key).replace('_', '-')}." if "_" in str(key) else "It is part of a header's name."
+            found.append((f"metadata.{key}", f"'{key}' is no key of metadata: neither underscores nor blanks are kept.", mend))
+        if isinstance(value, str) and (value != value.strip() or not value.isprintable()):
+            found.append((f"metadata.{key}", "A value has one line and no blanks around it.", "It is a header's value."))
+    return found
+
+
+def _access(value: Any) -> Any:
+    """An access list as the service keeps it."""
+    parts = [part.strip() for part in str(value or "").split(",")]
+    return ",".join(REFERRER.sub(".r:", part) for part in parts if part)
+
+
+def _media_type(value: Any) -> Any:
+    return re.sub(r"\s*;\s*", ";", value) if value else value
 
 
 def _own(raw: Raw) -> dict[str, Any]:
@@ -155,6 +180,7 @@ OBJECT_ACCOUNT = ResourceType(
     skip_export=lambda raw: "" if raw["metadata"] else "it holds no metadata",
     create=_create_account,
     update=_update_account,
+    check=_check_metadata,
 )
 
 # Containers ----------------------------------------------------------------------------------------------------------
@@ -170,9 +196,9 @@ def container_name(ident: str) -> str:
     return ident.rpartition("/")[2]
 
 
-def _rows(query: Query, path: str, project: str, prefix: str = "") -> Iterator[Raw]:
+def _rows(query: Query, path: str, project: str, prefix: str = "", **more: str) -> Iterator[Raw]:
     """Every row of a listing, page by page; none where there is nothing at the path."""
-    params: dict[str, Any] = {"format": "json", "limit": PAGE}
+    params: dict[str, Any] = {"format": "json", "limit": PAGE, **more}
     if prefix:
         params["prefix"] = prefix
     while True:
@@ -235,16 +261,23 @@ def _update_container(op: Operation, changes: dict[str, Any]) -> None:
     op.call("POST", _path(op), headers=_headers(op, "Container", changes))
 
 
+def _emptied(op: Operation) -> bool:
+    """Remove every object with all its versions; whether there was none."""
+    rows = list(_rows(Query(op.cloud, op.type), _path(op), op.scope, versions="true"))
+    for row in rows:
+        version = {"version-id": row["version_id"]} if row.get("version_id") else {}
+        op.call("DELETE", f"{_path(op)}/{quote(row['name'])}", params=version, accept=(404,))
+    return not rows
+
+
 def _delete_container(op: Operation) -> None:
     if op.values.get("purge"):
-        query = Query(op.cloud, op.type)
-        for row in _rows(query, _path(op), op.scope):
-            op.call("DELETE", f"{_path(op)}/{quote(row['name'])}", accept=(404,))
+        op.poll(lambda: _emptied(op), f"Remove the objects of container {op.raw['name']}")
     answer = op.call("DELETE", _path(op), accept=(404, 409))
     if answer.status == 409:
         raise ApiError(
             409,
-            "it holds objects",
+            "it holds objects, or earlier versions of some",
             f"Remove container {op.raw['name']}",
             "Remove them first, or set purge: true to remove them with it.",
         )
@@ -254,7 +287,7 @@ def _check_container(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     name = values.get("name", "")
     if "/" in name or len(name.encode()) > 256:
         return [("name", f"'{name}' is no name of a container.", "It has no slash and up to 256 bytes.")]
-    return []
+    return _check_metadata(values)
 
 
 OBJECT_CONTAINER = ResourceType(
@@ -266,9 +299,14 @@ OBJECT_CONTAINER = ResourceType(
         NAME,
         project_field("project"),
         Field(
-            "read_acl", "Who may read, such as .r:*,.rlistings; empty for members only.", api="headers.x-container-read"
+            "read_acl",
+            "Who may read, such as .r:*,.rlistings; empty for members only.",
+            api="headers.x-container-read",
+            normal=_access,
         ),
-        Field("write_acl", "Who may write; empty for members only.", api="headers.x-container-write"),
+        Field(
+            "write_acl", "Who may write; empty for members only.", api="headers.x-container-write", normal=_access
+        ),
         Field(
             "metadata",
             "Metadata. Keys that it does not name are removed.",
@@ -322,7 +360,8 @@ def _objects(query: Query) -> list[Raw]:
                     place = {"(path)": f"{path}/{quote(row['name'])}", "(project)": project, "container": holder}
                     ident = f"{holder}/{row['name']}"
                     found.append({**row, **place, "id": ident, "project": project or query.cloud.project_id})
-    _heads(query, [raw for raw in found if wants(query, raw["name"], "metadata")], "object")
+    # A listing tells of a type that has parameters, such as a character set, without them at times.
+    _heads(query, [raw for raw in found if wants(query, raw["name"], "metadata", "content_type")], "object")
     return found
 
 
@@ -405,7 +444,7 @@ def _delete_object(op: Operation) -> None:
 def _check_object(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if ("file" in values) == ("content" in values):
         return [("", "Exactly one of file and content is wanted.", "")]
-    return []
+    return _check_metadata(values)
 
 
 def _check_new_object(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -436,7 +475,12 @@ OBJECT = ResourceType(
         Field(
             "content", "Text that it holds.", secret=True, read=lambda raw: None, compare=_compare_data, export=False
         ),
-        Field("content_type", "Media type."),
+        Field(
+            "content_type",
+            "Media type.",
+            read=lambda raw: (raw.get("headers") or {}).get("content-type") or raw.get("content_type"),
+            normal=_media_type,
+        ),
         Field("metadata", "Metadata. Keys that it does not name are removed.", "dict", read=_own, normal=_lower_exact),
     ),
     doc="An object of the object store.",

@@ -10,6 +10,7 @@ services/ add such services to a running cloud's controller, small and for tests
 
     ansible-playbook tests/acceptance/cloud_state/services/designate.yml
     ansible-playbook tests/acceptance/cloud_state/services/heat.yml
+    ansible-playbook tests/acceptance/cloud_state/services/swift.yml
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "volume_types": {"description": "Changed", "extra_specs": {"note": "changed"}},
     "volumes": {"size": 2, "metadata": {"purpose": "changed"}},
     "snapshots": {"description": "Changed"},
-    "object_containers": {"read_acl": "", "metadata": {"purpose": "changed"}},
-    "objects": {"content": "two"},
+    "object_containers": {"read_acl": "", "metadata": {"purpose": "changed"}, "quota_bytes": -1, "temp_url_key": ""},
+    "objects": {"content": "two", "content_type": "text/html", "metadata": {"purpose": "changed"}},
     "stacks": {"parameters": {"length": 9, "words": ["three"]}, "environment": {"resource_registry": {"Own::Thing": "OS::Heat::RandomString"}},
                "tags": ["changed"], "timeout_mins": 6, "rollback": True},
     "zones": {"ttl": 600, "email": "other@example.org", "description": "Changed"},
@@ -210,3 +211,15 @@ def test_what_stays_lets_go_of_what_leaves(bench: Bench) -> None:
     assert bench.run(after, "let go", prune="owned")["changes"] == planned["changes"]
     assert bench.run(after, "unchanged after letting go", prune="owned")["changes"] == []
     bench.run({"roles": ["member"]}, "prune", prune="owned")
+
+
+def test_metadata_of_an_account_comes_and_goes(bench: Bench) -> None:
+    if "objects" not in bench.document:
+        # the service was left out, and that was told
+        return
+    for value in ("ein Wort", "zwei Wörter", None):
+        accounts = {"object_accounts": [{"metadata": {bench.options["owner"]: value}}]}
+        planned = bench.run(accounts, f"plan of the account's metadata {value}", check=True)
+        assert names(planned, "update") == {("object_account", "object_accounts[0]")}
+        assert bench.run(accounts, "write the account's metadata")["changes"] == planned["changes"]
+        assert bench.run(accounts, "unchanged")["changes"] == []

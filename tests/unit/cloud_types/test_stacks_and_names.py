@@ -94,6 +94,12 @@ def test_a_removal_that_fails_is_told(desk: Desk) -> None:
     assert desk.cloud.all("stack") == []
 
 
+def test_a_stack_that_is_all_but_gone_is_none(desk: Desk) -> None:
+    desk.run(stack())
+    desk.one("stack").update(stack_status="DELETE_IN_PROGRESS", _settle=[0, "stack_status", "DELETE_COMPLETE"])
+    assert desk.run(stack(), state="absent")["changes"] == []
+
+
 def test_an_update_waits_for_one_under_way(desk: Desk) -> None:
     desk.run(stack())
     desk.one("stack").update(stack_status="UPDATE_IN_PROGRESS", _settle=[2, "stack_status", "UPDATE_COMPLETE"])

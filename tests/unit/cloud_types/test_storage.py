@@ -140,6 +140,13 @@ def test_encryption_of_a_type_is_taken_back(desk: Desk) -> None:
         ),
         ({"object_containers": ["a/b"]}, "object_containers[0].name", "no name of a container"),
         ({"objects": [{"name": "o", "container": "c"}]}, "objects[0]", "Exactly one of file and content"),
+        ({"object_containers": [{"name": "c", "metadata": {"a_b": "x"}}]}, "object_containers[0].metadata.a_b", "Write a-b."),
+        ({"object_accounts": [{"metadata": {"a b": "x"}}]}, "object_accounts[0].metadata.a b", "no key of metadata"),
+        (
+            {"objects": [{"name": "o", "container": "c", "content": "", "metadata": {"a": "x "}}]},
+            "objects[0].metadata.a",
+            "no blanks around it",
+        ),
         ({"object_accounts": [{"state": "absent"}]}, "object_accounts[0].state", "cannot be removed"),
     ],
 )
@@ -186,6 +193,26 @@ def test_data_that_were_damaged_on_the_way_are_refused(desk: Desk, monkeypatch: 
     monkeypatch.setattr(types_object_store, "_digest", lambda values: "0" * 32)
     error = desk.refuse({"object_containers": ["c"], "objects": [{"name": "a", "container": "c", "content": "1"}]})
     assert "answered 422: The ETag does not match the data." in error["cause"]
+
+
+def test_what_the_service_writes_otherwise_is_no_change(desk: Desk) -> None:
+    held = {"name": "c", "read_acl": ".referrer:*, .rlistings", "metadata": {"Own": "x", "none": ""}, "versions": True}
+    entry = {"name": "o", "container": "c", "content": "1", "content_type": "text/plain; charset=utf-8", "metadata": {"none": ""}}
+    plain = {"name": "p", "container": "c", "content": "1", "content_type": "text/plain; charset=utf-8"}
+    wanted = {"object_containers": [held], "objects": [entry, plain]}
+    desk.run(wanted)
+    assert desk.one("container")["headers"]["x-container-read"] == ".r:*,.rlistings"
+    assert desk.run(wanted)["changes"] == []
+
+
+def test_earlier_versions_of_objects_go_with_their_container(desk: Desk) -> None:
+    entry = {"name": "o", "container": "c"}
+    for content in ("1", "2"):
+        desk.run({"object_containers": [{"name": "c", "versions": True}], "objects": [{**entry, "content": content}]})
+    desk.run({"objects": [{**entry, "content": "2"}]}, state="absent")
+    assert "earlier versions" in desk.refuse({"object_containers": ["c"]}, state="absent")["cause"]
+    desk.run({"object_containers": [{"name": "c", "purge": True}]}, state="absent")
+    assert desk.cloud.all("container") == desk.cloud.all("object") == []
 
 
 def test_a_container_is_removed_with_its_objects_only_with_leave(desk: Desk) -> None:
