@@ -45,13 +45,30 @@ def room(state: State, project: str, **wanted: int) -> None:
             raise Refusal(413, f"{name} quota exceeded: {used[name]} of {limits[name]} are in use.", {"Retry-After": "0"})
 
 
+def busy(volume: Object, allowed: str = "available, in-use") -> Refusal:
+    """What a volume in another state answers."""
+    return Refusal(400, f"Invalid volume: Volume {volume['id']} status must be {allowed} , but current status is: {volume['status']}.")
+
+
+def told(state: State, request: Request, match: dict[str, str]) -> Answer:
+    """GET of what the daemons told about a resource that failed."""
+    subject = request.one("resource_uuid")
+    failed = [o for kind in ("volume", "snapshot", "backup") for o in state.find(kind, id=subject) if o["status"].startswith("error")]
+    words = "schedule allocate volume:Could not find any available weighted backend."
+    return Answer(200, {"messages": [{"id": o["id"], "resource_uuid": o["id"], "user_message": words} for o in failed]})
+
+
 def new_volume(state: State, request: Request, obj: Object) -> None:
     """Size, source and type."""
     given = request.wrapped("volume").get("size")
     if obj.get("snapshot_id"):
         obj["size"] = given or state.get("snapshot", obj["snapshot_id"])["size"]
     if obj.get("source_volid"):
-        obj["size"] = given or state.get("volume", obj["source_volid"])["size"]
+        source = state.get("volume", obj["source_volid"])
+        state.poll(source)
+        if source["status"] not in ("available", "in-use"):
+            raise busy(source)
+        obj["size"] = given or source["size"]
     if not isinstance(obj.get("size"), int) or obj["size"] < 1:
         raise Refusal(400, f"Invalid input for field/attribute size: {obj.get('size')!r}.")
     image = obj.pop("imageRef", None)
@@ -143,7 +160,7 @@ def new_snapshot(state: State, request: Request, obj: Object) -> None:
         raise Refusal(400, "Invalid input: force is no longer accepted.")
     attached = volume["status"] == "in-use" and (obj.get("force") or microversion(request) >= (3, 66))
     if volume["status"] != "available" and not attached:
-        raise Refusal(400, f"Invalid volume: Volume {volume['id']} status must be available.")
+        raise busy(volume)
     obj.pop("force", None)
     room(state, request.who.project_id, snapshots=1)
     obj |= {"size": volume["size"], "created_at": now()}
@@ -155,20 +172,30 @@ def new_backup(state: State, request: Request, obj: Object) -> None:
     volume = state.get("volume", obj["volume_id"])
     state.poll(volume)
     if volume["status"] != "available" and not obj.get("force"):
-        raise Refusal(400, f"Invalid volume: Volume {volume['id']} to be backed up must be available.")
+        raise busy(volume, "available")
     for word in ("force", "incremental"):
         obj[f"is_{word}"] = bool(obj.pop(word, False))
     room(state, request.who.project_id, backups=1)
     obj |= {"size": volume["size"], "created_at": now()}
     state.settle("backup", obj, "creating", "available", failed="error")
+    state.settle("backing-up", volume, "backing-up", volume["status"])
+
+
+def unused(state: State, kind: Object, refusal: str) -> None:
+    """What the volumes of a type depend on stays as it is."""
+    if state.find("volume", volume_type=kind["name"]):
+        raise Refusal(400, refusal)
 
 
 def bag(kind: str, key: str) -> Any:
     """Routes of a mapping below an object: read, merge (POST), replace (PUT), remove one."""
 
     def handler(state: State, request: Request, match: dict[str, str]) -> Answer:
-        held = fetch(state, request, state.types[kind], {"id": match["id"]}).setdefault(key, {})
+        owner = fetch(state, request, state.types[kind], {"id": match["id"]})
+        held = owner.setdefault(key, {})
         one = match.get("key")
+        if kind == "volume_type" and request.method != "GET":
+            unused(state, owner, "Volume Type is currently in use.")
         if request.method == "DELETE":
             if one not in held:
                 raise Refusal(404, f"{kind} has no {key} item {one}.")
@@ -230,6 +257,7 @@ def encryption(state: State, request: Request, match: dict[str, str]) -> Answer:
     obj = state.get("volume_type", match["id"])
     if request.method == "GET":
         return Answer(200, obj.get("_encryption") or {})
+    unused(state, obj, "Cannot update encryption specs. Volume type in use.")
     if request.method == "DELETE":
         if not obj.pop("_encryption", None):
             raise Refusal(404, f"Volume type {obj['id']} has no encryption.")
@@ -353,6 +381,7 @@ COLLECTIONS = [
 ROUTES = [
     Route(SERVICE, "GET", "/", versions, "version", open=True),
     Route(SERVICE, "GET", "/v3", versions, "version", open=True),
+    Route(SERVICE, "GET", ROOT + "/messages", told, "volume_message"),
     Route(SERVICE, "POST", ROOT + "/volumes/{id}/action", volume_action, "volume_action"),
     *(Route(SERVICE, m, ROOT + f"/{path}/{{id}}/{key}", bag(kind, key), f"{kind}_{key}")
       for kind, path, key in (("volume", "volumes", "metadata"), ("snapshot", "snapshots", "metadata"),

@@ -206,7 +206,8 @@ def fault_of(raw: Raw, key: str = "status") -> str:
     fault = raw.get("fault")
     if isinstance(fault, Mapping):
         return str(fault.get("message") or "")
-    return str(raw.get(f"{key}_reason") or raw.get("fail_reason") or "")
+    # A backup's reason may go on with a trace.
+    return str(raw.get(f"{key}_reason") or str(raw.get("fail_reason") or "").partition("\n")[0])
 
 
 def settle_object(op: Operation) -> Raw:

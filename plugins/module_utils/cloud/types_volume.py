@@ -36,6 +36,7 @@ SNAPSHOT_VERSION = "3.66"
 # What the service itself keeps among the metadata of a volume.
 OWN_METADATA = ("readonly", "attached_mode")
 SETTLED = ("available", "in-use")
+ENCRYPTION = ("provider", "cipher", "key_size", "control_location")
 
 # What volumes, snapshots and backups share ---------------------------------------------------------------------------
 
@@ -63,6 +64,52 @@ def _broken(raw: Raw) -> tuple[str, bool] | None:
         return None
     why = fault_of(raw)
     return f"it failed when it was made, state error{f': {why}' if why else ''}", bool(raw.get("attachments"))
+
+
+def _told(op: Operation) -> str:
+    """Why the service's daemons failed with the object, in their own words; its state alone does not say it."""
+    asked = {"resource_uuid": op.id, "sort": "created_at:asc"}
+    found = op.call("GET", "/messages", params=asked, accept=(403, 404)).body.get("messages")
+    return str(found[-1]["user_message"]).replace(":", ": ", 1) if found else ""
+
+
+def _wait(op: Operation, *states: str) -> Raw:
+    try:
+        return op.wait_until(*states)
+    except ApiError as error:
+        why = "" if error.status else _told(op)
+        raise ApiError(error.status, f"{error.message}{f': {why}' if why else ''}", error.request, error.mend) from error
+
+
+def _settle(op: Operation) -> Raw:
+    return _wait(op, op.type.ready) if op.wait else op.raw
+
+
+def _make(op: Operation, body: dict[str, Any], volume: str = "") -> Raw:
+    """Make an object of a volume, which what else is made of it in the same run may keep busy."""
+
+    def state() -> str:
+        return str(op.call("GET", f"/volumes/{volume}").body["volume"]["status"])
+
+    def free() -> bool:
+        return state() in (*SETTLED, "error")
+
+    # Between the refusal and the look at the volume it may have become free, so one that looks free is tried again, a few times.
+    left = 5
+    while True:
+        try:
+            raw: Raw = op.call("POST", op.type.path, {op.type.body_key: body}).body[op.type.body_key]
+            return raw
+        except ApiError as error:
+            left -= 1
+            if error.status != 400 or "status" not in error.message or not volume or not left:
+                raise
+            now = state()
+            if now == "error":
+                raise
+            if now not in SETTLED:
+                left = 5
+        op.poll(free, f"Wait for volume {volume}, of which a {op.type.name} is made")
 
 
 def _delete(op: Operation) -> None:
@@ -97,8 +144,7 @@ def _create_volume(op: Operation) -> Raw:
     ):
         if name in op.values:
             body[key] = op.values[name]
-    raw: Raw = op.call("POST", "/volumes", {"volume": body}).body["volume"]
-    return raw
+    return _make(op, body, op.values.get("source", ""))
 
 
 def _action(op: Operation, action: str, argument: Any) -> None:
@@ -110,11 +156,11 @@ def _update_volume(op: Operation, changes: dict[str, Any]) -> None:
     if body:
         op.call("PUT", f"/volumes/{op.id}", {"volume": body})
     if changes.keys() & {"size", "type"} and op.raw.get("status") not in SETTLED:
-        op.wait_until(*SETTLED)
+        _wait(op, *SETTLED)
     if "type" in changes:
         argument = {"new_type": changes["type"], "migration_policy": op.values.get("retype_migration", "never")}
         _action(op, "os-retype", argument)
-        raw = op.wait_until(*SETTLED)
+        raw = _wait(op, *SETTLED)
         if raw.get("volume_type_id") != changes["type"]:
             raise ApiError(
                 0,
@@ -124,7 +170,7 @@ def _update_volume(op: Operation, changes: dict[str, Any]) -> None:
             )
     if "size" in changes:
         _action(op, "os-extend", {"new_size": changes["size"]})
-        op.wait_until(*SETTLED)
+        _wait(op, *SETTLED)
 
 
 def _bootable(op: Operation, before: Any, after: Any) -> None:
@@ -196,6 +242,7 @@ VOLUME = ResourceType(
     mark="metadata",
     scoped=True,
     ready="available",
+    settle=_settle,
     listing=_listed("os-vol-tenant-attr:tenant_id"),
     create=_create_volume,
     update=_update_volume,
@@ -211,8 +258,7 @@ def _create_copy(op: Operation) -> Raw:
     """Make a snapshot or a backup, with our mark in its metadata."""
     body = {**body_of(op.type, op.values), "metadata": marked_metadata(op)}
     body.pop(op.type.field("project").key, None)
-    raw: Raw = op.call("POST", op.type.path, {op.type.body_key: body}).body[op.type.body_key]
-    return raw
+    return _make(op, body, op.values["volume"])
 
 
 def _update_copy(op: Operation, changes: dict[str, Any]) -> None:
@@ -239,6 +285,7 @@ SNAPSHOT = ResourceType(
     mark="metadata",
     scoped=True,
     ready="available",
+    settle=_settle,
     listing=_listed("os-extended-snapshot-attributes:project_id"),
     create=_create_copy,
     update=_update_copy,
@@ -277,6 +324,7 @@ BACKUP = ResourceType(
     mark="metadata",
     scoped=True,
     ready="available",
+    settle=_settle,
     listing=_listed("os-backup-project-attr:project_id", by_mark=False),
     create=_create_copy,
     update=_update_copy,
@@ -366,11 +414,14 @@ def _type_encryption(op: Operation, before: Any, after: Any) -> None:
         op.call("POST", path, {"encryption": {"control_location": "front-end", **after}})
 
 
-def _compare_encryption(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
+def _read_encryption(raw: Raw) -> dict[str, Any] | None:
     held = raw.get("(encryption)") or {}
-    if not held.get("provider"):
-        return {}, wanted
-    return {key: held.get(key) for key in wanted or ("provider",)}, wanted
+    return {key: held[key] for key in ENCRYPTION if held.get(key) is not None} or None
+
+
+def _compare_encryption(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
+    held = _read_encryption(raw) or {}
+    return {key: held.get(key) for key in wanted or ("provider",) if held}, wanted
 
 
 def _type_qos(op: Operation, before: Any, after: Any) -> None:
@@ -385,10 +436,9 @@ def _check_type(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     found = []
     if "access" in values and values.get("public", True):
         found.append(("access", "Everybody may use a public type.", "Set public: false, or remove access."))
-    known = ("provider", "cipher", "key_size", "control_location")
     for key in values.get("encryption") or {}:
-        if key not in known:
-            found.append((f"encryption.{key}", f"Unknown key '{key}'.", f"Known: {', '.join(known)}."))
+        if key not in ENCRYPTION:
+            found.append((f"encryption.{key}", f"Unknown key '{key}'.", f"Known: {', '.join(ENCRYPTION)}."))
     if values.get("encryption") and "provider" not in values["encryption"]:
         found.append(("encryption", "The key 'provider' is missing.", "Such as luks."))
     return found
@@ -431,10 +481,9 @@ VOLUME_TYPE = ResourceType(
             "encryption",
             "How its volumes are encrypted: provider, cipher, key_size, control_location. An empty mapping for not at all.",
             "dict",
-            read=lambda raw: raw.get("(encryption)"),
+            read=_read_encryption,
             compare=_compare_encryption,
             apply=_type_encryption,
-            export=False,
         ),
         Field(
             "qos",

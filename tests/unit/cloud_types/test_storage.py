@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export import Choice, Exporter
 
 from .conftest import Desk
 
@@ -62,7 +64,8 @@ def test_a_type_that_needs_a_migration_says_so(desk: Desk) -> None:
 
 def test_a_volume_that_failed_is_made_anew_by_its_owner(desk: Desk) -> None:
     desk.cloud.fail_next["volume"] = 1
-    assert "its state became error" in desk.refuse(volume())["cause"]
+    # the state alone does not say why
+    assert "became error: schedule allocate volume: Could not find any available weighted backend" in desk.refuse(volume())["cause"]
     assert desk.run(volume())["changes"] == ["replace volume data (it failed when it was made, state error)"]
     assert desk.one("volume", name="data")["status"] == "available"
 
@@ -101,6 +104,50 @@ def test_the_snapshot_of_an_attached_volume_needs_no_force(desk: Desk) -> None:
     backup = {"name": "b", "volume": "data"}
     assert "must be available" in desk.refuse({"backups": [backup]})["cause"]
     assert desk.run({"backups": [{**backup, "force": True}]})["changes"] == ["create backup b"]
+
+
+@pytest.mark.parametrize("polls", [0, 1, 3])
+def test_all_that_is_made_of_one_volume_waits_for_its_turn(desk: Desk, polls: int) -> None:
+    desk.cloud.polls_until_ready = polls
+    wanted = {
+        "volumes": [{"name": "data", "size": 1}, {"name": "copy", "source": "data"}],
+        "backups": [{"name": "one", "volume": "data"}, {"name": "two", "volume": "data"}],
+        "snapshots": [{"name": "one", "volume": "data"}, {"name": "two", "volume": "data"}],
+    }
+    assert len(desk.run(wanted)["changes"]) == 6
+    assert desk.run(wanted)["changes"] == []
+
+
+def test_the_reason_of_a_failed_backup_has_no_trace(desk: Desk) -> None:
+    wanted = {**volume(), "backups": [{"name": "b", "volume": "data"}]}
+    desk.run(wanted)
+    desk.one("backup").update(status="error", fail_reason="no room\nTraceback (")
+    assert desk.run(wanted)["changes"] == ["replace backup b (it failed when it was made, state error: no room)"]
+
+
+def test_what_cannot_be_made_of_a_volume_is_told_at_once(desk: Desk) -> None:
+    desk.run(volume())
+    desk.one("volume", name="data")["status"] = "error"
+    error = desk.refuse({"snapshots": [{"name": "s", "volume": "data"}]})
+    assert "current status is: error" in error["cause"]
+    assert len([call for call in desk.cloud.writes() if call.type == "snapshot"]) == 1
+
+
+def test_the_encryption_of_a_type_is_exported(desk: Desk) -> None:
+    wanted = {"provider": "luks", "key_size": 256, "control_location": "front-end"}
+    desk.run({"volume_types": [{"name": "secret", "encryption": wanted}, "plain"]})
+    found = Exporter(Cloud(desk.login), Choice(types=frozenset({"volume_type"}))).export()
+    assert found.document["volume_types"] == [
+        {"name": "plain", "public": True},
+        {"name": "secret", "public": True, "encryption": wanted},
+    ]
+    assert desk.run(found.document)["changes"] == []
+
+
+def test_a_type_in_use_keeps_its_specs(desk: Desk) -> None:
+    desk.run({"volume_types": ["ssd"], **volume(type="ssd")})
+    error = desk.refuse({"volume_types": [{"name": "ssd", "extra_specs": {"a": "b"}}]})
+    assert "Volume Type is currently in use" in error["cause"]
 
 
 def test_encryption_of_a_type_is_taken_back(desk: Desk) -> None:
