@@ -172,7 +172,8 @@ class Executor:
         for item, step in make.items():
             step.after += [make[other] for other in dependencies(item) if other in make and other is not item]
             for other in parts:
-                if (other.type.name in item.type.after or opens(other, item)) and other is not item:
+                needed = other.type.name in item.type.after or opens(other, item) or makes_room(other, item)
+                if needed and other is not item:
                     step.after.append(parts[other])
             parts[item].after += [
                 make[other] for other in dependencies(item, parts=True) if other in make and other is not item
@@ -256,6 +257,13 @@ def opens(other: Item, item: Item) -> bool:
     if not item.type.scoped or other.type.name != "role_assignment":
         return False
     return other.resolved.get("project") in (None, item.resolved.get("project"))
+
+
+def makes_room(other: Item, item: Item) -> bool:
+    """Whether an entry may raise the limit under which another one comes to be."""
+    if other.type.name != "quota" or item.type.service not in ("compute", "block-storage", "network"):
+        return False
+    return item.resolved.get("project") in (None, other.resolved.get("project"))
 
 
 def current_refs(item: Item, of_its_own: bool = True) -> set[tuple[str, str]]:

@@ -615,7 +615,8 @@ SERVER = ResourceType(
     scoped=True,
     failed=("error", "deleted"),
     # A network gives addresses only of a subnet that is there.
-    after=("subnet",),
+    # It is placed by what its flavor and the aggregates say when it is made.
+    after=("subnet", "flavor", "aggregate", "image"),
     uses=("floating_ip", "port", "subnet", "network", "security_group", "server_group", "volume"),
     listing=_servers,
     create=_create,

@@ -237,6 +237,8 @@ VOLUME = ResourceType(
         ),
     ),
     doc="A volume.",
+    # A type in use takes no other specs, and what is made before its encryption is not encrypted.
+    after=("volume_type",),
     identity=("name", "project"),
     microversion=VERSION,
     mark="metadata",

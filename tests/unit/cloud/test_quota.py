@@ -54,6 +54,13 @@ def test_the_use_is_asked_for_only_where_a_limit_is_to_change(desk: Desk) -> Non
     assert sorted(uses()) == ["compute", "network", "volume"]
 
 
+def test_a_limit_is_raised_before_what_needs_it_is_made(desk: Desk) -> None:
+    desk.run(with_limits(networks=0))
+    document = with_limits(networks=3) | {"networks": [{"name": f"n{i}", "project": "web"} for i in range(3)]}
+    desk.cloud.fault(method="PUT", path="/v2.0/quotas", delay=0.3)
+    assert len(desk.run(document)["changes"]) == 4
+
+
 def test_the_network_lists_the_limits_of_many_projects_at_once(desk: Desk) -> None:
     document = {
         "projects": ["a", "b", "c"],

@@ -293,13 +293,16 @@ def test_a_server_and_all_that_it_stands_on_come_and_go_in_one_document(desk: De
             {"name": "back", "network": "back", "cidr": "10.8.0.0/24"},
         ],
         "security_groups": ["web"],
-        "flavors": [{"name": "tiny", "ram": 64, "vcpus": 1}],
+        "flavors": [{"name": "tiny", "ram": 64, "vcpus": 1, "extra_specs": {"hw:watchdog_action": "reset"}}],
         "keypairs": [{"name": "me", "public_key": KEY}],
         "volumes": [{"name": "data", "size": 1}],
         "server_groups": [{"name": "apart", "policy": "anti-affinity"}],
     }
     planned = desk.run(wanted, check=True)
+    desk.cloud.fault(method="POST", path="os-extra_specs", delay=0.3)
     assert desk.run(wanted)["changes"] == planned["changes"]
+    posted = [call.path.rsplit("/", 1)[-1] for call in desk.cloud.calls if call.method == "POST"]
+    assert posted.index("os-extra_specs") < posted.index("servers")
     server = desk.one("server", name="web")
     assert desk.one("port", name="front")["device_id"] == server["id"]
     assert len(desk.cloud.find("port", device_id=server["id"])) == 2

@@ -382,3 +382,14 @@ def test_what_the_cloud_does_not_offer_is_refused_before_any_change(desk: Desk, 
     assert f"offers no service of type {service}" in error["cause"]
     assert error["path"].startswith(next(iter(document)))
     assert desk.cloud.writes() == []
+
+
+def test_a_type_is_complete_before_a_volume_of_it_is_made(desk: Desk) -> None:
+    kind = {"name": "gold", "extra_specs": {"tier": "one"}, "encryption": {"provider": "luks"}, "qos": "fast"}
+    desk.run({
+        "volume_qos_specs": [{"name": "fast", "specs": {"total_iops_sec": 5}}],
+        "volume_types": [kind],
+        "volumes": [{**DATA, "type": "gold"}],
+    })  # fmt: skip
+    made = [call.path.rsplit("/", 1)[-1] for call in desk.cloud.calls if call.service == "volume" and call.method != "GET"]
+    assert made[-1] == "volumes" and {"extra_specs", "encryption"} < set(made)
