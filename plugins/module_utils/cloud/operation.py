@@ -89,6 +89,11 @@ def mark_tag(owner: str) -> str:
     return f"{MARK}={owner}"
 
 
+def born_tags(op: Operation) -> list[str]:
+    """All tags of a new object whose request takes them: the entry's and the ownership mark."""
+    return [*(op.values.get("tags") or []), *([mark_tag(op.owner)] if op.owner else [])]
+
+
 def mark_metadata_filter(owner: str) -> list[tuple[str, Any]]:
     """The query that finds objects by the ownership mark in their metadata."""
     return [("metadata", json.dumps({MARK: owner}))]

@@ -12,8 +12,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation 
     Operation,
     Query,
     body_of,
+    born_tags,
     list_objects,
-    mark_tag,
     set_tags,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
@@ -63,9 +63,8 @@ DOMAIN_TYPE = ResourceType(
 def _create_project(op: Operation) -> Raw:
     """POST with the tags, so that no project is ever without its mark."""
     body = body_of(op.type, op.values)
-    tags = {*op.values.get("tags", ()), *([mark_tag(op.owner)] if op.owner else ())}
-    if tags:
-        body["tags"] = sorted(tags)
+    if tags := born_tags(op):
+        body["tags"] = tags
     raw: Raw = op.call("POST", "/projects", {"project": body}).body["project"]
     return raw
 

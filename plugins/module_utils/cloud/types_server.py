@@ -12,6 +12,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation 
     LONGEST_QUERY,
     Operation,
     Query,
+    born_tags,
     fault_of,
     mark_tag,
     set_tags,
@@ -273,7 +274,7 @@ def _create(op: Operation) -> Raw:
     ):
         if name in values:
             server[key] = values[name]
-    if tags := [*(values.get("tags") or []), *([mark_tag(op.owner)] if op.owner else [])]:
+    if tags := born_tags(op):
         server["tags"] = tags
     if "user_data" in values:
         server["user_data"] = encoded(values["user_data"])

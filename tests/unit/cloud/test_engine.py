@@ -103,6 +103,11 @@ def test_what_a_broken_run_made_is_adopted_once_and_pruned(desk: Desk) -> None:
     assert desk.run({}, prune="owned")["changes"] == ["delete network one (no longer in the document)"]
 
 
+def test_a_project_without_tags_is_born_with_its_mark_alone(desk: Desk) -> None:
+    desk.run({"projects": [{"name": "one", "tags": None}]})
+    assert desk.one("project", name="one")["tags"] == ["stackwright-owner=shop"]
+
+
 def test_a_project_is_born_with_its_mark(desk: Desk) -> None:
     desk.cloud.fault(method="POST", path="/v3/projects", drop="after")
     desk.refuse({"projects": [{"name": "one", "tags": ["gold"]}]})
