@@ -54,6 +54,12 @@ options:
     description:
       - Whether it can be used.
     type: bool
+  options:
+    description:
+      - 'Exceptions from the rules on passwords and logins, such as ignore_lockout_failure_attempts: true. Only the options
+        that it names are compared; null takes one away.'
+      - Only the given keys are compared.
+    type: dict
   state:
     description: Whether the user is to be there.
     type: str

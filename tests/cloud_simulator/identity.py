@@ -27,14 +27,28 @@ def default_domain(state: State, request: Request, obj: Object) -> None:
         obj["parent_id"] = obj["domain_id"]
 
 
+USER_OPTIONS = {"ignore_change_password_upon_first_use", "ignore_password_expiry", "ignore_lockout_failure_attempts",
+                "ignore_user_inactivity", "lock_password", "multi_factor_auth_enabled", "multi_factor_auth_rules"}  # fmt: skip
+
+
+def merged_options(before: Object, given: Object) -> Object:
+    """Options that are given replace those that are there, null removes one, and an unknown one is refused."""
+    if unknown := sorted(set(given) - USER_OPTIONS):
+        raise Refusal(400, f"Invalid input for field 'options': Additional properties are not allowed ({unknown[0]!r} was unexpected)")
+    return {name: value for name, value in {**before, **given}.items() if value is not None}
+
+
 def new_user(state: State, request: Request, obj: Object) -> None:
     """The password is kept apart."""
     default_domain(state, request, obj)
+    obj["options"] = merged_options({}, obj.get("options") or {})
     obj["_password"] = obj.pop("password", None)
 
 
 def change_user(state: State, request: Request, obj: Object, values: Object) -> None:
-    """A new password ends the user's tokens."""
+    """A new password ends the user's tokens; options are merged."""
+    if "options" in values:
+        values["options"] = merged_options(obj.get("options") or {}, values["options"])
     if "password" in values:
         obj["_password"] = values.pop("password")
         for key in [k for k, t in state.tokens.items() if t.user_id == obj["id"] and t.user_id != request.who.user_id]:

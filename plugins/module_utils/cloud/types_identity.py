@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -153,6 +154,37 @@ def _update_user(op: Operation, changes: dict[str, Any]) -> None:
         )
 
 
+# What Keystone takes as options of a user. Source: its API reference, "Create user".
+USER_OPTIONS = {
+    "ignore_change_password_upon_first_use": bool,
+    "ignore_password_expiry": bool,
+    "ignore_lockout_failure_attempts": bool,
+    "ignore_user_inactivity": bool,
+    "lock_password": bool,
+    "multi_factor_auth_enabled": bool,
+    "multi_factor_auth_rules": list,
+}
+_FORMS = {bool: "true or false", list: "a list of lists of methods"}
+
+
+def _check_user(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Options that the service has, each in its form; null takes one away."""
+    found = []
+    for name, value in (values.get("options") or {}).items():
+        if name not in USER_OPTIONS:
+            near = difflib.get_close_matches(str(name), USER_OPTIONS, 1)
+            found.append(
+                (
+                    "options",
+                    f"{name!r} is no option of a user.",
+                    f"Did you mean {near[0]}?" if near else f"There are {', '.join(USER_OPTIONS)}.",
+                )
+            )
+        elif value is not None and not isinstance(value, USER_OPTIONS[name]):
+            found.append(("options", f"{name} must be {_FORMS[USER_OPTIONS[name]]}.", f"It is {value!r}."))
+    return found
+
+
 USER = ResourceType(
     "user",
     "users",
@@ -175,6 +207,14 @@ USER = ResourceType(
         Field("default_project", "Project of logins that name none.", api="default_project_id", ref="project"),
         DESCRIPTION,
         ENABLED,
+        Field(
+            "options",
+            "Exceptions from the rules on passwords and logins, such as ignore_lockout_failure_attempts: true. Only the options"
+            " that it names are compared; null takes one away.",
+            "dict",
+            merge=True,
+            read=lambda raw: raw.get("options") or None,
+        ),
     ),
     doc="A user.",
     identity=("name", "domain"),
@@ -182,6 +222,7 @@ USER = ResourceType(
     listing=_of_domain,
     create=_create_user,
     update=_update_user,
+    check=_check_user,
 )
 
 

@@ -153,3 +153,31 @@ def test_a_wrong_password_of_the_login_is_said_plainly(cloud: CloudSimulator) ->
     result, failure = converge(Login(auth=auth), {"projects": ["a"]}, Options())
     assert failure is not None
     assert "refuses the login (401)" in result["errors"][0]["cause"]
+
+
+def options_of(cloud: CloudSimulator, name: str) -> dict[str, Any]:
+    """A user's options as the service keeps them."""
+    (user,) = [one for one in cloud.objects["user"].values() if one["name"] == name]
+    found: dict[str, Any] = user["options"]
+    return found
+
+
+def test_options_of_a_user_are_merged_and_compared_by_name(cloud: CloudSimulator) -> None:
+    exempt = {"ignore_lockout_failure_attempts": True}
+    run(cloud, {"users": [{"name": "robot", "options": exempt}]})
+    assert options_of(cloud, "robot") == exempt
+    assert not run(cloud, {"users": [{"name": "robot", "options": exempt}]})["changed"]
+    # what the entry does not name is somebody else's
+    run(cloud, {"users": [{"name": "robot", "options": {"lock_password": True}}]})
+    assert options_of(cloud, "robot") == {**exempt, "lock_password": True}
+    run(cloud, {"users": [{"name": "robot", "options": {"lock_password": None}}]})
+    assert options_of(cloud, "robot") == exempt
+    assert not run(cloud, {"users": [{"name": "robot"}]})["changed"]
+
+
+def test_option_that_no_user_has_is_refused_before_the_first_change(cloud: CloudSimulator) -> None:
+    document = {"users": [{"name": "robot", "options": {"ignore_lockout_failures_attempts": True, "lock_password": "yes"}}]}
+    told = [str(error) for error in refuse(cloud, document)]
+    assert any("Did you mean ignore_lockout_failure_attempts?" in line for line in told)
+    assert any("lock_password must be true or false." in line for line in told)
+    assert cloud.writes() == []
