@@ -10,11 +10,10 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.validation import check_type_dict, check_type_list
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import connection_loader
+from ansible_collections.stackwright.cloud.plugins.module_utils.fresh_login import fresh_login
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import catalogue as catalogues
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import journal
 
-FRESH = "-o ControlMaster=no -o ControlPath=none -o ConnectTimeout=15"
 MODULE = "stackwright.cloud.stig"
 
 
@@ -171,25 +170,4 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _fresh_login(self) -> str:
         """Log in anew over the same path and become root; returns why that failed, or nothing."""
-        old: Any = self._connection
-        name = old.ansible_name if hasattr(old, "ansible_name") else old._load_name
-        fresh = connection_loader.get(name, self._play_context, getattr(old, "_new_stdin", None))
-        if fresh is None:
-            return f"the connection {name} cannot be opened a second time"
-        fresh._options = dict(old._options)
-        fresh._origins = dict(getattr(old, "_origins", {}))
-        if name.rsplit(".", 1)[-1] == "ssh":
-            fresh.set_option("ssh_args", FRESH)
-        if old.become is not None:
-            fresh.set_become_plugin(old.become)
-        self._connection = fresh
-        try:
-            done = self._low_level_execute_command("id -u", sudoable=True)
-        except AnsibleError as error:
-            return str(error)
-        finally:
-            self._connection = old
-            fresh.close()
-        if done.get("rc") != 0:
-            return (done.get("stderr") or done.get("stdout") or "no output").strip()[-300:]
-        return "" if done.get("stdout", "").strip().split("\n")[-1:] == ["0"] else "the login did not become root"
+        return fresh_login(self)
