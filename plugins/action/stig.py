@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import functools
-import time
 from typing import Any
 
-from ansible.errors import AnsibleError
 from ansible.module_utils.common.validation import check_type_dict, check_type_list
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.stackwright.cloud.plugins.module_utils.fresh_login import fresh_login
+from ansible_collections.stackwright.cloud.plugins.module_utils import fresh_login
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import catalogue as catalogues
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import journal
 
@@ -103,40 +101,22 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Confirm the access changes after a fresh login; find and undo the group that is in the way otherwise."""
         run_id = outcome["document"]["run_id"]
         groups = [one for one in reversed(journal.ACCESS_GROUPS) if one in outcome["unproved"]]
-        failure = self._fresh_login()
         outcome.setdefault("problems", [])
-        undone: list[str] = []
-        while failure and groups:
-            group = groups.pop(0)
-            undone.append(group)
-            try:
-                undo = {**request, "mode": "undo", "run_id": run_id, "groups": [group], "controls": []}
-                back = self._call(undo, variables)
-            except AnsibleError as error:
-                back = {"failed": True, "msg": str(error)}
-            if back.get("failed"):
-                # The open connection cannot become root either, so only the timer on the host can undo the changes.
-                reason, failure = failure, self._wait_for_timer(int(request["undo_after"]))
-                undone, groups = sorted(outcome["unproved"]), []
-                outcome["problems"].append(
-                    f"No fresh login was possible ({reason}), so the timer on the host undid {', '.join(undone)}. "
-                    "The findings of these groups stay open."
-                )
-                break
-            outcome["problems"] = [*outcome.get("problems", []), *back.get("problems", [])]
-            again = self._fresh_login()
-            if not again:
-                reason = failure
-                outcome["problems"].append(
-                    f"After the changes of group {group} no fresh login was possible ({reason}). "
-                    f"Undone: {', '.join(undone)}. The findings of these groups stay open."
-                )
-            failure = again
+
+        def undo(group: str) -> dict[str, Any]:
+            request_back = {**request, "mode": "undo", "run_id": run_id, "groups": [group], "controls": []}
+            return self._call(request_back, variables)
+
+        proof = fresh_login.prove(
+            groups, self._fresh_login, undo, lambda: self._wait_for_timer(int(request["undo_after"]))
+        )
+        undone = proof.undone
+        outcome["problems"] = [*outcome["problems"], *proof.problems]
         outcome["undone"] = undone
-        if failure:
+        if proof.failure:
             return {
                 "failed": True,
-                "msg": f"No fresh login is possible even with all access changes undone: {failure}. "
+                "msg": f"No fresh login is possible even with all access changes undone: {proof.failure}. "
                 "Look at the host's sshd and sudo logs.",
                 "run_id": run_id,
             }
@@ -161,13 +141,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _wait_for_timer(self, seconds: int) -> str:
         """Wait until the host's timer has given the access back; returns why a login still fails, or nothing."""
-        deadline = time.monotonic() + seconds + 60
-        while failure := self._fresh_login():
-            if time.monotonic() > deadline:
-                return failure
-            time.sleep(5)
-        return ""
+        return fresh_login.wait_for_timer(self._fresh_login, seconds)
 
     def _fresh_login(self) -> str:
         """Log in anew over the same path and become root; returns why that failed, or nothing."""
-        return fresh_login(self)
+        return fresh_login.fresh_login(self)

@@ -5,6 +5,9 @@ Runs on the control node inside an action plug-in, for whatever may lock operato
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 # No connection that is open already may answer in the place of a new one; the first value that ssh reads counts.
@@ -42,3 +45,74 @@ def fresh_login(action: Any) -> str:
     if done.get("rc") != 0:
         return (done.get("stderr") or done.get("stdout") or "no output").strip()[-300:]
     return "" if done.get("stdout", "").strip().split("\n")[-1:] == ["0"] else "the login did not become root"
+
+
+def wait_for_timer(login: Callable[[], str], seconds: int) -> str:
+    """Wait until the host's timer has given the access back.
+
+    :param seconds: after which the timer undoes the changes.
+    :returns: why a login still fails, or nothing.
+    """
+    deadline = time.monotonic() + seconds + 60
+    while failure := login():
+        if time.monotonic() > deadline:
+            return failure
+        time.sleep(5)
+    return ""
+
+
+@dataclass
+class Proof:
+    """What came out: the groups undone, what was said about it, and why no login is possible at all (or nothing)."""
+
+    undone: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    failure: str = ""
+
+
+def prove(
+    groups: list[str],
+    login: Callable[[], str],
+    undo: Callable[[str], dict[str, Any]],
+    wait: Callable[[], str],
+) -> Proof:
+    """Log in anew; where that fails, undo the groups one after the other until it succeeds.
+
+    The changes are confirmed by the caller, when :attr:`Proof.failure` is empty.
+
+    :param groups: the unproved groups, the likeliest to be in the way first.
+    :param login: returns why a fresh login fails, or nothing (:func:`fresh_login`).
+    :param undo: has the host undo one group and returns the module's result.
+    :param wait: waits for the timer on the host and returns as `login` does (:func:`wait_for_timer`).
+    """
+    from ansible.errors import AnsibleError
+
+    proof = Proof()
+    left = list(groups)
+    failure = login()
+    while failure and left:
+        group = left.pop(0)
+        proof.undone.append(group)
+        try:
+            back = undo(group)
+        except AnsibleError as error:
+            back = {"failed": True, "msg": str(error)}
+        if back.get("failed"):
+            # The open connection cannot become root either, so only the timer on the host can undo the changes.
+            reason, failure = failure, wait()
+            proof.undone = sorted(groups)
+            proof.problems.append(
+                f"No fresh login was possible ({reason}), so the timer on the host undid {', '.join(proof.undone)}. "
+                "The findings of these groups stay open."
+            )
+            break
+        proof.problems += back.get("problems", [])
+        again = login()
+        if not again:
+            proof.problems.append(
+                f"After the changes of group {group} no fresh login was possible ({failure}). "
+                f"Undone: {', '.join(proof.undone)}. The findings of these groups stay open."
+            )
+        failure = again
+    proof.failure = failure
+    return proof

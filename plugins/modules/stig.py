@@ -133,7 +133,7 @@ rolled_back:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig import engine, host, journal
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import engine, guard, host, journal
 
 
 def main() -> None:
@@ -170,7 +170,7 @@ def main() -> None:
         )
     try:
         outcome = engine.carry_out({**request, "check_mode": module.check_mode})
-    except (engine.EngineError, journal.JournalError, host.HostError) as error:
+    except (engine.EngineError, guard.GuardError, journal.JournalError, host.HostError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(

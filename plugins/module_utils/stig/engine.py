@@ -9,11 +9,9 @@ import contextlib
 import datetime
 import json
 import os
-import pkgutil
 import re
 import stat
 import tempfile
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.stig import (
     access,
     files,
     findings,
+    guard,
     system,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import journal as journals
@@ -251,11 +250,8 @@ class Engine:
     def _begin(self) -> journals.Journal:
         if self.journal is None:
             self.run_id = str(self.request.get("run_id") or new_run_id())
-            program = pkgutil.get_data(journals.__package__ or __name__, "journal.py")
-            if program is None:
-                program = Path(str(journals.__file__)).read_bytes()
-            self.journal = journals.Journal(self.run_id, self.host.root or "/")
-            self.journal.begin({"time": now(), "profile": self.request.get("profile", "")}, program)
+            head = {"time": now(), "profile": self.request.get("profile", "")}
+            self.journal = guard.begin(journals.BASE, self.run_id, head, self.host.root or "/")
         return self.journal
 
     def _plan(self) -> None:
@@ -316,6 +312,7 @@ class Engine:
             return True
         self._run_commands(commands)
         self._activate(activations)
+        guard.taken(entries, groups & self.armed)
         host.forget()
         return True
 
@@ -463,17 +460,8 @@ class Engine:
 
     def _arm(self) -> None:
         """Have the access groups undone by a timer unless they are confirmed."""
-        entries = self._begin()
-        marker = f"{entries.directory}/unproved"
-        if not self.armed:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(marker)
-            journals.release_boot(entries)
-            return
-        journals.write_atomically(marker, " ".join(sorted(self.armed)).encode(), 0o600, os.geteuid(), os.getegid())
-        journals.guard_boot(entries)
         seconds = int(self.request.get("undo_after", 180))
-        arm_timer(self.host, entries, seconds)
+        guard.arm(self._begin(), self.armed, seconds, self.host.run, self.host.systemd)
 
     def resume(self, run_id: str, postponed: list[str]) -> None:
         """Do what had to wait until the access changes of a run were confirmed, and judge its controls anew."""
@@ -667,62 +655,14 @@ def activation_commands(host: Host, what: str) -> list[tuple[list[str], list[str
     return []
 
 
-def arm_timer(host: Host, entries: journals.Journal, seconds: int) -> None:
-    """Start the timer that undoes the unproved groups: systemd's where it runs, a process of its own otherwise.
-
-    :raises EngineError: when neither can be started; no access change is made then.
-    """
-    program = f"{entries.directory}/undo.py"
-    unit = f"stackwright-undo-{entries.run_id}"
-    if host.systemd and not host.root:
-        host.run(["systemctl", "stop", f"{unit}.timer"])
-        code, output = host.run(
-            ["systemd-run", "--quiet", f"--on-active={seconds}", "--timer-property=AccuracySec=1s", f"--unit={unit}",
-             "--collect", "/usr/bin/python3", "-I", program]
-        )  # fmt: skip
-        if code == 0:
-            return
-        raise EngineError(
-            f"The timer that guards the access to this host could not be started: {output.strip()[-200:]}"
-        )
-    if host.root:
-        return
-    child = os.fork()
-    if child:
-        os.waitpid(child, 0)
-        return
-    os.setsid()
-    if os.fork():
-        os._exit(0)
-    null = os.open(os.devnull, os.O_RDWR)
-    for number in range(3):
-        os.dup2(null, number)
-    time.sleep(seconds)
-    os.execv("/usr/bin/python3", ["/usr/bin/python3", "-I", program])
-
-
-def confirm(host: Host, run_id: str) -> None:
-    """Keep the access changes of a run: the fresh login was proved."""
-    entries = journals.Journal(run_id, host.root or "/")
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(f"{entries.directory}/unproved")
-    journals.release_boot(entries)
-    if host.systemd and not host.root:
-        host.run(["systemctl", "stop", f"stackwright-undo-{run_id}.timer"])
+def confirm(host: Host, run_id: str) -> list[str]:
+    """Keep the access changes of a run: the fresh login was proved while they were in force."""
+    return guard.confirm(journals.Journal(run_id, host.root or "/"), host.run, host.systemd)
 
 
 def undo_groups(host: Host, run_id: str, groups: list[str]) -> list[str]:
     """Undo some access groups of a run now; the others stay guarded."""
-    entries = journals.Journal(run_id, host.root or "/")
-    problems = entries.undo(groups, host.run)
-    marker = Path(f"{entries.directory}/unproved")
-    if marker.exists():
-        left = [one for one in marker.read_text("utf-8").split() if one not in groups]
-        if left:
-            marker.write_text(" ".join(left), "utf-8")
-        else:
-            confirm(host, run_id)
-    return problems
+    return guard.undo(journals.Journal(run_id, host.root or "/"), groups, host.run, host.systemd)
 
 
 def rollback(host: Host, to: str | None) -> tuple[list[str], list[str]]:
@@ -914,9 +854,9 @@ def carry_out(request: dict[str, Any], host: Host | None = None) -> dict[str, An
     problems: list[str] = []
     rolled_back: list[str] = []
     if mode == "confirm":
-        confirm(host, request["run_id"])
+        problems = confirm(host, request["run_id"])
         engine.resume(request["run_id"], list(request.get("postponed", [])))
-        problems = engine.problems
+        problems = [*problems, *engine.problems]
     elif mode == "undo":
         problems = undo_groups(host, request["run_id"], request["groups"])
     elif mode == "rollback":

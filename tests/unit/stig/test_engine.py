@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig import engine, journal
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import engine, guard, journal
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, HostError, UnitState
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.resource import Check, Resource
 
@@ -327,7 +327,7 @@ def test_timer_of_its_own_undoes_what_was_not_proved(here: Path, monkeypatch: py
     changed = here / "sudoers"
     changed.write_text("before\n")
     one = run_of(here, changed)
-    engine.arm_timer(Host(), one, 0)
+    guard.arm(one, ["sudo"], 0, journal.run_tool, systemd=False)
     told = Path(f"{one.directory}/undone-by-timer")
     deadline = time.monotonic() + 30
     while not (told.exists() and told.read_text().endswith("\n")):
@@ -340,13 +340,13 @@ def test_timer_of_its_own_undoes_what_was_not_proved(here: Path, monkeypatch: py
 def test_timer_is_systemds_where_it_runs(here: Path, monkeypatch: pytest.MonkeyPatch, programs: Any) -> None:
     monkeypatch.setattr(Host, "systemd", True)
     one = run_of(here, here / "file")
-    engine.arm_timer(Host(run=programs), one, 180)
+    guard.arm(one, ["sudo"], 180, programs, systemd=True)
     unit = f"stackwright-undo-{one.run_id}"
     assert programs.calls[0] == ["systemctl", "stop", f"{unit}.timer"]
     assert {"--on-active=180", f"--unit={unit}", f"{one.directory}/undo.py"} <= set(programs.calls[1])
     programs.answers["systemd-run"] = (1, "Failed to start transient timer unit: Access denied\n")
-    with pytest.raises(engine.EngineError, match=r"timer that guards the access to this host could not be started: .*Access denied"):
-        engine.arm_timer(Host(run=programs), one, 180)
+    with pytest.raises(guard.GuardError, match=r"timer that guards the access to this host could not be started: .*Access denied"):
+        guard.arm(one, ["sudo"], 180, programs, systemd=True)
 
 
 @pytest.mark.parametrize("arguments", [[], ["sudo"]])
@@ -410,9 +410,25 @@ def test_confirmation_stops_the_timer(here: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Host, "systemd", True)
     monkeypatch.setattr(engine.journals.Journal, "__init__", _below(here))
     one = run_of(here, here / "file")
-    engine.confirm(Host(run=programs), one.run_id)
+    guard.taken(one, ["sudo"])
+    assert engine.confirm(Host(run=programs), one.run_id) == []
     assert programs.calls == [["systemctl", "stop", f"stackwright-undo-{one.run_id}.timer"]]
     assert not Path(f"{one.directory}/unproved").exists()
+
+
+def test_what_was_written_but_not_taken_into_use_is_undone_and_never_confirmed(here: Path, programs: Any) -> None:
+    changed, other = here / "sudoers", here / "pam"
+    changed.write_text("before\n")
+    other.write_text("before\n")
+    one = run_of(here, changed)
+    one.add([{"kind": "file", "group": "pam", "path": str(other), "before": one.before(str(other))}])
+    other.write_text("changed\n")
+    guard.arm(one, ["pam", "sudo"], 180, programs, systemd=True)
+    guard.taken(one, ["pam"])
+    told = guard.confirm(one, programs, systemd=True)
+    assert told == ["The changes of group sudo were not in force when the login was proved, so they are undone."]
+    assert (changed.read_text(), other.read_text()) == ("before\n", "changed\n")
+    assert guard.unproved(one) == [] and list((here / "systemd").rglob("*.service")) == []
 
 
 def _below(directory: Path) -> Callable[..., None]:
