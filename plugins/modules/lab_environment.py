@@ -96,6 +96,9 @@ def present(lab: Lab, module: AnsibleModule) -> dict[str, Any]:
     todo = environment.plan(lab, configuration, containers, networks, module.params["recreate"])
     if todo.create_networks:
         environment.check_routes(todo.create_networks, environment.own_routes(networks, todo.remove_networks))
+    running = {name for name, entry in containers.items() if entry["state"] == "running"}
+    starting = sum(one.container not in running for one in lab.machines.values())
+    lab_host.check_inotify(starting, lab_host.inotify_limit(), lab_host.inotify_instances())
     missing: list[str] = []
     if not module.check_mode:
         environment.apply(lab, todo, podman)

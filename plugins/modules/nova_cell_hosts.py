@@ -66,13 +66,15 @@ def main() -> None:
     try:
         timeout = 0 if module.check_mode else module.params["timeout"]
         with databases.session() as connection:
-            nodes, missing = cell_hosts.wait_for(connection, module.params["database"], hosts, timeout)
+            nodes, missing, registered = cell_hosts.wait_for(connection, module.params["database"], hosts, timeout)
     except databases.DatabaseError as error:
         module.fail_json(msg=f"The compute nodes could not be mapped: {error}", hint="See journalctl -u mariadb on the host.")
     if missing and not module.check_mode:
         module.fail_json(
-            msg=f"Compute nodes that did not register with nova within {timeout} s: {', '.join(missing)}",
-            hint="Look at /var/log/nova/nova-compute.log on them: message queue, placement and libvirt are the usual causes.",
+            msg=f"Compute nodes that did not register with nova within {timeout} s: {', '.join(missing)}. "
+            f"Registered are: {', '.join(registered) or 'none'}",
+            hint="Look at /var/log/nova/nova-compute.log on them: message queue, placement and libvirt are the usual causes, and a "
+            "machine that was renamed, as which nova-compute refuses to start.",
         )
     changes = [f"map compute node {host}" for host in hosts if nodes.get(host, True)]
     if changes and not module.check_mode and (said := cell_hosts.discover()):

@@ -10,6 +10,8 @@ short_description: Bring a host's Open vSwitch to a described state
 description:
   - Sets external identifiers and other configuration, the manager, bridges and the interfaces that are their ports, in one call.
   - Refuses to take the interface by which the host is managed.
+  - Bridges and ports that it made bear the external identifier C(stackwright). They are removed once they are no longer wanted; others
+    are left alone. An interface that leaves a bridge gets back its addresses when the host's own network configuration is applied.
 author: The Stackwright developers
 attributes:
   check_mode: {support: full, description: "Says what would be changed."}
@@ -51,10 +53,11 @@ options:
         description: Address with prefix length that the bridge takes over; set by the boot unit, not by this module.
         type: str
         default: ''
-  connection:
-    description: Address by which the control node reaches the host; its interface is never taken.
-    type: str
-    default: ''
+  needed:
+    description: Addresses under which the control node and other hosts reach this one; an interface that has one is never taken.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -96,7 +99,7 @@ def main() -> None:
                     "address": {"type": "str", "default": ""},
                 },
             },
-            "connection": {"type": "str", "default": ""},
+            "needed": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -113,16 +116,16 @@ def main() -> None:
     try:
         started = units.show(["openvswitch-switch"])["openvswitch-switch"].get("ActiveState") == "active"
         if not started and not module.check_mode:
-            units.must("start", "openvswitch-switch")
+            units.must("start", "openvswitch-switch", seconds=units.JOB_SECONDS)
         if not started and module.check_mode:
             module.exit_json(changed=True, changes=["start openvswitch-switch"])
-        changes, restart = open_vswitch.converge(wanted, given["connection"], module.check_mode)
+        changes, restart = open_vswitch.converge(wanted, given["needed"], module.check_mode)
         if restart and not module.check_mode:
-            units.must("restart", "openvswitch-switch")
+            units.must("restart", "openvswitch-switch", seconds=units.JOB_SECONDS)
     except (open_vswitch.SwitchError, units.UnitsError) as error:
         module.fail_json(
             msg=f"Open vSwitch could not be set up: {error}",
-            hint="Check ovn_external_interface and ovn_tunnel_interface in the inventory, and journalctl -u openvswitch-switch.",
+            hint="Check ovn_bridge_interfaces, ovn_external_interface and ovn_tunnel_interface in the inventory, and journalctl -u openvswitch-switch.",
         )
     module.exit_json(
         changed=bool(changes), changes=changes, diff={"before": "", "after": "".join(f"{line}\n" for line in changes)}

@@ -50,7 +50,7 @@ options:
     elements: str
     default: []
   timeout:
-    description: Seconds to wait for units that take their time to start.
+    description: Seconds that starting, stopping and restarting may take each, and then to wait for units that take their time.
     type: int
     default: 120
 """
@@ -136,7 +136,7 @@ def bring(module: AnsibleModule) -> None:
             hint="The package that brings it is not installed, or a unit file was removed by hand.",
             **result,
         )
-    units.carry_out(decided)
+    units.carry_out(decided, module.params["timeout"])
     failed = units.wait(wanted, module.params["timeout"], [*decided.start, *decided.restart])
     if failed:
         by_name = {unit.name: unit for unit in wanted}

@@ -222,5 +222,5 @@ def load_modules(names: Sequence[str]) -> list[str]:
     return [
         name
         for name in names
-        if subprocess.run(["modprobe", "--quiet", name], capture_output=True, check=False).returncode
+        if subprocess.run(["modprobe", "--quiet", name], capture_output=True, check=False, timeout=60).returncode
     ]

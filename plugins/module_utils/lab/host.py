@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import os
 import resource
 import shutil
 from collections.abc import Iterable, Mapping
@@ -15,6 +17,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.lab.errors impor
 LEGACY_WORDS = ("systemd.unified_cgroup_hierarchy=0", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1")
 # Some daemons walk over every possible descriptor, so more than this costs time and helps nobody.
 MOST_FILES = 1048576
+# inotify instances that a machine holds at least.
+MACHINE_INOTIFY = 8
 PROGRAMS = {
     "podman": "podman",
     "debootstrap": "debootstrap",
@@ -138,6 +142,46 @@ def host_nameservers() -> list[str]:
     """Return the name servers that this host uses itself, behind a local resolver as well."""
     files = (Path("/etc/resolv.conf"), Path("/run/systemd/resolve/resolv.conf"))
     return nameservers({str(path): path.read_text(encoding="utf-8") for path in files if path.is_file()})
+
+
+def inotify_limit(path: Path = Path("/proc/sys/fs/inotify/max_user_instances")) -> int:
+    """Return how many inotify instances one user of this host may hold."""
+    return int(path.read_text(encoding="ascii"))
+
+
+def inotify_instances(processes: Path = Path("/proc")) -> int:
+    """Return how many inotify instances the processes that can be seen hold."""
+    found = set()
+    for directory in processes.glob("[0-9]*/fd"):
+        with contextlib.suppress(OSError):
+            for name in os.listdir(directory):
+                with contextlib.suppress(OSError):
+                    if "inotify" in os.readlink(directory / name):
+                        found.add((directory, name))
+    return len(found)
+
+
+def check_inotify(machines: int, limit: int, held: int) -> None:
+    """Refuse to start more machines than this host has inotify instances for.
+
+    All machines' root is the same user of the kernel. A machine that gets none comes up, and then systemctl, libvirt and
+    others wait for what they are never told.
+
+    Args:
+        machines: How many are to be started.
+        limit: fs.inotify.max_user_instances.
+        held: How many instances are in use.
+
+    Raises:
+        LabError: There are too few; the message says how many are wanted.
+    """
+    wanted = held + machines * MACHINE_INOTIFY
+    if wanted > limit:
+        raise LabError(
+            f"Looking whether {machines} more machines can watch their files",
+            f"fs.inotify.max_user_instances is {limit}, {held} are in use, and each machine takes {MACHINE_INOTIFY} or more",
+            f"Run: sysctl -w fs.inotify.max_user_instances={max(512, 2 * wanted)}, and put the line into a file of /etc/sysctl.d",
+        )
 
 
 def conflicting_routes(cidrs: Iterable[str], routes: Iterable[Mapping[str, str]]) -> list[str]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.definition import Lab, Machine
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.errors import LabError
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.image import RESTORE
@@ -26,6 +27,8 @@ LABEL = "stackwright.lab"
 GRACE = 20
 # Seconds for a shared SSH connection to end.
 CLOSING = 10
+# Seconds in which a machine answers a question about itself.
+ANSWER = 30.0
 # What an ordinary machine lets its services do, for machines that do not get all privileges.
 CAPABILITIES = ("AUDIT_WRITE", "NET_ADMIN", "NET_BROADCAST", "NET_RAW", "SYS_NICE", "SYS_PTRACE", "SYS_RESOURCE")
 DEVICES = ("/dev/fuse", "/dev/kvm", "/dev/net/tun")
@@ -362,11 +365,11 @@ def wait_until_up(
     if state != "starting":
         restore_enablement(machine, podman)
     while True:
-        done = subprocess.run(login_command(lab, machine, user, "sudo -n true"), capture_output=True, check=False)
-        if done.returncode == 0:
+        wrong = _login(lab, machine, user)
+        if not wrong:
             break
         if time.monotonic() > deadline:
-            raise LabError(doing, f"no login as {user}: {done.stderr.decode(errors='replace')}", remedy)
+            raise LabError(doing, f"no login as {user}: {wrong}", remedy)
         time.sleep(0.3)
     failed = _exec(podman, machine, "systemctl", "list-units", "--failed", "--plain", "--no-legend")
     return state, [line.split()[0] for line in failed.splitlines() if line.split()]
@@ -381,11 +384,18 @@ def restore_enablement(machine: Machine, podman: Podman) -> None:
     podman("exec", machine.container, "/bin/sh", "-c", FIRST_BOOT, doing=f"Finishing {machine.name}'s installation")
 
 
+def _login(lab: Lab, machine: Machine, user: str) -> str:
+    """Log in and use sudo; return what went wrong, or nothing."""
+    try:
+        done = programs.run(login_command(lab, machine, user, "sudo -n true"), ANSWER)
+    except programs.CommandTimeoutError as error:
+        return str(error)
+    return "" if done.returncode == 0 else done.stderr or f"status {done.returncode}"
+
+
 def _exec(podman: Podman, machine: Machine, *command: str) -> str:
-    done = subprocess.run(
-        ["podman", "exec", machine.container, *command],
-        env={**os.environ, **podman.environment},
-        capture_output=True,
-        check=False,
-    )
-    return done.stdout.decode(errors="replace")
+    """What a program in the machine prints; nothing when it does not end, which the caller asks again."""
+    try:
+        return programs.run(["podman", "exec", machine.container, *command], ANSWER, {**os.environ, **podman.environment}).stdout
+    except programs.CommandTimeoutError:
+        return ""

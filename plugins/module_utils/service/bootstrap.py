@@ -11,13 +11,16 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
+
 STAMPS = "/var/lib/stackwright/bootstrap"
 LOCK = "/run/stackwright-bootstrap.lock"
+# Seconds that one step may take: the migration of a big database takes long, but ends.
+STEP_SECONDS = 3600.0
 
 
 class BootstrapError(Exception):
@@ -96,9 +99,11 @@ def execute(step: Step, lock: int | None = None) -> str:
     environment = {**os.environ, "LC_ALL": "C.UTF-8", **step.environment}
     kept = [] if lock is None else [lock]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment, check=False, cwd="/", pass_fds=kept)
+        done = programs.run(command, STEP_SECONDS, environment, "/", kept)
     except OSError as error:
         return f"{step.name}: {error.strerror}: {step.command[0]}"
+    except programs.CommandTimeoutError as error:
+        return f"{step.name}: {error}"
     if done.returncode == 0:
         return ""
     words = [line.strip() for line in (done.stderr + "\n" + done.stdout).splitlines() if line.strip()]

@@ -14,15 +14,17 @@ import pwd
 import re
 import shutil
 import stat
-import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import options as option_definitions
 
 GENERATIONS = "/var/lib/stackwright/generations"
 GENERATIONS_KEPT = 10
+# Seconds in which a file's validator has to say what it thinks.
+VALIDATOR_SECONDS = 60.0
 HEADER = "# Written by Stackwright. Change it through the inventory; edits made here are overwritten.\n"
 
 
@@ -278,7 +280,10 @@ def _validate(file: File) -> str:
         copy.write(file.content)
         copy.flush()
         command = [copy.name if word == "%s" else word for word in file.validate]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            done = programs.run(command, VALIDATOR_SECONDS)
+        except programs.CommandTimeoutError as error:
+            return f"{file.path}: its validator tells nothing: {error}"
     if done.returncode == 0:
         return ""
     said = " ".join((done.stderr or done.stdout).replace(copy.name, file.path).split()[-60:])

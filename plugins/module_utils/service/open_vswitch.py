@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
 
 CONTROL = "/usr/bin/ovs-vsctl"
+# Seconds that a program of the network may take; ovs-vsctl limits itself to fewer.
+SECONDS = 30.0
+# What bridges and ports that were made here bear in their external identifiers.
+MARK = "stackwright"
 
 
 class SwitchError(Exception):
@@ -35,7 +42,10 @@ class Wanted:
 
 
 def _run(arguments: list[str]) -> str:
-    done = subprocess.run([CONTROL, "--timeout=20", *arguments], capture_output=True, text=True, check=False)
+    try:
+        done = programs.run([CONTROL, "--timeout=20", *arguments], SECONDS)
+    except programs.CommandTimeoutError as error:
+        raise SwitchError(str(error)) from error
     if done.returncode:
         raise SwitchError(f"ovs-vsctl {' '.join(arguments[:4])}: {done.stderr.strip() or done.stdout.strip()}")
     return done.stdout
@@ -54,10 +64,18 @@ def table(name: str, columns: str) -> list[dict[str, object]]:
     return [dict(zip(parsed["headings"], row, strict=True)) for row in parsed["data"]]
 
 
-def forbid_own_interface(bridge: Bridge, connection: str) -> None:
-    """Refuse to take an interface whose address the host is managed by, or that carries its default route.
+def _ip(*arguments: str) -> list[dict[str, Any]]:
+    """What ``ip`` says in JSON; nothing where it says nothing."""
+    try:
+        return list(json.loads(programs.run(["ip", "-j", *arguments], SECONDS).stdout or "[]"))
+    except (OSError, programs.CommandTimeoutError, ValueError) as error:
+        raise SwitchError(f"ip {' '.join(arguments)}: {error}") from error
 
-    :param connection: address under which the control node reaches this host.
+
+def forbid_own_interface(bridge: Bridge, needed: Collection[str]) -> None:
+    """Refuse to take an interface with an address that the host needs, or that carries its default route.
+
+    :param needed: addresses under which the control node and other hosts reach this one. One that the bridge takes over is not lost.
     :raises SwitchError: the interface is absent or in use.
     """
     if not bridge.interface:
@@ -65,67 +83,101 @@ def forbid_own_interface(bridge: Bridge, connection: str) -> None:
     if not os.path.exists(f"/sys/class/net/{bridge.interface}"):
         present = ", ".join(sorted(os.listdir("/sys/class/net")))
         raise SwitchError(f"interface {bridge.interface} does not exist on this host; it has {present}")
-    text = subprocess.run(["ip", "-j", "address", "show", "dev", bridge.interface], capture_output=True, text=True, check=False).stdout
-    addresses = [str(a.get("local")) for link in json.loads(text or "[]") for a in link.get("addr_info", [])]
-    if connection and connection in addresses:
-        raise SwitchError(f"interface {bridge.interface} carries {connection}, by which this host is managed; name another one")
-    routes = json.loads(
-        subprocess.run(["ip", "-j", "route", "show", "default"], capture_output=True, text=True, check=False).stdout or "[]"
-    )
-    if any(route.get("dev") == bridge.interface for route in routes):
+    addresses = {str(a.get("local")) for link in _ip("address", "show", "dev", bridge.interface) for a in link.get("addr_info", [])}
+    lost = sorted(addresses & set(needed) - {bridge.address.split("/")[0]})
+    if lost:
+        raise SwitchError(f"interface {bridge.interface} carries {lost[0]}, by which this host is reached; name another one")
+    if any(route.get("dev") == bridge.interface for route in _ip("route", "show", "default")):
         raise SwitchError(f"interface {bridge.interface} carries this host's default route; name another one")
 
 
-def converge(wanted: Wanted, connection: str, check_mode: bool) -> tuple[list[str], bool]:
+@dataclass
+class _Change:
+    """Lines for people, and the commands that make them true."""
+
+    lines: list[str] = field(default_factory=list)
+    commands: list[list[str]] = field(default_factory=list)
+
+    def add(self, line: str, command: list[str]) -> None:
+        self.lines.append(line)
+        self.commands.append(command)
+
+
+def converge(wanted: Wanted, needed: Collection[str], check_mode: bool) -> tuple[list[str], bool]:
     """Bring the switch to what is wanted.
+
+    Bridges and ports that were made here bear a mark; those that nobody wants any more are removed, others are left alone.
 
     :returns: what was (or would be) changed, a line each; whether the daemon has to restart for it.
     :raises SwitchError: an interface must not be used, or the switch refuses a command.
     """
     for bridge in wanted.bridges:
-        forbid_own_interface(bridge, connection)
+        forbid_own_interface(bridge, needed)
     root = table("Open_vSwitch", "external_ids,other_config")[0]
-    changes: list[str] = []
-    commands: list[list[str]] = []
+    change = _Change()
     restart = False
     for column, values in (("external_ids", wanted.external_ids), ("other_config", wanted.other_config)):
         present = _map(root[column])
         for key, value in values.items():
             if value == present.get(key, ""):
                 continue
-            changes.append(f"{column}:{key} {present.get(key, '(unset)')} -> {value or '(unset)'}")
-            if value:
-                commands.append(["set", "Open_vSwitch", ".", f"{column}:{key}={json.dumps(value)}"])
-            else:
-                commands.append(["remove", "Open_vSwitch", ".", column, key])
+            command = ["set", "Open_vSwitch", ".", f"{column}:{key}={json.dumps(value)}"]
+            change.add(
+                f"{column}:{key} {present.get(key, '(unset)')} -> {value or '(unset)'}",
+                command if value else ["remove", "Open_vSwitch", ".", column, key],
+            )
             restart = restart or column == "other_config"
     managers = [str(row["target"]) for row in table("Manager", "target")]
     if wanted.manager and wanted.manager not in managers:
-        changes.append(f"manager {wanted.manager}")
-        commands.append(["set-manager", wanted.manager])
-    bridges = {str(row["name"]): str(row["datapath_type"]) or "system" for row in table("Bridge", "name,datapath_type")}
-    for bridge in wanted.bridges:
-        if bridge.name not in bridges:
-            changes.append(f"bridge {bridge.name} ({wanted.datapath})")
-            commands.append(["--may-exist", "add-br", bridge.name, "--", "set", "Bridge", bridge.name, f"datapath_type={wanted.datapath}"])
-        elif bridges[bridge.name] != wanted.datapath:
-            changes.append(f"bridge {bridge.name} datapath {bridges[bridge.name]} -> {wanted.datapath}")
-            commands.append(["set", "Bridge", bridge.name, f"datapath_type={wanted.datapath}"])
-        ports = _run(["list-ports", bridge.name]).split() if bridge.name in bridges else []
-        if bridge.interface and bridge.interface not in ports:
-            changes.append(f"bridge {bridge.name} port {bridge.interface}")
-            commands.append(["--may-exist", "add-port", bridge.name, bridge.interface])
+        change.add(f"manager {wanted.manager}", ["set-manager", wanted.manager])
+    _bridges(wanted, change)
     if not check_mode:
-        for command in commands:
+        for command in change.commands:
             _run(command)
-    return changes, restart
+    return change.lines, restart
+
+
+def _bridges(wanted: Wanted, change: _Change) -> None:
+    """What the bridges and their ports need. What is no longer wanted leaves first: its interface may have a new place."""
+    bridges = {str(row["name"]): row for row in table("Bridge", "name,datapath_type,external_ids")}
+    marked = {str(row["name"]) for row in table("Port", "name,external_ids") if MARK in _map(row["external_ids"])}
+    names = {bridge.name for bridge in wanted.bridges}
+    ports = {name: _run(["list-ports", name]).split() for name in bridges if name in names}
+    for name, row in bridges.items():
+        if name not in names and MARK in _map(row["external_ids"]):
+            change.add(f"bridge {name} removed", ["--if-exists", "del-br", name])
+    for bridge in wanted.bridges:
+        for port in ports.get(bridge.name, []):
+            if port != bridge.interface and port in marked:
+                change.add(f"bridge {bridge.name} port {port} removed", ["--if-exists", "del-port", bridge.name, port])
+    for bridge in wanted.bridges:
+        datapath = f"datapath_type={wanted.datapath}"
+        if bridge.name not in bridges:
+            made = ["--may-exist", "add-br", bridge.name, "--", "set", "Bridge", bridge.name, datapath, f"external_ids:{MARK}=true"]
+            change.add(f"bridge {bridge.name} ({wanted.datapath})", made)
+        else:
+            present = str(bridges[bridge.name]["datapath_type"]) or "system"
+            if present != wanted.datapath:
+                change.add(f"bridge {bridge.name} datapath {present} -> {wanted.datapath}", ["set", "Bridge", bridge.name, datapath])
+            if MARK not in _map(bridges[bridge.name]["external_ids"]):
+                change.add(f"bridge {bridge.name} marked as ours", ["set", "Bridge", bridge.name, f"external_ids:{MARK}=true"])
+        if bridge.interface and bridge.interface not in ports.get(bridge.name, []):
+            mark = ["--", "set", "Port", bridge.interface, f"external_ids:{MARK}=true"]
+            change.add(
+                f"bridge {bridge.name} port {bridge.interface}", ["--may-exist", "add-port", bridge.name, bridge.interface, *mark]
+            )
+        elif bridge.interface and bridge.interface not in marked:
+            change.add(
+                f"bridge {bridge.name} port {bridge.interface} marked as ours",
+                ["set", "Port", bridge.interface, f"external_ids:{MARK}=true"],
+            )
 
 
 def _succeeds(*command: str) -> bool:
-    """Whether a program ends well; one that is not installed does not."""
+    """Whether a program ends well; one that is not installed, or hangs, does not."""
     try:
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except OSError:
+        return programs.run(command, SECONDS).returncode == 0
+    except (OSError, programs.CommandTimeoutError):
         return False
 
 

@@ -11,13 +11,16 @@ import difflib
 import hashlib
 import json
 import os
-import subprocess
 from dataclasses import dataclass, field
 from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
 
 CACHE_DIRECTORY = "/var/cache/stackwright/options"
 DPKG_STATUS = "/var/lib/dpkg/status"
 GENERATOR = "/usr/bin/oslo-config-generator"
+# Seconds that it may take; on a busy machine it needs ten.
+GENERATOR_SECONDS = 300.0
 
 TRUE_WORDS = ("true", "1", "yes", "on")
 FALSE_WORDS = ("false", "0", "no", "off")
@@ -121,7 +124,10 @@ def load(namespaces: list[str]) -> Definitions | None:
     command = [GENERATOR, "--format", "json"]
     for namespace in namespaces:
         command += ["--namespace", namespace]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = programs.run(command, GENERATOR_SECONDS)
+    except programs.CommandTimeoutError as error:
+        raise RuntimeError(str(error)) from error
     if done.returncode:
         raise RuntimeError(
             f"oslo-config-generator failed for {', '.join(namespaces)}: {' '.join(done.stderr.split()[-40:])}"

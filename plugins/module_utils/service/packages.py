@@ -7,16 +7,20 @@ import fcntl
 import glob
 import os
 import re
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
 
 STATUS = "/var/lib/dpkg/status"
 UPDATES = "/var/lib/dpkg/updates"
 LISTS = "/var/lib/apt/lists"
 LOCK = "/var/lib/dpkg/lock-frontend"
 LOCK_SECONDS = 600
+# Seconds that an installation may take, and the question what it would bring, or the fetching of the lists.
+INSTALL_SECONDS = 3600.0
+LISTS_SECONDS = 900.0
 SOURCES = "/etc/apt/sources.list.d/stackwright.list"
 POLICY = "/usr/sbin/policy-rc.d"
 POLICY_SAVED = "/usr/sbin/policy-rc.d.stackwright-saved"
@@ -122,14 +126,18 @@ def lists_age() -> float:
     return time.time() - newest
 
 
-def _run(command: list[str], doing: str) -> str:
+def _run(command: list[str], doing: str, seconds: float = INSTALL_SECONDS) -> str:
     environment = {
         **os.environ,
         "DEBIAN_FRONTEND": "noninteractive",
         "APT_LISTCHANGES_FRONTEND": "none",
         "LC_ALL": "C.UTF-8",
     }
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment, check=False)
+    try:
+        done = programs.run(command, seconds, environment)
+    except programs.CommandTimeoutError as error:
+        hint = "See what holds it up: ps on the host, and /var/log/apt/term.log. The next run finishes what was begun."
+        raise PackagesError(f"{doing} failed: {error}", hint) from error
     if done.returncode == 0:
         return done.stdout
     output = done.stdout + done.stderr
@@ -178,7 +186,7 @@ APT = [
 
 
 def update_lists() -> None:
-    _run([*APT, "-o", "APT::Update::Error-Mode=any", "update"], "fetching the package lists")
+    _run([*APT, "-o", "APT::Update::Error-Mode=any", "update"], "fetching the package lists", LISTS_SECONDS)
 
 
 def finish() -> None:
@@ -189,7 +197,7 @@ def finish() -> None:
 
 def simulate(names: list[str], recommends: bool) -> list[str]:
     """Names of all packages that an installation would bring."""
-    output = _run([*APT, *_recommends(recommends), "-s", "install", *names], "simulating the installation")
+    output = _run([*APT, *_recommends(recommends), "-s", "install", *names], "simulating the installation", LISTS_SECONDS)
     return re.findall(r"^Inst (\S+)", output, re.MULTILINE)
 
 

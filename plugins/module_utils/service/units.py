@@ -13,12 +13,18 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import command
+
 PROPERTIES = (
     "Id,Names,LoadState,ActiveState,SubState,UnitFileState,ActiveEnterTimestamp,NeedDaemonReload,Result,Type,NRestarts,FragmentPath,"
     "DropInPaths,StatusText"
 )
 # Seconds that a unit which was started has to run on before it counts as running: a simple service is active even if it dies at once.
 STAYS = 2.0
+# Seconds in which systemd answers a question, or enables a unit.
+ANSWER_SECONDS = 60.0
+# Seconds in which a unit starts or stops where nobody says otherwise.
+JOB_SECONDS = 180.0
 
 
 class UnitsError(Exception):
@@ -52,21 +58,45 @@ class Plan:
         return [f"{verb} {name}" for verb, names in verbs for name in names]
 
 
-def systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run systemctl, whatever it says; raises :class:`UnitsError` where there is none."""
+def systemctl(*arguments: str, seconds: float = ANSWER_SECONDS) -> subprocess.CompletedProcess[str]:
+    """Run systemctl, whatever it says; raises :class:`UnitsError` where there is none, or when it does not end in time."""
     try:
-        return subprocess.run(["systemctl", *arguments], capture_output=True, text=True, check=False)
+        return command.run(["systemctl", *arguments], seconds)
     except OSError as error:
         raise UnitsError(f"systemctl cannot be run on this host: {error.strerror}") from error
+    except command.CommandTimeoutError as error:
+        raise UnitsError(_unfinished(arguments, seconds)) from error
 
 
-def must(*arguments: str) -> str:
+def must(*arguments: str, seconds: float = ANSWER_SECONDS) -> str:
     """Run systemctl and return its output; raise :class:`UnitsError` when it fails."""
-    done = systemctl(*arguments)
+    done = systemctl(*arguments, seconds=seconds)
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split()[:60])
-        raise UnitsError(f"systemctl {' '.join(word for word in arguments if word[0] != '-')} failed: {said}")
+        raise UnitsError(f"systemctl {_words(arguments)} failed: {said}")
     return done.stdout
+
+
+def _words(arguments: Collection[str]) -> str:
+    return " ".join(word for word in arguments if word[0] != "-")
+
+
+def _unfinished(arguments: tuple[str, ...], seconds: float) -> str:
+    """Say which of the units of a systemctl call hold it up: those with a job in systemd's queue, and their last words."""
+    text = f"systemctl {_words(arguments)} did not end within {seconds:g} s"
+    wanted = {_full(word) for word in arguments[1:] if word[0] != "-"}
+    try:
+        listed = command.run(["systemctl", "list-jobs", "--no-legend", "--plain"], ANSWER_SECONDS).stdout
+    except (command.CommandTimeoutError, OSError):
+        return f"{text}, and systemd does not tell its jobs"
+    jobs = [words for line in listed.splitlines() if len(words := line.split()) >= 4]
+    if not jobs:
+        return f"{text}, though systemd has no job left"
+    held = [words for words in jobs if words[1] in wanted and words[3] == "running"] or jobs
+    for words in held[:4]:
+        last = "; ".join(journal(Unit(words[1]), 3).splitlines())
+        text += f"; {words[1]}: its {words[2]} job is {words[3]}" + (f", last words: {last}" if last else "")
+    return f"{text}. The job goes on in systemd; systemctl kill --signal=KILL UNIT ends what the unit still runs"
 
 
 def _full(name: str) -> str:
@@ -138,10 +168,11 @@ def plan(units: list[Unit], properties: dict[str, dict[str, str]], announced: se
 
 def journal(unit: Unit, lines: int = 12) -> str:
     """The last words of a unit: its journal and, if it keeps one, its log file."""
-    done = subprocess.run(
-        ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", str(lines), "-u", unit.name], capture_output=True, text=True, check=False
-    )
-    words = done.stdout.strip()
+    try:
+        asked = ["journalctl", "-q", "--no-pager", "-o", "cat", "-n", str(lines), "-u", unit.name]
+        words = command.run(asked, ANSWER_SECONDS).stdout.strip()
+    except (command.CommandTimeoutError, OSError) as error:
+        words = f"(its journal cannot be read: {error})"
     if unit.log and os.path.exists(unit.log):
         with open(unit.log, encoding="utf-8", errors="replace") as stream:
             tail = [line.rstrip() for line in stream.readlines()[-400:]]
@@ -150,24 +181,28 @@ def journal(unit: Unit, lines: int = 12) -> str:
     return words
 
 
-def carry_out(decided: Plan) -> None:
+def carry_out(decided: Plan, seconds: float = JOB_SECONDS) -> None:
     """Do what was decided; systemd orders the units among themselves. What does not start is for :func:`wait` to find.
 
-    :raises UnitsError: systemd refuses to enable, disable or stop a unit.
+    Running units get their new configuration first: one that is stopped may ask one of them on its way out, as
+    libvirt-guests asks libvirtd.
+
+    :param seconds: how long each restart, stop and start may take.
+    :raises UnitsError: systemd refuses to enable, disable or stop a unit, or one does not start or stop in its time.
     """
     if decided.enable:
         must("unmask", *[_full(n) for n in decided.enable])
         must("-q", "enable", *[_full(n) for n in decided.enable])
     if decided.disable:
         must("-q", "disable", *[_full(n) for n in decided.disable])
+    if decided.restart:
+        systemctl("restart", *[_full(n) for n in decided.restart], seconds=seconds)
     if decided.stop:
-        must("stop", *[_full(n) for n in decided.stop])
+        must("stop", *[_full(n) for n in decided.stop], seconds=seconds)
         systemctl("reset-failed", *[_full(n) for n in decided.stop])
     if decided.start:
         systemctl("reset-failed", *[_full(n) for n in decided.start])
-        systemctl("start", *[_full(n) for n in decided.start])
-    if decided.restart:
-        systemctl("restart", *[_full(n) for n in decided.restart])
+        systemctl("start", *[_full(n) for n in decided.start], seconds=seconds)
 
 
 def wait(units: list[Unit], timeout: float, begun: Collection[str] = ()) -> dict[str, str]:

@@ -68,3 +68,22 @@ def test_overlapping_routes_are_named() -> None:
     assert host.conflicting_routes(["10.137.88.0/24"], routes) == [
         "10.137.88.0/24 overlaps the route to 10.137.0.0/16 on vpn0"
     ]
+
+
+def test_machines_that_this_host_cannot_let_watch_their_files_are_refused(tmp_path: Path) -> None:
+    limit = tmp_path / "max_user_instances"
+    limit.write_text("128\n")
+    host.check_inotify(2, host.inotify_limit(limit), 100)
+    with pytest.raises(LabError) as caught:
+        host.check_inotify(4, host.inotify_limit(limit), 100)
+    assert "fs.inotify.max_user_instances is 128, 100 are in use" in str(caught.value)
+    assert "sysctl -w fs.inotify.max_user_instances=512" in str(caught.value)
+
+
+def test_inotify_instances_are_counted_over_all_processes(tmp_path: Path) -> None:
+    for process, targets in {"1": ["anon_inode:inotify", "/dev/null"], "77": ["anon_inode:inotify", "anon_inode:inotify"], "x": ["anon_inode:inotify"]}.items():
+        descriptors = tmp_path / process / "fd"
+        descriptors.mkdir(parents=True)
+        for number, target in enumerate(targets):
+            (descriptors / str(number)).symlink_to(target)
+    assert host.inotify_instances(tmp_path) == 3

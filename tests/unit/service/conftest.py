@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.stackwright.cloud.tests.stand_ins import Call, Said, StandIns
@@ -21,6 +23,8 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
+    # a program that a test waits for runs in real time
+    monkeypatch.setattr("subprocess.time", SimpleNamespace(sleep=time.sleep))
     monkeypatch.setattr("time.monotonic", lambda: clock.now)
     monkeypatch.setattr("time.sleep", clock.sleep)
     return clock
@@ -31,7 +35,7 @@ class Systemd:
     """Units by full name, as ``systemctl show`` tells them, and what becomes of them.
 
     ``starts`` has the states that a unit takes on one after the other, a look each, when it is started; the last stays. ``refuses``
-    has what systemctl says against a verb and a unit.
+    has what systemctl says against a verb and a unit; ``hangs`` the verbs and units that do not come to an end.
     """
 
     units: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -41,6 +45,7 @@ class Systemd:
     hidden: dict[str, dict[str, str]] = field(default_factory=dict)
     journal: dict[str, str] = field(default_factory=dict)
     dead: str = ""
+    hangs: set[tuple[str, str]] = field(default_factory=set)
 
     def put(self, name: str, state: str = "inactive", enabled: str = "disabled", **more: str) -> None:
         """Add a unit."""
@@ -82,6 +87,10 @@ class Systemd:
             for unit in self.units.values():
                 unit.pop("NeedDaemonReload", None)
             return Said()
+        if words[0] == "list-jobs":
+            return Said("".join(f"{number} {name} {verb} running\n" for number, (verb, name) in enumerate(sorted(self.hangs), 7)))
+        if any((words[0], name) in self.hangs for name in words[1:]):
+            return Said(hangs=True)
         # systemctl takes a name without a kind for a service's
         against = [text for name in words[1:] if (text := self.do(words[0], name if "." in name else f"{name}.service"))]
         return Said(status=1 if against else 0, errors="\n".join(against))

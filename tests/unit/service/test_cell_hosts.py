@@ -48,7 +48,11 @@ def client(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_nodes_are_waited_for_until_all_registered(clock: Any) -> None:
     database = Database([], [("compute1", 1)], [("compute1", 1), ("compute2", 0)])
-    assert cell_hosts.wait_for(database, "nova", ["compute1", "compute2"], 60) == ({"compute1": False, "compute2": True}, [])
+    assert cell_hosts.wait_for(database, "nova", ["compute1", "compute2"], 60) == (
+        {"compute1": False, "compute2": True},
+        [],
+        ["compute1", "compute2"],
+    )
     assert clock.now == 2
     assert all("`nova`.compute_nodes" in query and "deleted = 0" in query for query in database.asked)
 
@@ -57,6 +61,7 @@ def test_nodes_that_never_register_are_named(clock: Any) -> None:
     assert cell_hosts.wait_for(Database([("compute1", 1)]), "nova", ["compute1", "compute2"], 5) == (
         {"compute1": False},
         ["compute2"],
+        ["compute1"],
     )
     assert clock.now == pytest.approx(6)
 
@@ -70,9 +75,18 @@ def test_schema_that_is_not_there_yet_holds_no_node() -> None:
     [(0, "", ""), (1, "a\nb\nc\nNo cell mapping found\n", "b | c | No cell mapping found")],
 )
 def test_what_went_wrong_is_told(monkeypatch: pytest.MonkeyPatch, status: int, errors: str, said: str) -> None:
-    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    def run(command: list[str], seconds: float, **options: Any) -> subprocess.CompletedProcess[str]:
         assert command[-2:] == ["cell_v2", "discover_hosts"]
         return subprocess.CompletedProcess(command, status, "", errors)
 
-    monkeypatch.setattr("subprocess.run", run)
+    monkeypatch.setattr(cell_hosts.command, "run", run)
     assert cell_hosts.discover() == said
+
+
+def test_node_that_registered_under_its_full_name_or_with_capitals_is_found() -> None:
+    database = Database([("compute1.example.org", 0), ("Compute2", 1)])
+    assert cell_hosts.wait_for(database, "nova", ["compute1", "compute2"], 0) == (
+        {"compute1": True, "compute2": False},
+        [],
+        ["Compute2", "compute1.example.org"],
+    )

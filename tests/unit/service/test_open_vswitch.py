@@ -31,10 +31,14 @@ class Switch:
     def __init__(self) -> None:
         self.columns: dict[str, dict[str, str]] = {"external_ids": {"hostname-old": "x"}, "other_config": {}}
         self.managers: list[str] = []
+        self.marks: set[str] = set()
         self.bridges: dict[str, str] = {}
         self.ports: dict[str, list[str]] = {}
         self.writes: list[list[str]] = []
         self.refuses: dict[str, str] = {}
+
+    def mark(self, name: str) -> list[Any]:
+        return ["map", [["stackwright", "true"]] if name in self.marks else []]
 
     def __call__(self, arguments: list[str]) -> str:
         if arguments[0] == "--format=json":
@@ -44,7 +48,8 @@ class Switch:
                 if arguments[3] == "Open_vSwitch"
                 else [],
                 "Manager": [[target] for target in self.managers],
-                "Bridge": [[name, kind] for name, kind in self.bridges.items()],
+                "Bridge": [[name, kind, self.mark(name)] for name, kind in self.bridges.items()],
+                "Port": [[port, self.mark(port)] for ports in self.ports.values() for port in ports],
             }
             return json.dumps({"headings": names, "data": rows[arguments[3]]})
         if arguments[0] == "list-ports":
@@ -59,12 +64,21 @@ class Switch:
                 del self.columns[column][key]
             case ["set-manager", target]:
                 self.managers = [target]
-            case ["--may-exist", "add-br", bridge, "--", "set", "Bridge", _, kind]:
+            case ["--may-exist", "add-br", bridge, "--", "set", "Bridge", _, kind, "external_ids:stackwright=true"]:
                 self.bridges[bridge], self.ports[bridge] = kind.removeprefix("datapath_type="), []
+                self.marks.add(bridge)
+            case ["--if-exists", "del-br", bridge]:
+                del self.bridges[bridge], self.ports[bridge]
+            case ["--if-exists", "del-port", bridge, interface]:
+                self.ports[bridge].remove(interface)
+            case ["set", "Bridge" | "Port", name, "external_ids:stackwright=true"]:
+                self.marks.add(name)
             case ["set", "Bridge", bridge, kind]:
                 self.bridges[bridge] = kind.removeprefix("datapath_type=")
-            case ["--may-exist", "add-port", bridge, interface]:
+            case ["--may-exist", "add-port", bridge, interface, "--", "set", "Port", _, "external_ids:stackwright=true"]:
+                assert not any(interface in ports for ports in self.ports.values())
                 self.ports[bridge].append(interface)
+                self.marks.add(interface)
             case _:
                 raise AssertionError(arguments)
         return ""
@@ -82,12 +96,12 @@ def switch(monkeypatch: pytest.MonkeyPatch, stand_ins: StandIns, systemd: Any) -
 
     monkeypatch.setattr(open_vswitch, "CONTROL", stand_ins.add("ovs-vsctl", control))
     systemd.put("openvswitch-switch.service", "active", "enabled")
-    monkeypatch.setattr(open_vswitch, "forbid_own_interface", lambda bridge, connection: None)
+    monkeypatch.setattr(open_vswitch, "forbid_own_interface", lambda bridge, needed: None)
     return switch
 
 
 def test_everything_that_differs_is_changed_and_the_second_run_is_empty(switch: Switch) -> None:
-    changes, restart = open_vswitch.converge(WANTED, "", check_mode=False)
+    changes, restart = open_vswitch.converge(WANTED, (), check_mode=False)
     assert changes == [
         "external_ids:ovn-encap-type (unset) -> geneve",
         "external_ids:ovn-remote (unset) -> tcp:192.0.2.11:6642",
@@ -100,28 +114,54 @@ def test_everything_that_differs_is_changed_and_the_second_run_is_empty(switch: 
     assert restart
     assert switch.columns["external_ids"] == {"ovn-encap-type": "geneve", "ovn-remote": "tcp:192.0.2.11:6642"}
     assert switch.ports == {"br-ex": ["eth2"]}
-    assert open_vswitch.converge(WANTED, "", check_mode=False) == ([], False)
+    assert open_vswitch.converge(WANTED, (), check_mode=False) == ([], False)
 
 
 def test_check_mode_foretells_and_writes_nothing(switch: Switch) -> None:
-    foretold, _ = open_vswitch.converge(WANTED, "", check_mode=True)
+    foretold, _ = open_vswitch.converge(WANTED, (), check_mode=True)
     assert switch.writes == []
-    assert open_vswitch.converge(WANTED, "", check_mode=False)[0] == foretold
+    assert open_vswitch.converge(WANTED, (), check_mode=False)[0] == foretold
 
 
 def test_only_a_changed_setting_of_the_daemon_asks_for_its_restart(switch: Switch) -> None:
-    open_vswitch.converge(WANTED, "", check_mode=False)
-    moved = Wanted(external_ids={"ovn-remote": "tcp:192.0.2.12:6642"})
-    changes, restart = open_vswitch.converge(moved, "", check_mode=False)
+    open_vswitch.converge(WANTED, (), check_mode=False)
+    moved = Wanted(external_ids={"ovn-remote": "tcp:192.0.2.12:6642"}, datapath="netdev", bridges=WANTED.bridges)
+    changes, restart = open_vswitch.converge(moved, (), check_mode=False)
     assert changes == ["external_ids:ovn-remote tcp:192.0.2.11:6642 -> tcp:192.0.2.12:6642"]
     assert not restart
 
 
 def test_bridge_of_the_wrong_datapath_is_changed_in_place(switch: Switch) -> None:
-    switch.bridges, switch.ports = {"br-ex": ""}, {"br-ex": ["eth2"]}
-    changes, _ = open_vswitch.converge(Wanted(datapath="netdev", bridges=[Bridge("br-ex", "eth2")]), "", check_mode=False)
+    switch.bridges, switch.ports, switch.marks = {"br-ex": ""}, {"br-ex": ["eth2"]}, {"br-ex", "eth2"}
+    changes, _ = open_vswitch.converge(Wanted(datapath="netdev", bridges=[Bridge("br-ex", "eth2")]), (), check_mode=False)
     assert changes == ["bridge br-ex datapath system -> netdev"]
     assert switch.bridges == {"br-ex": "netdev"}
+
+
+def test_every_mapped_bridge_is_made_and_what_is_no_longer_mapped_is_removed(switch: Switch) -> None:
+    two = Wanted(bridges=[Bridge("br-ex", "eth2"), Bridge("br-prov", "bond0.100")])
+    assert open_vswitch.converge(two, (), check_mode=False)[0] == [
+        "bridge br-ex (system)", "bridge br-ex port eth2", "bridge br-prov (system)", "bridge br-prov port bond0.100",
+    ]  # fmt: skip
+    assert switch.ports == {"br-ex": ["eth2"], "br-prov": ["bond0.100"]}
+    # OVN's own bridge and the ports that it adds are nobody's here
+    switch.bridges["br-int"], switch.ports["br-int"] = "system", []
+    switch.ports["br-ex"].append("patch-br-ex-to-br-int")
+    one = Wanted(bridges=[Bridge("br-ex", "bond0.100")])
+    foretold = open_vswitch.converge(one, (), check_mode=True)[0]
+    assert open_vswitch.converge(one, (), check_mode=False)[0] == foretold == [
+        "bridge br-prov removed", "bridge br-ex port eth2 removed", "bridge br-ex port bond0.100",
+    ]  # fmt: skip
+    assert switch.ports == {"br-ex": ["patch-br-ex-to-br-int", "bond0.100"], "br-int": []}
+    assert open_vswitch.converge(one, (), check_mode=False) == ([], False)
+    assert open_vswitch.converge(Wanted(), (), check_mode=False)[0] == ["bridge br-ex removed"]
+
+
+def test_bridge_that_an_earlier_release_made_is_marked_once(switch: Switch) -> None:
+    switch.bridges, switch.ports = {"br-ex": ""}, {"br-ex": ["eth2"]}
+    wanted = Wanted(bridges=[Bridge("br-ex", "eth2")])
+    assert open_vswitch.converge(wanted, (), check_mode=False)[0] == ["bridge br-ex marked as ours", "bridge br-ex port eth2 marked as ours"]
+    assert open_vswitch.converge(wanted, (), check_mode=False) == ([], False)
 
 
 GIVEN = {"external_ids": {"ovn-remote": "tcp:192.0.2.11:6642"}, "other_config": {"n-handler-threads": 2}, "datapath": "netdev"}
@@ -185,10 +225,10 @@ def interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
         ("route", "default"): [{"dev": "eth0"}],
     }
 
-    def run(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+    def run(command: list[str], seconds: float) -> subprocess.CompletedProcess[str]:
         return subprocess.CompletedProcess(command, 0, json.dumps(answers[command[2], command[-1]]), "")
 
-    monkeypatch.setattr("subprocess.run", run)
+    monkeypatch.setattr(open_vswitch.programs, "run", run)
     monkeypatch.setattr("os.path.exists", lambda path: Path(path).name in ("eth0", "eth1"))
 
 
@@ -196,17 +236,19 @@ def interfaces(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("interface", "connection", "wrong"),
     [
-        ("eth0", "192.0.2.5", "carries 192.0.2.5, by which this host is managed"),
+        ("eth0", "192.0.2.5", "carries 192.0.2.5, by which this host is reached"),
         ("eth0", "203.0.113.1", "carries this host's default route"),
         ("eth7", "192.0.2.5", "interface eth7 does not exist on this host"),
     ],
 )
 def test_interface_that_the_host_needs_is_refused(interface: str, connection: str, wrong: str) -> None:
     with pytest.raises(SwitchError, match=wrong):
-        open_vswitch.forbid_own_interface(Bridge("br-ex", interface), connection)
+        open_vswitch.forbid_own_interface(Bridge("br-ex", interface), [connection, "203.0.113.9"])
 
 
 @pytest.mark.usefixtures("interfaces")
 def test_free_interface_is_taken() -> None:
-    open_vswitch.forbid_own_interface(Bridge("br-ex", "eth1"), "192.0.2.5")
-    open_vswitch.forbid_own_interface(Bridge("br-int"), "192.0.2.5")
+    open_vswitch.forbid_own_interface(Bridge("br-ex", "eth1"), ["192.0.2.5"])
+    open_vswitch.forbid_own_interface(Bridge("br-int"), ["192.0.2.5"])
+    # the bridge takes the address over
+    open_vswitch.forbid_own_interface(Bridge("br-tunnel", "eth1", "198.51.100.5/24"), ["192.0.2.5", "198.51.100.5"])

@@ -174,3 +174,11 @@ def held_by_another_process(path: Path) -> Iterator[Callable[[], None]]:
         assert process.stdin and process.stdout
         assert process.stdout.readline() == "held\n"
         yield process.stdin.close
+
+
+def test_apt_that_does_not_end_is_ended_and_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "LISTS_SECONDS", 0.5)
+    (host.root / "apt-get").write_text("#!/bin/sh\nsleep 60 & wait\n")
+    with pytest.raises(packages.PackagesError, match=r"fetching the package lists failed: .* did not end within 0\.5 s") as caught:
+        packages.update_lists()
+    assert "The next run finishes what was begun" in caught.value.hint

@@ -170,3 +170,37 @@ def test_host_without_systemd_is_told(run_module: Run, monkeypatch: pytest.Monke
     monkeypatch.setenv("PATH", str(tmp_path))
     answer = run_module(module, units=named("a"))
     assert "systemctl cannot be run on this host: No such file or directory" in answer["msg"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "state"), [("stop", {"ActiveState": "active"}), ("start", {"ActiveState": "inactive"}), ("restart", {"ActiveState": "active"})]
+)
+def test_unit_that_does_not_come_to_an_end_is_named_with_its_job(
+    run_module: Run, systemd: Any, clock: Any, tmp_path: Path, verb: str, state: dict[str, str]
+) -> None:
+    systemd.put("libvirt-guests.service", enabled="enabled")
+    systemd.units["libvirt-guests.service"] |= state
+    systemd.hangs.add((verb, "libvirt-guests.service"))
+    systemd.journal["libvirt-guests.service"] = "Can't connect to default. Skipping.\n"
+    file = tmp_path / "changed"
+    file.touch()
+    unit = {"name": "libvirt-guests", "state": "stopped" if verb == "stop" else "started", "files": [str(file)] if verb == "restart" else []}
+    answer = run_module(module, units=[unit], timeout=1)
+    assert answer["failed"]
+    assert answer["msg"] == (
+        f"The units could not be brought to their states: systemctl {verb} libvirt-guests.service did not end within 1 s; "
+        f"libvirt-guests.service: its {verb} job is running, last words: Can't connect to default. Skipping.. "
+        "The job goes on in systemd; systemctl kill --signal=KILL UNIT ends what the unit still runs"
+    )
+
+
+def test_running_unit_gets_its_configuration_before_another_is_stopped(
+    run_module: Run, systemd: Any, stand_ins: StandIns, clock: Any, tmp_path: Path
+) -> None:
+    systemd.put("libvirtd.service", "active", "enabled")
+    systemd.put("libvirt-guests.service", "active", "enabled")
+    (tmp_path / "libvirtd.conf").touch()
+    wanted = [*named("libvirt-guests", state="stopped", enabled=False), *named("libvirtd", files=[str(tmp_path / "libvirtd.conf")])]
+    assert "failed" not in run_module(module, units=wanted)
+    done = [line.split()[0] for line in written(stand_ins)]
+    assert done.index("restart") < done.index("stop")
