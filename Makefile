@@ -1,7 +1,7 @@
 # The project's verbs. README.md says what they do for you; `make help` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup lab cloud cloud-clean test lint unit inventories molecule docs lock
+.PHONY: help setup lab cloud cloud-clean test lint locks unit inventories molecule docs lock
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Ansible wants a UTF-8 locale, which a minimal machine does not set.
@@ -31,7 +31,8 @@ cloud: setup ## Make the lab's machines, deploy a cloud on them and prove it (CO
 cloud-clean: setup ## Remove the lab. Stored images stay; IMAGES=true removes them too.
 	@ansible-playbook playbooks/lab_clean.yml $(if $(IMAGES),-e lab_clean_images=true)
 
-test: lint unit inventories molecule ## Run all tests.
+test: ## Run all tests, and say how long each part took.
+	@tools/test
 
 test-setup:
 	@tools/setup test
@@ -40,18 +41,21 @@ test-setup:
 lint: test-setup ## Check style and types.
 	@tools/lint
 
-unit: test-setup ## Run the unit tests and the property tests, and hold their coverage above its floor.
-	@pytest --numprocesses auto --cov
+unit: test-setup ## Run the unit and property tests in random order (SEED=n repeats one), and hold their coverage above its floor.
+	@tools/unit $(if $(SEED),--seed $(SEED))
+
+locks: test-setup ## Install the locks with an old pip, beside newer releases of everything.
+	@tools/check-locks
 
 inventories: test-setup ## Load every example inventory and check every playbook's syntax with it.
 	@tools/check-inventories
 
-molecule: test-setup ## Run the Molecule scenarios (SCENARIO=name runs one).
+molecule: test-setup ## Run the Molecule scenarios, two at a time (SCENARIO=name runs one).
 	@tools/molecule $(SCENARIO)
 
 docs: test-setup ## Write the modules of resource types and the reference anew from what the code declares.
 	@tools/modules
 	@tools/docs
 
-lock: test-setup ## Write requirements*.txt anew.
-	@tools/lock
+lock: test-setup ## Write requirements*.txt anew with the newest releases.
+	@tools/lock --upgrade

@@ -11,19 +11,10 @@ from unittest import mock
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.stackwright.cloud.tests import environment
 from ansible_collections.stackwright.cloud.tests import stand_ins as programs
 
-
-@pytest.fixture(scope="session", autouse=True)
-def no_cloud_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """A login of the shell or the user's own clouds.yaml file is none for the tests."""
-    clouds = tmp_path_factory.mktemp("clouds") / "clouds.yaml"
-    clouds.write_text("clouds: {}\n")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("OS_")]:
-            patch.delenv(name)
-        patch.setenv("OS_CLIENT_CONFIG_FILE", str(clouds))
-        yield
+environment.leave_the_user_out()
 
 
 @pytest.fixture

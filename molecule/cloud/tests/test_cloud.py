@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -25,13 +26,11 @@ def group(host):
 @pytest.fixture
 def controller(host):
     if group(host) != "controller":
-        return None
+        pytest.skip("the APIs are on controllers")
     return host
 
 
 def test_apis_listen_on_the_management_address_only(controller):
-    if controller is None:
-        return
     address = controller.ansible.get_variables()["lab_management_address"]
     for name, port in APIS.items():
         listening = controller.check_output(f"ss -H -l -t -n 'sport = :{port}'").splitlines()
@@ -39,8 +38,6 @@ def test_apis_listen_on_the_management_address_only(controller):
 
 
 def test_addresses_in_the_catalogue_are_there_once_and_are_the_right_ones(controller):
-    if controller is None:
-        return
     variables = controller.ansible.get_variables()
     auth = {
         "identity": {
@@ -77,12 +74,30 @@ def test_nothing_failed(host):
     assert host.check_output("systemctl list-units --failed --plain --no-legend") == ""
 
 
+# One file of each kind of node that surely holds a secret.
+SECRET = {"controller": "/etc/keystone/keystone.conf", "compute": "/etc/nova/nova.conf"}
+
+# Prints the files below /etc that hold a word with one of the given digests, with their modes. The secrets stay off the command line.
+FILES_WITH = """
+import hashlib, json, pathlib, re, sys
+digests = set(sys.argv[1:])
+found = {}
+for path in pathlib.Path("/etc").rglob("*"):
+    if path.is_file() and not path.is_symlink():
+        words = set(re.findall(rb"[A-Za-z0-9_.~-]{8,}", path.read_bytes()))
+        if digests & {hashlib.sha256(word).hexdigest() for word in words}:
+            found[str(path)] = path.stat().st_mode & 0o777
+print(json.dumps(found))
+"""
+
+
 def test_files_with_secrets_are_not_for_everybody(host):
-    found = host.check_output(
-        "grep -rlE '^[a-z_]*(password|secret|connection|transport_url) *= *[^ ]' /etc/keystone /etc/glance /etc/placement /etc/nova /etc/neutron"
-        " --include=*.conf --include=*.ini 2>/dev/null | xargs -r stat -c '%a %n' | grep -v '0 ' || true"
-    )
-    assert found == ""
+    """Looks for the secrets themselves, whatever a file's syntax: a pattern of options passes once it fits nothing."""
+    secrets = host.ansible("debug", "msg={{ stackwright_secrets.values() | list }}", become=False)["msg"]
+    digests = " ".join(hashlib.sha256(one.encode()).hexdigest() for one in secrets)
+    found = json.loads(host.check_output(f"python3 -c %s {digests}", FILES_WITH))
+    assert SECRET[group(host)] in found
+    assert {path: oct(mode) for path, mode in found.items() if mode & 0o007} == {}
 
 
 def test_the_previous_generation_of_a_file_is_kept(host):

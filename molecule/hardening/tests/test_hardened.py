@@ -16,10 +16,27 @@ def test_sshd_offers_approved_ciphers_only(host):
     assert offered["x11forwarding"] == "no"
 
 
+PASSWORD = "Qz7#vLm92!xKpW4t"
+
+
+def become(host, password):
+    """Log in as the probe through PAM, from an account that has to give the password; return whether it succeeded."""
+    tried = host.run("printf '%%s\\n' %s | setpriv --reuid=nobody --regid=nogroup --clear-groups su probe -c 'id -un'", password)
+    return tried.rc == 0 and tried.stdout.strip() == "probe"
+
+
 def test_account_locks_after_three_failures(host):
     host.check_output("id probe >/dev/null 2>&1 || useradd probe")
-    assert "pam_faillock.so preauth" in host.file("/etc/pam.d/common-auth").content_string
-    assert host.run("faillock --user probe").rc == 0
+    host.check_output("printf 'probe:%%s\\n' %s | chpasswd", PASSWORD)
+    host.check_output("faillock --user probe --reset")
+    try:
+        assert become(host, PASSWORD)
+        assert [become(host, f"wrong-{number}") for number in range(3)] == [False] * 3
+        assert not become(host, PASSWORD), "the right password opens an account that is locked"
+        host.check_output("faillock --user probe --reset")
+        assert become(host, PASSWORD)
+    finally:
+        host.check_output("faillock --user probe --reset && userdel probe")
 
 
 def test_kernel_that_the_container_shares_is_as_it_was():

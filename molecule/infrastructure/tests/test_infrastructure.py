@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 
@@ -14,9 +16,45 @@ def test_the_database_answers_queries(host):
     assert host.check_output("mariadb -BN -e 'SELECT @@transaction_isolation'") == "READ-COMMITTED"
 
 
+# Publishes three messages to a durable queue, then takes them on a new connection. Reads the login from its input.
+MESSAGES = """
+import json, sys
+import amqp
+login = json.load(sys.stdin)
+def connected():
+    connection = amqp.Connection(**login, connect_timeout=10, read_timeout=10)
+    connection.connect()
+    return connection
+sent = ["one", "two", "three"]
+with connected() as connection:
+    channel = connection.channel()
+    channel.queue_declare("proof", durable=True, auto_delete=False)
+    for text in sent:
+        channel.basic_publish(amqp.Message(text, delivery_mode=2), routing_key="proof")
+with connected() as connection:
+    channel = connection.channel()
+    taken = []
+    while (message := channel.basic_get("proof", no_ack=True)) is not None:
+        taken.append(message.body)
+    channel.queue_delete("proof")
+    assert taken == sent, taken
+print(len(taken))
+"""
+
+
 def test_the_message_queue_takes_and_gives_messages(host):
     assert host.run("rabbitmqctl -q await_startup --timeout 30").rc == 0
-    assert "nodedown" not in host.check_output("rabbitmqctl -q status")
+    user, password = "proof", "a-password-for-the-proof-alone"
+    login = json.dumps({"host": f"{address(host)}:5672", "userid": user, "password": password, "virtual_host": "/proof"})
+    host.check_output("apt-get -q -y --no-install-recommends install python3-amqp")
+    host.check_output("rabbitmqctl -q add_vhost /proof && rabbitmqctl -q add_user %s %s", user, password)
+    try:
+        host.check_output("rabbitmqctl -q set_permissions --vhost /proof %s '.*' '.*' '.*'", user)
+        assert host.check_output("printf %%s %s | python3 -c %s", login, MESSAGES) == "3"
+        wrong = login.replace(password, "another")
+        assert host.run("printf %%s %s | python3 -c %s", wrong, MESSAGES).rc != 0
+    finally:
+        host.check_output("rabbitmqctl -q delete_user %s && rabbitmqctl -q delete_vhost /proof", user)
 
 
 def test_the_cache_keeps_what_it_is_given(host):

@@ -15,12 +15,14 @@ class LockError(Exception):
 
 
 @contextlib.contextmanager
-def exclusive(path: str, seconds: float = SECONDS) -> Iterator[int]:
+def exclusive(path: str, seconds: float | None = None) -> Iterator[int]:
     """Hold an advisory lock on a file during the block; it is made if need be.
 
+    :param seconds: how long to wait for it, :data:`SECONDS` by default.
     :returns: the descriptor. A child that inherits it keeps the lock until it ends, also when this process is killed.
     :raises LockError: the lock was not free within this time.
     """
+    seconds = SECONDS if seconds is None else seconds
     deadline = time.monotonic() + seconds
     with open(path, "ab") as stream:
         while True:

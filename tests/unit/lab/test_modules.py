@@ -7,6 +7,7 @@ import io
 import json
 import socket
 import tarfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -203,7 +204,10 @@ def test_connection_that_hangs_does_not_stop_the_run(stand_ins: StandIns, tmp_pa
     monkeypatch.setattr(machine, "CLOSING", 0.3)
     stand_ins.add("ssh", Said(hangs=True))
     (tmp_path / "socket").touch()
+    begin = time.monotonic()
     machine.close_connections(tmp_path)
+    assert 0.3 <= time.monotonic() - begin < 5
+    assert stand_ins.lines("ssh") == [f"ssh -o ControlPath={tmp_path}/socket -O exit lab"]
 
 
 def test_network_that_is_routed_elsewhere_is_refused_before_anything_is_made(engine: Engine, lab: Lab, run_module: Run, stand_ins: StandIns) -> None:

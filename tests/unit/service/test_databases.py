@@ -239,7 +239,7 @@ def test_failed_steps_are_told_and_what_succeeded_is_not_repeated(host: Path, se
 
 def test_another_run_that_does_not_end_is_told_with_the_lock(host: Path, run_module: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     with lock.exclusive(bootstrap.LOCK):
-        monkeypatch.setattr(lock.exclusive.__wrapped__, "__defaults__", (0,))
+        monkeypatch.setattr(lock, "SECONDS", 0)
         answer = run_module(steps_module, steps=[{"name": "one", "command": ["/bin/true"]}])
     assert "another run of Stackwright has been at work" in answer["msg"]
     assert f"fuser -v {bootstrap.LOCK}" in answer["hint"]

@@ -6,18 +6,13 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 from ansible_collections.stackwright.cloud.plugins.lookup.service_checks import LookupModule, checks_of
 
 
-class Templar:
-    """Leaves everything as it is."""
-
-    def template(self, value: Any) -> Any:
-        return value
-
-
 def look_up(terms: list[str], **variables: Any) -> list[dict[str, Any]]:
-    lookup = LookupModule(templar=Templar())
+    lookup = LookupModule(loader=DataLoader(), templar=Templar(DataLoader(), variables))
     return lookup.run(terms, variables)
 
 
@@ -54,3 +49,20 @@ def test_node_role_stands_for_its_services_as_the_inventory_or_its_defaults_say(
 def test_role_that_is_not_in_the_play_is_named() -> None:
     with pytest.raises(AnsibleError, match="role nova is not part of this play"):
         look_up(["nova.api"])
+
+
+def test_units_and_health_are_rendered_and_nothing_else_is() -> None:
+    """A specification also holds passwords and facts that a verifying run does not have."""
+    specification = {
+        "units": [{"name": trust_as_template("{{ kind }}-api")}],
+        "health": [{"name": "Nova", "url": trust_as_template("http://{{ address }}:8774/"), "unit": "nova-api"}],
+        "files": {"/etc/nova/nova.conf": {"options": {"DEFAULT": {"password": trust_as_template("{{ not_there }}")}}}},
+    }
+    found = look_up(["nova.api"], __nova_specifications={"api": specification}, kind="nova", address="192.0.2.7")
+    assert found == [{"unit": "nova-api"}, {"name": "Nova", "url": "http://192.0.2.7:8774/", "unit": "nova-api"}]
+
+
+def test_list_of_services_may_be_an_expression() -> None:
+    specifications = {"__nova_specifications": {"compute": {"units": [{"name": "nova-compute"}]}}}
+    named = trust_as_template("{{ ['nova.compute'] }}")
+    assert look_up(["compute"], compute_services=named, **specifications) == [{"unit": "nova-compute"}]

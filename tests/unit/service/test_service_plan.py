@@ -1,0 +1,77 @@
+"""The lookup of a host's plan: specifications are rendered with the host's own variables, and overrides come last."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+from ansible_collections.stackwright.cloud.plugins.lookup.service_plan import LookupModule
+
+SPECIFICATIONS: dict[str, Any] = {
+    "api": {
+        "packages": ["nova-api"],
+        "files": {
+            "/etc/nova/nova.conf": {
+                "options": {"DEFAULT": {"my_ip": trust_as_template("{{ address }}"), "debug": False}},
+                "units": ["nova-api"],
+            }
+        },
+        "units": [{"name": "nova-api"}],
+    },
+    "compute": {
+        "packages": ["nova-compute"],
+        "files": {
+            "/etc/nova/nova-compute.conf": {
+                "options": {"libvirt": {"virt_type": trust_as_template("{{ kind_that_is_unknown }}")}},
+            }
+        },
+    },
+}
+
+
+def look_up(*terms: Any, **variables: Any) -> dict[str, Any]:
+    given = {"__nova_specifications": SPECIFICATIONS, "address": "192.0.2.7", **variables}
+    lookup = LookupModule(loader=DataLoader(), templar=Templar(DataLoader(), given))
+    (plan,) = lookup.run(list(terms), given)
+    return plan
+
+
+def test_only_what_the_host_carries_is_rendered() -> None:
+    plan = look_up("nova.api")
+    assert plan["packages"] == ["nova-api"]
+    assert plan["files"]["/etc/nova/nova.conf"]["options"]["DEFAULT"] == {"my_ip": "192.0.2.7", "debug": False}
+    assert plan["units"] == [{"name": "nova-api", "files": ["/etc/nova/nova.conf"]}]
+
+
+def test_terms_may_come_as_a_list() -> None:
+    assert look_up(["nova.api"]) == look_up("nova.api")
+
+
+def test_overrides_are_rendered_and_win() -> None:
+    over = {"nova.conf": {"DEFAULT": {"debug": True, "host": trust_as_template("{{ address }}")}}}
+    plan = look_up("nova.api", nova_config_overrides=over)
+    assert plan["files"]["/etc/nova/nova.conf"]["options"]["DEFAULT"] == {"my_ip": "192.0.2.7", "debug": True, "host": "192.0.2.7"}
+
+
+def test_overrides_under_a_longer_name_come_later() -> None:
+    first = {"nova.conf": {"DEFAULT": {"debug": "first", "host": "first"}}}
+    plan = look_up("nova.api", nova_config_overrides_site={"nova.conf": {"DEFAULT": {"debug": "site"}}}, nova_config_overrides=first)
+    options = plan["files"]["/etc/nova/nova.conf"]["options"]["DEFAULT"]
+    assert (options["debug"], options["host"]) == ("site", "first")
+
+
+def test_a_file_of_a_component_that_the_host_lacks_is_left_out() -> None:
+    plan = look_up("nova.api", nova_config_overrides={"nova-compute.conf": {"libvirt": {"virt_type": "qemu"}}})
+    assert list(plan["files"]) == ["/etc/nova/nova.conf"]
+
+
+def test_a_file_of_ones_own_is_added() -> None:
+    plan = look_up("nova.api", nova_config_files={"/etc/nova/policy.yaml": {"content": trust_as_template("x: {{ address }}")}})
+    assert plan["files"]["/etc/nova/policy.yaml"] == {"content": "x: 192.0.2.7"}
+
+
+def test_a_problem_of_the_operators_is_the_answer_and_no_failure() -> None:
+    assert "no file 'nova.cnf' belongs to this service" in look_up("nova.api", nova_config_overrides={"nova.cnf": {}})["problem"]
+    assert look_up("nova.apy")["problem"] == "service 'nova.apy': role nova has the components api, compute"
+    assert "role glance is not part of this play" in look_up("glance")["problem"]
