@@ -24,7 +24,7 @@ from typing import Any
 SSH_WRONG = {
     "Ciphers": "aes192-ctr", "MACs": "hmac-sha1", "KexAlgorithms": "curve25519-sha256", "Banner": "none", "LogLevel": "QUIET",
     "MaxAuthTries": "20", "MaxSessions": "20", "LoginGraceTime": "600", "ClientAliveCountMax": "0", "ClientAliveInterval": "0",
-    "Compression": "yes", "AllowGroups": "games",
+    "Compression": "yes", "AllowGroups": "games", "PermitRootLogin": "yes", "MaxStartups": "100:30:600",
 }  # fmt: skip
 ARCHIVE = "/opt/stand-ins"
 SOURCE = "/etc/apt/sources.list.d/stand-ins.list"
@@ -108,13 +108,14 @@ def break_permissions(spec: dict[str, Any]) -> bool:
 def break_sshd(spec: dict[str, Any]) -> bool:
     option = spec["option"]
     wrong = SSH_WRONG.get(option) or {"no": "yes", "yes": "no"}[str(spec["value"])]
-    directory = "sshd_config.d" if spec["type"] == "sshd" else "ssh_config.d"
-    path = pathlib.Path(f"/etc/ssh/{directory}/00-0-break.conf")
     if option == "PubkeyAuthentication":  # for one account: the test itself comes in with a key
-        path, old = path.with_name("99-break.conf"), "Match User games\n"
+        pathlib.Path("/etc/ssh/sshd_config.d/99-break.conf").write_text(f"Match User games\n\t{option}={wrong}\n", "utf-8")
+    elif spec["type"] == "sshd":
+        return edit("/etc/ssh/sshd_config", r"\A", f"{option} {wrong}\n")
     else:
-        old = path.read_text("utf-8") if path.exists() else "" if spec["type"] == "sshd" else "Host *\n"
-    path.write_text(f"{old}{option} {wrong}\n", "utf-8")
+        path = pathlib.Path("/etc/ssh/ssh_config.d/00-0-break.conf")
+        old = path.read_text("utf-8") if path.exists() else "Host *\n"
+        path.write_text(f"{old}{option} {wrong}\n", "utf-8")
     return True
 
 
@@ -131,11 +132,12 @@ def break_pam(spec: dict[str, Any]) -> bool:
 
 def break_unit(spec: dict[str, Any]) -> bool:
     name = spec["name"]
-    if spec.get("absent_ok"):
+    known = subprocess.run(["systemctl", "cat", name], check=False, capture_output=True).returncode == 0
+    if spec.get("absent_ok") and not known and not spec.get("masked"):
         text = "[Service]\nExecStart=/bin/true\nRemainAfterExit=yes\n[Install]\nWantedBy=multi-user.target\n"
         pathlib.Path(f"/etc/systemd/system/{name}").write_text(text, "ascii")
         return run("systemctl", "daemon-reload") and run("systemctl", "enable", "--now", name)
-    return run("systemctl", "unmask" if spec.get("masked") else "disable", name)
+    return known and run("systemctl", "unmask" if spec.get("masked") else "disable", name)
 
 
 def break_account(spec: dict[str, Any]) -> bool:
@@ -148,15 +150,27 @@ def break_account(spec: dict[str, Any]) -> bool:
     if spec["check"] == "temporary_expire":
         visitor = spec["users"][0]
         return run("chage", "-E", "-1", visitor) or run("useradd", "-M", visitor)
+    if spec["check"] == "password_life":
+        made = run("id", "keeper") or run("useradd", "-M", "-p", "$6$stand$in", "keeper")
+        return made and run("chage", "-M", "99999", "keeper")
     return edit("/etc/passwd", r"\Z", "twin:x:5:60::/:/usr/sbin/nologin\n")  # games is number 5
 
 
 def break_sudoers(spec: dict[str, Any]) -> bool:
-    text = {"NOPASSWD": "games ALL=(root) NOPASSWD: /bin/true", "!authenticate": "Defaults:games !authenticate"}
-    line = next((one for key, one in text.items() if key == spec["absent"].strip("\\b")), "ALL ALL=(ALL) ALL")
+    text = {"NOPASSWD": "#5 ALL=(root) NOPASSWD: /bin/true", "authenticate": "Defaults:games !authenticate"}
+    everybody = "User_Alias EVERY = ALL\nEVERY ALL=(ALL) ALL"
+    line = next((one for key, one in text.items() if key in spec["absent"]), everybody)
     path = f"/etc/sudoers.d/break-{abs(hash(spec['absent']))}"
     pathlib.Path(path).write_text(f"{line}\n", "ascii")
     os.chmod(path, 0o440)
+    return True
+
+
+def break_sudo_default(spec: dict[str, Any]) -> bool:
+    wrong = {"timestamp_timeout": "timestamp_timeout=-1", "umask": "umask=0022"}.get(spec["name"], f"!{spec['name']}")
+    path = pathlib.Path(f"/etc/sudoers.d/break-{spec['name']}")
+    path.write_text(f"Defaults {wrong}\n", "ascii")
+    path.chmod(0o440)
     return True
 
 
@@ -184,6 +198,9 @@ def break_probe(spec: dict[str, Any]) -> bool:
         os.unlink("/etc/localtime")
         os.symlink("/usr/share/zoneinfo/Europe/Berlin", "/etc/localtime")
         return True
+    if spec["name"] == "dictionary":
+        pathlib.Path("/var/cache/cracklib/cracklib_dict.pwd").unlink()
+        return True
     if spec["name"] == "vendor_support":
         return edit(RELEASE, r'^VERSION_ID="1', 'VERSION_ID="7')
     return False
@@ -207,6 +224,9 @@ BREAKS = {
     "unit": break_unit,
     "account": break_account,
     "sudoers": break_sudoers,
+    "sudo_default": break_sudo_default,
+    "time_sources": lambda spec: edit("/etc/chrony/chrony.conf", r"\Z", "server 192.0.2.1 iburst\n"),
+    "absent": lambda spec: pathlib.Path(spec["paths"][0]).write_text("games\n", "ascii") > 0,
     "sysctl": break_sysctl,
     "audit": lambda spec: break_rules(re.escape(spec["rules"][0])),
     "audit_final": lambda spec: break_rules("-e 2"),

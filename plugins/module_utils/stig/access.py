@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
+import os
 import re
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +21,6 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.stig.resource im
 )
 
 SSHD_CONFIG = "/etc/ssh/sshd_config"
-SSHD_DROPIN = "/etc/ssh/sshd_config.d/00-stackwright-hardening.conf"
 SSH_CONFIG = "/etc/ssh/ssh_config"
 SSH_DROPIN = "/etc/ssh/ssh_config.d/00-stackwright-hardening.conf"
 OURS = "# Written by Stackwright's hardening; the first value that sshd or ssh reads counts.\n"
@@ -29,14 +31,98 @@ PAM_DIRECTORY = "/etc/pam.d"
 # ---------------------------------------------------------------- ssh
 
 
-def effective(host: Host, program: str) -> dict[str, str]:
+@dataclass(frozen=True)
+class Setting:
+    """One setting of sshd as it reads it: where it stands, its keyword in small letters, its value, the Match block around it."""
+
+    path: str
+    at: int
+    keyword: str
+    value: str
+    match: str
+
+
+def ssh_words(line: str) -> tuple[str, list[str]]:
+    """Keyword and arguments of a line as sshd takes them apart (sshd_config(5)): a blank or one ``=`` after the keyword,
+    double or single quotes around arguments, a comment after ``#``. An empty keyword is an empty line or a comment.
+    """
+    found = re.match(r"[ \t\f\r]*\"?([^\s=\"#]+)\"?[ \t\f\r]*=?[ \t\f\r]*(.*)$", line)
+    if found is None:
+        return "", []
+    words, rest = [], found[2].rstrip()
+    while rest and rest[0] != "#":
+        token = re.match(r"(?:\"([^\"]*)\"|'([^']*)'|([^\s\"']+))\s*", rest)
+        if token is None:  # a quote that does not end: sshd refuses the line
+            words.append(rest)
+            break
+        words.append(next(one for one in token.groups() if one is not None))
+        rest = rest[token.end() :]
+    return found[1].lower(), words
+
+
+def sshd_settings(host: Host) -> list[Setting]:
+    """Every setting in the order in which sshd reads it, included files where they are included, dormant ones not at all."""
+    found: list[Setting] = []
+
+    def read(path: str, match: str, depth: int) -> None:
+        inside = match  # a Match block ends with its file
+        for at, line in enumerate((host.text(path) or "").split("\n")):
+            keyword, words = ssh_words(line)
+            if keyword == "match":
+                inside = match if [one.lower() for one in words] == ["all"] else " ".join(words)
+            elif keyword == "include":
+                for word in words if depth < 16 else []:
+                    pattern = word if word.startswith("/") else f"/etc/ssh/{word}"
+                    for name in host.glob(pattern) if any(one in pattern for one in "*?[") else [pattern]:
+                        read(name, inside, depth + 1)
+            elif keyword:
+                found.append(Setting(path, at, keyword, " ".join(words), inside))
+
+    read(SSHD_CONFIG, "", 0)
+    return found
+
+
+def connection_for(host: Host, match: str) -> str:
+    """A connection that a Match block takes, as the argument of ``sshd -C``: its first pattern of each kind, made literal.
+
+    Empty for a block that cannot be met so, as one that only negates.
+    """
+    values = {"user": "nobody", "host": "host.invalid", "addr": "192.0.2.1", "laddr": "192.0.2.2", "lport": "22", "rdomain": ""}
+    kinds = {"user": "user", "host": "host", "address": "addr", "localaddress": "laddr", "localport": "lport",
+             "rdomain": "rdomain"}  # fmt: skip
+    words = re.sub(r"(\w)=", r"\1 ", match).split()
+    for kind, patterns in zip(words[::2], words[1::2], strict=False):
+        pattern = next((one for one in patterns.split(",") if one and not one.startswith("!")), "")
+        literal = re.sub(r"[*?]", "x" if "addr" not in kind.lower() else "1", pattern.partition("/")[0])
+        if kind.lower() == "group":
+            literal = _member(host, literal)
+            values["user"] = literal
+        elif kind.lower() in kinds:
+            values[kinds[kind.lower()]] = literal
+        if not literal:
+            return ""
+    return ",".join(f"{key}={value}" for key, value in values.items() if value)
+
+
+def _member(host: Host, group: str) -> str:
+    lines = [one.split(":") for one in (host.text("/etc/group") or "").splitlines() if one.count(":") == 3]
+    fields = next((one for one in lines if one[0] == group), None)
+    if fields is None:
+        return ""
+    members = [one for one in fields[3].split(",") if one] + [one[0] for one in host.users() if one[3] == fields[2]]
+    return next(iter(members), "")
+
+
+def effective(host: Host, program: str, connection: str = "") -> dict[str, str]:
     """The settings that `sshd -T` or `ssh -G` derive from all their files.
 
+    :param connection: for sshd the connection that is asked for, as ``sshd -C`` takes it.
     :raises HostError: when the program refuses its configuration.
     """
 
     def ask() -> dict[str, str]:
         argv = ["sshd", "-T"] if program == "sshd" else ["ssh", "-G", "-F", SSH_CONFIG, "host.invalid"]
+        argv += ["-C", connection] if connection else []
         code, output = host.run(argv)
         if code == 127:
             raise HostError(f"{program} is not installed")
@@ -51,22 +137,42 @@ def effective(host: Host, program: str) -> dict[str, str]:
             values.setdefault(key, value.strip())
         return values
 
-    return host.cached(f"effective {program}", ask)  # type: ignore[no-any-return]
+    return host.cached(f"effective {program} {connection}", ask)  # type: ignore[no-any-return]
 
 
-def match_overrides(host: Host, option: str) -> list[tuple[str, int, str]]:
-    """Occurrences of an sshd option inside Match blocks: file, line index, value."""
+def connections(host: Host) -> list[str]:
+    """The connections that stand for the Match blocks of sshd's configuration, each as ``sshd -C`` takes it."""
+    blocks = dict.fromkeys(one.match for one in sshd_settings(host) if one.match)
+    return [one for one in dict.fromkeys(connection_for(host, block) for block in blocks) if one]
+
+
+def remember_sshd(host: Host) -> None:
+    """Keep what sshd does before its first planned change, for :func:`unasked`."""
+    if "sshd" in host.notes:
+        return
+    try:
+        asked = {"": effective(host, "sshd"), **{one: effective(host, "sshd", one) for one in connections(host)}}
+    except HostError:  # it is refused already, so there is nothing to compare with
+        asked = {}
+    host.notes["sshd"] = asked
+    host.notes.setdefault("sshd options", set())
+
+
+def unasked(host: Host) -> list[str]:
+    """What sshd's new files change although no control asked for it, a phrase each; for all users and for each Match block."""
+    wanted = host.notes.get("sshd options", set())
     found = []
-    for path in [SSHD_CONFIG, *host.glob("/etc/ssh/sshd_config.d/*.conf")]:
-        inside = False
-        for at, line in enumerate((host.text(path) or "").split("\n")):
-            words = line.split(None, 1)
-            if not words or words[0].startswith("#"):
-                continue
-            if words[0].lower() == "match":
-                inside = words[1:] != ["all"]
-            elif inside and words[0].lower() == option.lower() and len(words) > 1:
-                found.append((path, at, words[1].strip().strip('"')))
+    for connection, before in host.notes.get("sshd", {}).items():
+        try:
+            after = effective(host, "sshd", connection)
+        except HostError:  # sshd -t tells it
+            continue
+        found += [
+            f"{name} {show(before.get(name, 'not set'))} becomes {show(after.get(name, 'not set'))}"
+            + (f" for {connection}" if connection else "")
+            for name in sorted(set(before) | set(after))
+            if name not in wanted and before.get(name) != after.get(name)
+        ]
     return found
 
 
@@ -74,71 +180,81 @@ def _ssh_accepted(found: str, spec: Spec) -> bool:
     if spec.get("subset"):  # a list of algorithms: only approved ones, at least one
         names = [one for one in found.split(",") if one]
         return bool(names) and set(names) <= set(str(spec["value"]).split(","))
-    return accepted(found, spec)
+    return accepted("prohibit-password" if found.casefold() == "without-password" else found, spec)
 
 
 def check_sshd(host: Host, spec: Spec) -> Check:
-    """The daemon's effective setting, and no Match block that says otherwise."""
-    option = spec["option"]
+    """The daemon's effective setting, for everybody and for the connections that Match blocks name."""
+    option, key = spec["option"], spec["option"].lower()
     if "openssh-server" not in host.packages:
         return Check(
             True, [Evidence(f"{option} {wanted(spec)}", "openssh-server is not installed", "dpkg")], applicable=False
         )
-    found = effective(host, "sshd").get(option.lower(), "not set")
+    found = effective(host, "sshd").get(key, "not set")
+    found = "prohibit-password" if found == "without-password" else found  # its older name, which sshd -T prints
     evidence = [Evidence(f"{option} {wanted(spec)}", f"{option} {show(found)}", "sshd -T")]
     ok = _ssh_accepted(found, spec)
-    if ok and spec.get("explicit") and not _stands(host, option):
+    settings = [one for one in sshd_settings(host) if one.keyword == key]
+    if ok and spec.get("explicit") and not any(one.path == SSHD_CONFIG and not one.match for one in settings):
         ok = False
-        evidence.append(Evidence(f"{option} {wanted(spec)} in a file", "only sshd's default", SSHD_CONFIG))
-    for path, at, value in match_overrides(host, option):
+        place = settings[0].path if settings else "no file"
+        evidence.append(Evidence(f"{option} {wanted(spec)} in {SSHD_CONFIG}", f"set in {place}", SSHD_CONFIG))
+    for one in settings:
+        if one.match and not _ssh_accepted(one.value, spec):
+            ok = False
+            evidence.append(
+                Evidence(
+                    f"{option} {wanted(spec)}", f"{option} {show(one.value)} in a Match block", f"{one.path}:{one.at + 1}"
+                )
+            )
+    for connection in connections(host) if ok else []:
+        try:
+            value = effective(host, "sshd", connection).get(key, "not set")
+        except HostError:  # a pattern that is no name, which the files were read for
+            continue
         if not _ssh_accepted(value, spec):
             ok = False
             evidence.append(
-                Evidence(f"{option} {wanted(spec)}", f"{option} {show(value)} in a Match block", f"{path}:{at + 1}")
+                Evidence(f"{option} {wanted(spec)}", f"{option} {show(value)}", f"sshd -T -C {show(connection)}")
             )
-    return Check(ok, evidence)
+    note = ""
+    if ok and "best" in spec and not accepted(found, {"value": spec["best"]}):
+        note = f"{option} {found} is kept for the account that Ansible comes in with"
+    return Check(ok, evidence, note)
 
 
-def _stands(host: Host, option: str) -> bool:
-    """Whether a file sets the option outside comments: a default may change with the next release."""
-    pattern = re.compile(rf"^[ \t]*{re.escape(option)}[ \t=]", re.MULTILINE | re.IGNORECASE)
-    return any(
-        pattern.search(host.text(one) or "") for one in [SSHD_CONFIG, *host.glob("/etc/ssh/sshd_config.d/*.conf")]
-    )
-
-
-def _silence(host: Host, paths: list[str], spec: Spec) -> None:
-    """Turn the option's contrary values into comments, in every file: any of them may be read before ours."""
-    pattern = re.compile(rf"^[ \t]*{re.escape(spec['option'])}[ \t=]+(.*?)[ \t]*$", re.IGNORECASE)
-    for path in paths:
+def _silence(host: Host, places: dict[str, list[int]]) -> None:
+    """Turn lines into comments: path and line indexes."""
+    for path, lines_at in places.items():
         lines = (host.text(path) or "").split("\n")
-        for at, line in enumerate(lines):
-            match = pattern.match(line)
-            if match and not _ssh_accepted(match[1].strip('"'), spec):
-                lines[at] = f"# {line}"
+        for at in lines_at:
+            lines[at] = f"# {lines[at]}"
         host.write(path, "\n".join(lines))
 
 
-def _set_first(host: Host, main: str, dropin: str, include: str, option: str, value: str, opening: str) -> None:
-    text = host.text(dropin) or OURS + opening
-    pattern = re.compile(rf"^[ \t]*{re.escape(option)}[ \t=].*\n", re.MULTILINE | re.IGNORECASE)
-    host.write(dropin, pattern.sub("", text) + f"{option} {value}\n", mode=0o644)
-    lines = (host.text(main) or "").split("\n")
-    first = next((one.split() for one in lines if one.strip() and not one.lstrip().startswith("#")), [])
-    if [one.lower() for one in first[:1]] != ["include"] or include not in first:
-        host.write(main, f"Include {include}\n" + "\n".join(lines))
-
-
 def fix_sshd(host: Host, spec: Spec) -> None:
-    """Set the option in a drop-in that is read first, and turn contrary values in Match blocks into comments."""
+    """Set the option at the head of sshd_config, where it is read first, and turn contrary values into comments.
+
+    No other file is included for it: one that sshd does not read may hold settings that were never meant to be in force.
+    """
     option = spec["option"]
-    _silence(host, [SSHD_CONFIG, *host.glob("/etc/ssh/sshd_config.d/*.conf")], spec)
+    remember_sshd(host)
+    host.notes.setdefault("sshd options", set()).add(option.lower())
     try:
         found = effective(host, "sshd").get(option.lower(), "")
     except HostError:  # it refuses its configuration, perhaps because of this very option
         found = ""
-    if not _ssh_accepted(found, spec) or (spec.get("explicit") and not _stands(host, option)):
-        _set_first(host, SSHD_CONFIG, SSHD_DROPIN, "/etc/ssh/sshd_config.d/*.conf", option, str(spec["value"]), "")
+    places: dict[str, list[int]] = {}
+    for one in sshd_settings(host):
+        if one.keyword == option.lower() and not _ssh_accepted(one.value, spec):
+            places.setdefault(one.path, []).append(one.at)
+    _silence(host, places)
+    settings = [one for one in sshd_settings(host) if one.keyword == option.lower() and not one.match]
+    stands = any(one.path == SSHD_CONFIG for one in settings)
+    if not stands and (not _ssh_accepted(found, spec) or spec.get("explicit")):
+        text = host.text(SSHD_CONFIG) or ""
+        head, rest = (OURS, text.removeprefix(OURS)) if text.startswith(OURS) else (OURS, text)
+        host.write(SSHD_CONFIG, f"{head}{option} {spec['value']}\n{rest}")
     host.activate("sshd")
 
 
@@ -152,11 +268,23 @@ def check_ssh_client(host: Host, spec: Spec) -> Check:
 
 
 def fix_ssh_client(host: Host, spec: Spec) -> None:
-    """Set the option for all hosts in a drop-in that is read first."""
-    _silence(host, [SSH_CONFIG, *host.glob("/etc/ssh/ssh_config.d/*.conf")], spec)
-    _set_first(
-        host, SSH_CONFIG, SSH_DROPIN, "/etc/ssh/ssh_config.d/*.conf", spec["option"], str(spec["value"]), "Host *\n"
-    )  # fmt: skip
+    """Set the option for all hosts in a drop-in of our own that is read first; other dormant drop-ins stay so."""
+    option = spec["option"]
+    for path in [SSH_CONFIG, *host.glob("/etc/ssh/ssh_config.d/*.conf")]:
+        lines = (host.text(path) or "").split("\n")
+        bad = [
+            at
+            for at, (keyword, words) in enumerate(map(ssh_words, lines))
+            if keyword == option.lower() and not _ssh_accepted(" ".join(words), spec)
+        ]
+        _silence(host, {path: bad} if bad else {})
+    text = host.text(SSH_DROPIN) or OURS + "Host *\n"
+    pattern = re.compile(rf"^[ \t]*{re.escape(option)}[ \t=].*\n", re.MULTILINE | re.IGNORECASE)
+    host.write(SSH_DROPIN, pattern.sub("", text) + f"{option} {spec['value']}\n", mode=0o644)
+    main = host.text(SSH_CONFIG) or ""
+    keyword, words = next((one for one in map(ssh_words, main.split("\n")) if one[0]), ("", []))
+    if keyword != "include" or not any(fnmatch.fnmatchcase(SSH_DROPIN, one) for one in words):
+        host.write(SSH_CONFIG, f"Include {SSH_DROPIN}\n{main}")
 
 
 # ---------------------------------------------------------------- PAM
@@ -358,74 +486,273 @@ def _place(lines: list[PamLine], text: str, spec: Spec) -> int:
 # ---------------------------------------------------------------- sudo
 
 
+@dataclass
+class SudoLine:
+    """A logical line of sudo's rules: file, first and last line index, text with continuations joined and comments gone."""
+
+    path: str
+    start: int
+    end: int
+    text: str
+
+    @property
+    def is_rule(self) -> bool:
+        """Whether it grants something: neither an alias nor a setting."""
+        return not re.match(r"(Defaults|(User|Runas|Host|Cmnd|Cmd)_Alias)\b", self.text)
+
+    @property
+    def users(self) -> list[str]:
+        """Whom a rule is for, a setting with a scope of users holds for, or nobody."""
+        if not self.is_rule:
+            scope = re.match(r"Defaults:(\S+(?:\s*,\s*\S+)*)\s", self.text)
+            return re.split(r"\s*,\s*", scope[1]) if scope else []
+        head = re.match(r'(?:"[^"]*"|\\.|[^\s,"])+(?:\s*,\s*(?:"[^"]*"|\\.|[^\s,"])+)*', self.text)
+        return [one.strip('"') for one in re.split(r"\s*,\s*", head[0])] if head else []
+
+
+def _without_comment(text: str) -> str:
+    """A line of sudoers without its comment: ``#`` begins one unless digits follow, which make a number of an account."""
+    quoted = False
+    for at, sign in enumerate(text):
+        if sign == '"':
+            quoted = not quoted
+        escaped = at > 0 and text[at - 1] == "\\"
+        if sign == "#" and not quoted and not escaped and not re.match(r"#-?\d", text[at:]):
+            return text[:at]
+    return text
+
+
 def sudo_files(host: Host) -> list[str]:
-    """The files sudo reads: sudoers and what it includes (names with a dot or a tilde are skipped, as sudo does)."""
-    found, queue = [], ["/etc/sudoers"]
-    while queue:
-        path = queue.pop(0)
-        if path in found:
-            continue
-        found.append(path)
-        for kind, target in re.findall(r"^[#@](includedir|include)\s+(\S+)", host.text(path) or "", re.MULTILINE):
-            target = target if target.startswith("/") else f"/etc/{target}"
-            if kind == "include":
-                queue.append(target)
-            else:
-                queue += [
-                    one for one in host.glob(f"{target}/*") if "." not in one.rsplit("/", 1)[1] and one[-1] != "~"
-                ]
-    return found
+    """The files sudo reads: sudoers and what it includes (names with a dot or a tilde at the end are skipped, as sudo does)."""
+    return list(dict.fromkeys(["/etc/sudoers", *(one.path for one in _sudo_read(host))]))
 
 
-def sudo_lines(host: Host) -> list[tuple[str, int, int, str]]:
-    """Logical lines: file, first and last line index, text with continuations joined and comments gone."""
-    found = []
-    for path in sudo_files(host):
+def sudo_lines(host: Host) -> list[SudoLine]:
+    """The logical lines in the order in which sudo reads them, which decides: the last rule that fits a user counts."""
+    return [one for one in _sudo_read(host) if one.text]
+
+
+def _sudo_read(host: Host) -> list[SudoLine]:
+    found: list[SudoLine] = []
+    seen: list[str] = []
+
+    def read(path: str) -> None:
+        if path in seen or len(seen) > 500:
+            return
+        seen.append(path)
+        found.append(SudoLine(path, 0, 0, ""))  # a file without a rule is read as well
         lines = (host.text(path) or "").split("\n")
         at = 0
         while at < len(lines):
             start, text = at, lines[at]
-            while text.endswith("\\") and at + 1 < len(lines):
-                at += 1
-                text = text[:-1] + lines[at]
             at += 1
-            if text.strip() and not text.lstrip().startswith(("#", "@")):
-                found.append((path, start, at - 1, text.split(" #")[0].strip()))
+            include = re.match(r'\s*[#@](includedir|include)\s+(?:"([^"]+)"|((?:\\.|\S)+))', text)
+            if include:
+                target = include[2] or re.sub(r"\\(.)", r"\1", include[3])
+                target = target.replace("%h", os.uname().nodename.partition(".")[0])
+                target = target if target.startswith("/") else f"{path.rpartition('/')[0]}/{target}"
+                for name in _sudo_directory(host, target) if include[1] == "includedir" else [target]:
+                    read(name)
+                continue
+            text = _without_comment(text)
+            # A comment ends with its line; only what is no comment goes on behind a backslash.
+            while text.endswith("\\") and at < len(lines):
+                text = text[:-1] + _without_comment(lines[at])
+                at += 1
+            if text.strip():
+                found.append(SudoLine(path, start, at - 1, text.strip()))
+
+    read("/etc/sudoers")
     return found
 
 
-def _sudo_bad(host: Host, spec: Spec) -> list[tuple[str, int, int, str]]:
+def _sudo_directory(host: Host, target: str) -> list[str]:
+    return [one for one in host.glob(f"{target.rstrip('/')}/*") if "." not in one.rsplit("/", 1)[1] and one[-1] != "~"]
+
+
+def sudo_aliases(lines: list[SudoLine]) -> dict[str, list[str]]:
+    """The members of every alias by its name, whatever its kind."""
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        if kind := re.match(r"(?:User|Runas|Host|Cmnd|Cmd)_Alias\s+(.*)", line.text):
+            for name, members in re.findall(r"([A-Z][A-Z0-9_]*)\s*=\s*((?:[^:=\\]|\\.)*)", kind[1]):
+                found[name] = [one.strip() for one in members.split(",")]
+    return found
+
+
+def expanded(names: list[str], aliases: dict[str, list[str]], depth: int = 0) -> list[str]:
+    """Names with every alias replaced by its members."""
+    found: list[str] = []
+    for name in names:
+        found += expanded(aliases[name], aliases, depth + 1) if name in aliases and depth < 16 else [name]
+    return found
+
+
+def _is_user(host: Host, name: str, user: str) -> bool:
+    """Whether a name of sudo's rules is this account: its name, number, group, group's number, or everybody."""
+    fields = next((one for one in host.users() if one[0] == user), [user, "x", "", "", "", "", ""])
+    if name.startswith("%"):
+        group = name.lstrip("%:")
+        lines = [one.split(":") for one in (host.text("/etc/group") or "").splitlines() if one.count(":") == 3]
+        return any(
+            (one[0] == group or f"#{one[2]}" == group) and (user in one[3].split(",") or fields[3] == one[2])
+            for one in lines
+        )
+    return name in (user, f"#{fields[2]}", "ALL")
+
+
+def _sudo_kept(host: Host, spec: Spec) -> list[SudoLine]:
+    """The lines by which the accounts of `except_users` come to root and that have to stay.
+
+    The last rule that fits an account decides. Of the rules that fit it through a group, an alias or ALL, which give the same to
+    others, only the one that decides stays; those that name the account stay all.
+    """
+    lines = sudo_lines(host)
+    aliases = sudo_aliases(lines)
+    kept: list[SudoLine] = []
+    for user in [str(one) for one in spec.get("except_users", [])]:
+        fitting = [one for one in lines if user in one.users]
+        decides = [
+            one
+            for one in lines
+            if one.is_rule
+            and any(_is_user(host, name, user) for name in expanded(one.users, aliases))
+            and re.search(r"\bALL\s*$", one.text)
+        ]
+        kept += [one for one in fitting + decides[-1:] if one not in kept]
+        kept += [
+            one
+            for one in lines
+            if not one.is_rule and any(_is_user(host, name, user) for name in expanded(one.users, aliases))
+        ]
+    return kept
+
+
+def _for_everybody(line: SudoLine, aliases: dict[str, list[str]]) -> bool:
+    """Whether a rule lets everybody do everything as root, said directly or by aliases."""
+    rule = re.match(r"(?P<users>[^=]+?)\s+(?P<hosts>\S+(?:\s*,\s*\S+)*)\s*=\s*(?P<rest>.*)$", line.text)
+    if not line.is_rule or rule is None:
+        return False
+    rest = re.match(r"(?:\((?P<runas>[^):]*)(?::[^)]*)?\)\s*)?(?:[A-Z_]+\s*:\s*)*(?P<commands>.*)$", rule["rest"])
+    names = expanded(line.users, aliases)
+    runas = [one.strip() for one in (rest["runas"] if rest and rest["runas"] else "root").split(",")]
+    commands = [one.strip() for one in (rest["commands"] if rest else "").split(",")]
+    return (
+        "ALL" in names
+        and "ALL" in expanded(commands, aliases)
+        and bool({"ALL", "root", "#0"} & set(expanded(runas, aliases)))
+    )
+
+
+def _sudo_bad(host: Host, spec: Spec) -> list[SudoLine]:
     pattern = re.compile(spec["absent"])
-    kept = [str(one) for one in spec.get("except_users", [])]
-    return [
-        one
-        for one in sudo_lines(host)
-        if pattern.search(one[3]) and one[3].split()[0] not in kept
-    ]  # fmt: skip
+    lines = sudo_lines(host)
+    if spec.get("everybody"):
+        aliases = sudo_aliases(lines)
+        return [one for one in lines if _for_everybody(one, aliases)]
+    kept = _sudo_kept(host, spec)
+    return [one for one in lines if pattern.search(one.text) and one not in kept]
 
 
 def check_sudoers(host: Host, spec: Spec) -> Check:
-    """No rule of sudo matches the pattern, apart from those of the accounts excepted by name."""
+    """No rule of sudo matches the pattern, apart from those that the accounts excepted by name need."""
     if not host.exists("/etc/sudoers"):
         return Check(True, [Evidence("no such rule", "sudo is not installed", "/etc/sudoers")], applicable=False)
     bad = _sudo_bad(host, spec)
-    expected = f"no rule with {spec['absent']}"
-    evidence = [Evidence(expected, show(text), f"{path}:{start + 1}") for path, start, _, text in bad]
-    kept = [one for one in sudo_lines(host) if one not in bad and re.search(spec["absent"], one[3])]
+    expected = "no rule that gives everybody everything" if spec.get("everybody") else f"no rule with {spec['absent']}"
+    evidence = [Evidence(expected, show(one.text), f"{one.path}:{one.start + 1}") for one in bad]
+    kept = [
+        one
+        for one in sudo_lines(host)
+        if not spec.get("everybody") and one not in bad and re.search(spec["absent"], one.text)
+    ]
     note = ""
     if kept and not bad:
-        names = ", ".join(sorted({one[3].split()[0] for one in kept}))
-        note = f"kept for {names}, the account that Ansible comes in with and that has no password to give to sudo"
+        names = ", ".join(sorted({show(name) for one in kept for name in one.users or ["all"]}))
+        places = ", ".join(f"{one.path}:{one.start + 1}" for one in kept)
+        note = (
+            f"kept for {names} ({places}): the account that Ansible comes in with has no password to give to sudo, or "
+            "parameter sudo_without_password names it"
+        )
     return Check(not bad, evidence or [Evidence(expected, note or "none", "/etc/sudoers")], note)
 
 
 def fix_sudoers(host: Host, spec: Spec) -> None:
     """Take the word out of the rule (`strike`), or turn the whole rule into a comment."""
-    for path, start, end, _ in _sudo_bad(host, spec):
-        lines = (host.text(path) or "").split("\n")
-        for at in range(start, end + 1):
+    for one in _sudo_bad(host, spec):
+        lines = (host.text(one.path) or "").split("\n")
+        for at in range(one.start, one.end + 1):
             lines[at] = re.sub(spec["strike"], "", lines[at]) if "strike" in spec else f"# {lines[at]}"
-        host.write(path, "\n".join(lines))
+        if re.fullmatch(r"\s*Defaults\S*\s*", lines[one.start]):  # a setting without anything set is no setting
+            lines[one.start] = f"# {lines[one.start]}"
+        host.write(one.path, "\n".join(lines))
+
+
+@dataclass
+class SudoSetting:
+    """One setting of a Defaults line: its place, its scope (empty for everybody), its name, its value, and the text that says it."""
+
+    line: SudoLine
+    scope: str
+    name: str
+    value: str
+    text: str
+
+
+def sudo_settings(host: Host) -> list[SudoSetting]:
+    """The settings of sudo in their order; the value of a switch is ``on`` or ``off``."""
+    found = []
+    for line in sudo_lines(host):
+        head = re.match(r"Defaults([@:!>]\S+(?:\s*,\s*\S+)*)?\s+(.*)$", line.text)
+        if head is None:
+            continue
+        for text in re.findall(r'(?:"[^"]*"|\\.|[^",\\])+', head[2]):
+            one = re.match(r"\s*(!*)\s*(\w+)\s*(?:[-+]?=\s*(.*?))?\s*$", text)
+            if one:
+                switch = "off" if len(one[1]) % 2 else "on"
+                value = switch if one[3] is None or switch == "off" else one[3].strip('"')
+                found.append(SudoSetting(line, head[1] or "", one[2], value, text.strip()))
+    return found
+
+
+def _contrary(host: Host, spec: Spec) -> list[SudoSetting]:
+    return [one for one in sudo_settings(host) if one.name == spec["name"] and not accepted(one.value, spec)]
+
+
+def check_sudo_default(host: Host, spec: Spec) -> Check:
+    """sudo's setting has the value for everybody, and no line says otherwise for some."""
+    if not host.exists("/etc/sudoers"):
+        return Check(True, [Evidence("the setting", "sudo is not installed", "/etc/sudoers")], applicable=False)
+    expected = f"Defaults {spec['name']} {wanted(spec)}"
+    bad = [Evidence(expected, show(one.line.text), f"{one.line.path}:{one.line.start + 1}") for one in _contrary(host, spec)]
+    good = [one for one in sudo_settings(host) if one.name == spec["name"] and not one.scope and accepted(one.value, spec)]
+    if not good:
+        bad.append(Evidence(expected, "not set", "/etc/sudoers"))
+    seen = [Evidence(expected, show(one.text), f"{one.line.path}:{one.line.start + 1}") for one in good]
+    return Check(not bad, bad or seen)
+
+
+def fix_sudo_default(host: Host, spec: Spec) -> None:
+    """Strike what says otherwise, and set it in sudoers itself."""
+    for one in _contrary(host, spec):
+        lines = (host.text(one.line.path) or "").split("\n")
+        text = re.escape(one.text)
+        for at in range(one.line.start, one.line.end + 1):
+            lines[at] = re.sub(rf",\s*{text}(?=\s*(?:,|$|\\))|{text}\s*(?:,\s*|$)", "", lines[at], count=1)
+        if re.fullmatch(r"\s*Defaults\S*\s*", lines[one.line.start]):
+            lines[one.line.start] = f"# {lines[one.line.start]}"
+        host.write(one.line.path, "\n".join(lines))
+    if not any(one.name == spec["name"] and not one.scope for one in sudo_settings(host)):
+        value = str(spec["value"])
+        text = spec["name"] if value == "on" else f"!{spec['name']}" if value == "off" else f"{spec['name']}={_quoted(value)}"
+        lines = (host.text("/etc/sudoers") or "").split("\n")
+        own = [one.end for one in sudo_lines(host) if one.path == "/etc/sudoers" and re.match(r"Defaults\s", one.text)]
+        at = own[-1] + 1 if own else 0
+        host.write("/etc/sudoers", "\n".join([*lines[:at], f"Defaults {text}", *lines[at:]]))
+
+
+def _quoted(value: str) -> str:
+    return value if re.fullmatch(r"\d+", value) else f'"{value}"'
 
 
 # ---------------------------------------------------------------- accounts
@@ -527,8 +854,6 @@ def _temporary_expire(host: Host, spec: Spec) -> Check:
 
 
 def _expire_temporary(host: Host, spec: Spec) -> None:
-    import time
-
     names = [str(one) for one in spec.get("users", [])]
     lines = []
     for line in (host.text("/etc/shadow") or "").split("\n"):
@@ -539,11 +864,56 @@ def _expire_temporary(host: Host, spec: Spec) -> None:
     host.write("/etc/shadow", "\n".join(lines))
 
 
+def _people(host: Host) -> list[list[str]]:
+    """The accounts that have a password to log in with."""
+    return [one for one in shadow(host) if one[1] and one[1][0] not in "!*"]
+
+
+def _number(text: str, default: int) -> int:
+    return int(text) if re.fullmatch(r"-?\d+", text) else default
+
+
+def _password_life(host: Host, spec: Spec) -> Check:
+    least, most = int(spec["min"]), int(spec["max"])
+    bad = [
+        one for one in _people(host) if _number(one[3], 0) < least or not 0 < _number(one[4], 99999) <= most
+    ]  # fmt: skip
+    expected = f"changed after {least} to {most} days"
+    return Check(
+        not bad,
+        [Evidence(expected, f"{show(one[0])}: {one[3] or 'none'} to {one[4] or 'none'}", "/etc/shadow") for one in bad]
+        or [Evidence(expected, f"so for all {len(_people(host))} accounts with a password", "/etc/shadow")],
+    )
+
+
+def _limit_password_life(host: Host, spec: Spec) -> None:
+    least, most = int(spec["min"]), int(spec["max"])
+    today = int(time.time()) // 86400
+    lines, late = [], []
+    bad = {one[0] for one in _people(host)}
+    for line in (host.text("/etc/shadow") or "").split("\n"):
+        fields = line.split(":")
+        if fields[0] in bad and len(fields) == 9:
+            if today - _number(fields[2], today) > most - 7 and not 0 < _number(fields[4], 99999) <= most:
+                late.append(fields[0])  # it would end now or within days: whoever logs in by a key would be shut out
+            else:
+                fields[3] = fields[3] if _number(fields[3], 0) >= least else str(least)
+                fields[4] = fields[4] if 0 < _number(fields[4], 99999) <= most else str(most)
+        lines.append(":".join(fields))
+    host.write("/etc/shadow", "\n".join(lines))
+    if late:
+        raise HostError(
+            f"the password of {', '.join(map(show, late))} is as old as that, and the account would be shut out: "
+            "have it changed first, then harden again"
+        )
+
+
 ACCOUNT_CHECKS: dict[str, Any] = {
     "no_empty_passwords": (_no_empty_passwords, _lock_empty),
     "unique_uids": (_unique_uids, None),
     "root_locked": (_root_locked, _lock_root),
     "administrators": (_administrators, _restrict_administrators),
+    "password_life": (_password_life, _limit_password_life),
     "temporary_expire": (_temporary_expire, _expire_temporary),
 }
 
@@ -563,7 +933,7 @@ def fix_account(host: Host, spec: Spec) -> None:
 
 SSH_FIELDS = {
     "option": str, "value": (str, int), "allowed": list, "min": (int, str), "max": (int, str), "subset": bool,
-    "explicit": bool,
+    "explicit": bool, "best": str,
 }  # fmt: skip
 TYPES = {
     "sshd": Resource(check_sshd, fix_sshd, SSH_FIELDS, ("option", "value"), "sshd"),
@@ -575,7 +945,11 @@ TYPES = {
         ("stack", "kind", "module"), "pam",
     ),
     "sudoers": Resource(
-        check_sudoers, fix_sudoers, {"absent": str, "strike": str, "except_users": list}, ("absent",), "sudo"
+        check_sudoers, fix_sudoers, {"absent": str, "strike": str, "except_users": list, "everybody": bool}, ("absent",), "sudo"
     ),
-    "account": Resource(check_account, fix_account, {"check": str, "users": list, "days": int}, ("check",), "account"),
+    "account": Resource(check_account, fix_account, {"check": str, "users": list, "days": int, "min": int, "max": int}, ("check",), "account"),
+    "sudo_default": Resource(
+        check_sudo_default, fix_sudo_default,
+        {"name": str, "value": (str, int), "allowed": list, "min": (int, str), "max": (int, str)}, ("name", "value"), "sudo",
+    ),
 }  # fmt: skip

@@ -20,10 +20,10 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.stig.findings im
 DIRECTORY = Path(__file__).resolve().parents[3] / "roles" / "hardening" / "files"
 ENTRY = {
     "id": str, "rules": list, "severity": str, "title": str, "rationale": str, "remedy": str, "tags": list,
-    "disrupts": bool, "resources": list, "status": str, "reason": str, "when": dict,
+    "disrupts": bool, "resources": list, "status": str, "reason": str, "when": dict, "asks": list,
 }  # fmt: skip
 PARAMETER = re.compile(r"\$\{(\w+)\}")
-NOTHING_TO_SEND = ("title", "rationale", "remedy", "tags", "disrupts")
+NOTHING_TO_SEND = ("title", "rationale", "remedy", "tags", "disrupts", "asks")
 
 
 class CatalogueError(Exception):
@@ -101,6 +101,9 @@ def entry_problems(entry: Any, parameters: dict[str, Any]) -> list[str]:
             found.append("a control that is not implemented has no resources.")
     elif not entry.get("resources"):
         found.append("it has neither resources nor a status.")
+    for name in entry.get("asks", []):
+        if name not in parameters:
+            found.append(f"asks: {name} is not a parameter.{nearest(str(name), list(parameters))}")
     resources = entry.get("resources", [])
     for spec in resources if isinstance(resources, list) else []:
         found += resource_problems(spec, parameters)
@@ -309,6 +312,9 @@ def resolve(
         empty = [name for name in entry.get("when", {}).get("parameter", []) if values[name] in ("", [])]
         if empty:
             one["status"], one["reason"] = "not_applicable", f"Parameter {', '.join(empty)} is empty."
+            one["resources"] = []
+        if asked := [name for name in entry.get("asks", []) if values[name] in ("", [])]:
+            one["status"], one["reason"] = "manual", f"The site has to answer: give hardening parameter {', '.join(asked)}."
             one["resources"] = []
         resolved.append(one)
     return resolved

@@ -21,13 +21,14 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.stig import (
     files,
     findings,
     guard,
+    services,
     system,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import journal as journals
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import ACTIVATIONS, Host, HostError, show
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.resource import Check, Resource
 
-TYPES: dict[str, Resource] = {**files.TYPES, **access.TYPES, **system.TYPES}
+TYPES: dict[str, Resource] = {**files.TYPES, **access.TYPES, **system.TYPES, **services.TYPES}
 BASELINE = f"{journals.BASE}/enforced.json"
 PASSES = 3
 LONG = ("aide",)
@@ -368,6 +369,8 @@ class Engine:
                     self.problems += journals.reload_units(self.host.run, self.host.root)
                     continue
                 code, output = self.host.run(argv)
+                if not code and what == "sshd" and argv[0] == "sshd" and (surplus := access.unasked(self.host)):
+                    code, output = 1, f"it would change what no control asked for: {'; '.join(surplus)}"
                 if code and what == "sshd" and argv[0] == "sshd":
                     self.refused["sshd"] = (
                         f"sshd refuses its new configuration, which is undone: {output.strip()[-300:]}"
@@ -545,7 +548,7 @@ def journal_absent() -> Any:
 
 
 # Conditions of the machine that leave nothing on disk to judge; their failure in a container says nothing about it.
-WITHOUT_DISK = {"probe encrypted"}
+WITHOUT_DISK = {"probe encrypted", "probe audit_space"}
 
 
 def group_of(spec: dict[str, Any]) -> str:
@@ -619,7 +622,7 @@ def tree(root: str) -> dict[str, tuple[Any, ...]]:
 def activation_commands(host: Host, what: str) -> list[tuple[list[str], list[str], bool]]:
     """How a subsystem takes its files into use: commands, the paths they change, and whether an undo repeats them."""
     reload = (RELOAD, list[str](), False)  # an undo reads the units anew whenever it restores one
-    service = {"rsyslog": "rsyslog.service", "chrony": "chrony.service", "sssd": "sssd.service"}
+    service = {"rsyslog": "rsyslog.service", "chrony": "chrony.service", "sssd": "sssd.service", "journald": "systemd-journald.service"}
     if what in service:
         return [(["systemctl", "try-restart", service[what]], [], True)] if host.systemd else []
     if what == "sshd":
@@ -644,6 +647,9 @@ def activation_commands(host: Host, what: str) -> list[tuple[list[str], list[str
                 False,
             )
         ]
+    if what == "cracklib":
+        names = ("cracklib_dict.hwm", "cracklib_dict.pwd", "cracklib_dict.pwi", "src-dicts")
+        return [(["update-cracklib"], [f"/var/cache/cracklib/{one}" for one in names], False)]
     if what == "dconf":
         return [(["dconf", "update"], ["/etc/dconf/db/local"], True)]
     if what == "grub" and host.exists("/boot/grub/grub.cfg"):

@@ -23,7 +23,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.stig import jour
 DEFAULT_ACL = "system.posix_acl_default"
 ACTIVATIONS = (
     "systemd", "tmpfiles", "sysctl", "audit", "dconf", "units", "rsyslog", "chrony", "sssd", "grub", "initramfs", "sshd", "ufw",
-    "aide",
+    "journald", "cracklib", "aide",
 )  # fmt: skip
 
 
@@ -99,6 +99,7 @@ class Host:
     mutations: int = 0
     read_paths: set[str] = field(default_factory=set)
     globbed: dict[str, list[str]] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
     _cache: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import ipaddress
 import os
 import re
 import shlex
@@ -84,6 +85,10 @@ def fix_unit(host: Host, spec: Spec) -> None:
         if spec.get("enabled"):
             raise HostError(f"there is no unit {name}: its package is not installed")
         return
+    if spec.get("masked") or spec.get("enabled") is False:  # a failed one would be shown as such until the next boot
+        code, _ = host.run(["systemctl", "is-failed", "--quiet", name]) if host.systemd and not host.root else (1, "")
+        if code == 0:
+            host.want_command(["systemctl", "reset-failed", name], [])
     wanted: dict[str, Any] = {key: spec[key] for key in ("enabled", "masked") if key in spec}
     if "active" in spec and not (spec.get("kernel") and host.container):
         wanted["active"] = spec["active"]
@@ -95,25 +100,33 @@ def fix_unit(host: Host, spec: Spec) -> None:
 # ---------------------------------------------------------------- kernel settings and modules
 
 
-def sysctl_files(host: Host) -> list[str]:
-    """The files that are read at boot, in their order: those of systemd-sysctl and procps, then the firewall's own."""
+def boot_sysctl_files(host: Host) -> list[str]:
+    """The files that systemd-sysctl reads at boot and whenever an interface appears, in their order (sysctl.d(5))."""
     chosen: dict[str, str] = {}
-    for directory in (
-        "/usr/local/lib/sysctl.d",
-        "/usr/lib/sysctl.d",
-        "/lib/sysctl.d",
-        "/run/sysctl.d",
-        "/etc/sysctl.d",
-    ):
-        for path in host.glob(f"{directory}/*.conf"):
+    for directory in ("/lib", "/usr/lib", "/usr/local/lib", "/run", "/etc"):
+        for path in host.glob(f"{directory}/sysctl.d/*.conf"):
             chosen[path.rsplit("/", 1)[1]] = path  # a name in a later directory hides the earlier one
-    last = [path for path in ("/etc/sysctl.conf", "/etc/ufw/sysctl.conf") if host.exists(path)]
-    return [chosen[name] for name in sorted(chosen)] + last
+    return [chosen[name] for name in sorted(chosen)]
 
 
-def _sysctl_entries(host: Host, key: str) -> list[tuple[str, int, str]]:
+def firewall_sysctl_file(host: Host) -> str:
+    """The file of values that ufw writes to the kernel when it starts; empty where it does not start or has none."""
+    enabled = re.search(r"^ENABLED=[\"']?(\w+)", host.text("/etc/ufw/ufw.conf") or "", re.MULTILINE)
+    if "ufw" not in host.packages or enabled is None or enabled[1].lower() != "yes":
+        return ""
+    named = re.search(r"^IPT_SYSCTL=[\"']?([^\"'\s]+)", host.text("/etc/default/ufw") or "", re.MULTILINE)
+    return named[1] if named and host.exists(named[1]) else ""
+
+
+def sysctl_files(host: Host) -> list[str]:
+    """Every file that may change a value while the host runs: those of the boot, that of procps, then the firewall's."""
+    last = [one for one in ("/etc/sysctl.conf", firewall_sysctl_file(host)) if one and host.exists(one)]
+    return boot_sysctl_files(host) + last
+
+
+def _sysctl_entries(host: Host, key: str, paths: list[str]) -> list[tuple[str, int, str]]:
     found = []
-    for path in sysctl_files(host):
+    for path in paths:
         for at, line in enumerate((host.text(path) or "").split("\n")):
             name, mark, value = line.partition("=")
             name = name.strip().lstrip("-").replace("/", ".")
@@ -122,24 +135,49 @@ def _sysctl_entries(host: Host, key: str) -> list[tuple[str, int, str]]:
     return found
 
 
+def _interface_key(spec: Spec) -> str:
+    """The key with a star in place of ``all`` or ``default``: systemd-sysctl sets it for each interface, now and later."""
+    return re.sub(r"\.(all|default)\.", ".*.", spec["key"]) if spec.get("interfaces") else ""
+
+
+def _interface_keys(host: Host, spec: Spec) -> list[str]:
+    """The running keys of this host's interfaces. Names with a dot have none that can be spelled with dots."""
+    pattern = "/proc/sys/" + _interface_key(spec).replace(".", "/")
+    names = [one.split("/")[6] for one in host.glob(pattern)] if spec.get("interfaces") else []
+    return [
+        _interface_key(spec).replace("*", one) for one in names if "." not in one and one not in ("all", "default", "lo")
+    ]
+
+
 def check_sysctl(host: Host, spec: Spec) -> Check:
-    """Every file that sets the key, the file that counts at boot, and the running value where it is this host's own."""
+    """Every file that sets the key, the one that counts at boot, and the running value where it is this host's own.
+
+    With `interfaces` the same for each interface: for some keys that of an interface counts beside that of ``all``.
+    """
     key = spec["key"]
     good = [str(one) for one in spec.get("allowed", [spec["value"]])]
     expected = f"{key} = {' or '.join(good)}"
-    entries = _sysctl_entries(host, key)
+    entries = _sysctl_entries(host, key, sysctl_files(host))
     evidence = [
         Evidence(expected, f"{key} = {value}", f"{p}:{at + 1}") for p, at, value in entries if value not in good
     ]
-    ok = bool(entries) and not evidence
-    if not entries:
-        evidence.append(Evidence(expected, "set in no file", SYSCTL_FILE))
-    running = host.sysctl(key)
+    at_boot = boot_sysctl_files(host)
+    found = next((f"{p}:{at + 1}" for p, at, value in reversed(entries) if value in good and p in at_boot), "")
+    if not found:
+        evidence.append(Evidence(expected, "set in no file that is read at boot", SYSCTL_FILE))
+    if glob := _interface_key(spec):
+        each = _sysctl_entries(host, glob, at_boot)
+        if not each or each[-1][2] not in good:
+            where = f"{each[-1][0]}:{each[-1][1] + 1}" if each else SYSCTL_FILE
+            evidence.append(Evidence(f"{glob} = {good[0]}", each[-1][2] if each else "set in no file", where))
+    ok = not evidence
     own = host.owns_sysctl(key)
-    if running is not None and own:
-        ok = ok and running in good
-        evidence.append(Evidence(expected, f"{key} = {running}", "running kernel"))
-    check = Check(ok, evidence)
+    for name in [key, *_interface_keys(host, spec)] if own else []:
+        running = host.sysctl(name)
+        if running is not None:
+            ok = ok and running in good
+            evidence.append(Evidence(f"{name} = {' or '.join(good)}", f"{name} = {running}", "running kernel"))
+    check = Check(ok, evidence or [Evidence(expected, "set", found)])
     if not own:
         check.testable = False
         check.note = "the running value belongs to the kernel that this container shares; the files are right"
@@ -147,10 +185,10 @@ def check_sysctl(host: Host, spec: Spec) -> Check:
 
 
 def fix_sysctl(host: Host, spec: Spec) -> None:
-    """Write the key into a file that is read last, take contrary values away, and set the running value where it is ours."""
+    """Write the key into a file of our own that is read last, take contrary values away, and set the running value."""
     key, value = spec["key"], str(spec["value"])
     good = [str(one) for one in spec.get("allowed", [spec["value"]])]
-    entries = _sysctl_entries(host, key)
+    entries = _sysctl_entries(host, key, sysctl_files(host))
     for path, at, found in reversed(entries):
         if found in good:
             continue
@@ -163,12 +201,18 @@ def fix_sysctl(host: Host, spec: Spec) -> None:
         else:
             lines[at] = f"# {lines[at]}"
             host.write(path, "\n".join(lines))
-    if not any(found in good for _, _, found in entries):
-        text = host.text(SYSCTL_FILE) or "# Written by Stackwright's hardening.\n"
-        host.write(SYSCTL_FILE, text.rstrip("\n") + f"\n{key} = {value}\n")
-    running = host.sysctl(key)
-    if running is not None and running not in good:
-        host.want_sysctl(key, value)
+    wanted = [f"{key} = {value}"] if not any(one[0] == SYSCTL_FILE and one[2] in good for one in entries) else []
+    glob = _interface_key(spec)
+    if glob and not any(one[2] in good for one in _sysctl_entries(host, glob, boot_sysctl_files(host))[-1:]):
+        wanted.insert(0, f"{glob} = {value}")
+    if wanted:
+        lines = (host.text(SYSCTL_FILE) or "# Written by Stackwright's hardening.\n").rstrip("\n").split("\n")
+        lines = [one for one in lines if not glob or one.partition(" = ")[0] != glob or f"{glob} = {value}" not in wanted]
+        host.write(SYSCTL_FILE, "\n".join([*lines, *wanted]) + "\n")
+    for name in [key, *_interface_keys(host, spec)]:
+        running = host.sysctl(name)
+        if running is not None and running not in good:
+            host.want_sysctl(name, value)
 
 
 def check_module(host: Host, spec: Spec) -> Check:
@@ -599,10 +643,82 @@ def _probe_encrypted(host: Host, spec: Spec) -> Check:
 
 
 def _probe_audit_space(host: Host, spec: Spec) -> Check:
-    path = "/var/log/audit" if host.exists("/var/log/audit") else "/var/log"
+    path = "/var/log/audit"
+    expected = f"a file system of its own with {spec['megabytes']} MB or more"
+    if not host.exists(path):
+        return judged(False, expected, "no such directory", path)
     found = os.statvfs(host.root + path)
     size = found.f_blocks * found.f_frsize >> 20
-    return judged(size >= int(spec["megabytes"]), f"{spec['megabytes']} MB or more", f"{size} MB", path)
+    own = os.stat(host.root + path).st_dev != os.stat(host.root + os.path.dirname(path)).st_dev
+    check = judged(
+        own and size >= int(spec["megabytes"]),
+        expected,
+        f"{size} MB {'of its own' if own else 'shared with what else /var/log lies on'}",
+        path,
+    )
+    check.testable = not host.container
+    return check
+
+
+def _probe_elsewhere(host: Host, spec: Spec) -> Check:
+    name = re.sub(r"^\[|\]$", "", str(spec["host"]).strip().lower())
+    own = {"localhost", "localhost.localdomain", "ip6-localhost", "0.0.0.0", "::", "::1", os.uname().nodename.lower()}
+    own.add((host.text("/etc/hostname") or "localhost").strip().lower())
+    own |= {one for line in (host.text("/etc/hosts") or "").splitlines() if line.startswith(("127.", "::1"))
+            for one in line.split("#")[0].lower().split()}  # fmt: skip
+    own |= _own_addresses(host)
+    here = name in own or name.startswith("127.") or name.partition(".")[0] in {os.uname().nodename.partition(".")[0]}
+    return judged(not here, "another host", f"{show(name)}{', which is this host' if here else ''}", spec["where"])
+
+
+def _own_addresses(host: Host) -> set[str]:
+    """The addresses of this host's interfaces, from the kernel's tables."""
+    found: set[str] = set()
+    with contextlib.suppress(OSError):
+        text = Path(host.root + "/proc/net/fib_trie").read_text("ascii", "replace")
+        found |= set(re.findall(r"\|-- ([\d.]+)\n\s+/32 host LOCAL", text))
+    with contextlib.suppress(OSError, ValueError):
+        lines = Path(host.root + "/proc/net/if_inet6").read_text("ascii", "replace").splitlines()
+        found |= {str(ipaddress.IPv6Address(int(one.split()[0], 16))) for one in lines if one.strip()}
+    return found
+
+
+def _probe_other_medium(host: Host, spec: Spec) -> Check:
+    """Whether a directory lies on another file system than the records themselves, and on one that outlives the memory."""
+    path = os.path.realpath(host.root + spec["path"])
+    expected = "a mounted file system of another system or medium"
+    try:
+        device = os.stat(path).st_dev
+    except OSError as error:
+        return judged(False, expected, error.strerror or "not there", spec["path"])
+    same = {os.stat(host.root + one).st_dev for one in ("/", "/var/log") if os.path.exists(host.root + one)}
+    kind = _file_system(host, device)
+    ok = device not in same and kind not in ("tmpfs", "ramfs", "overlay", "devtmpfs")
+    return judged(ok, expected, f"{kind or 'a file system'}{'' if ok else ', which goes with this host'}", spec["path"])
+
+
+def _file_system(host: Host, device: int) -> str:
+    with contextlib.suppress(OSError):
+        for line in Path(host.root + "/proc/self/mountinfo").read_text("utf-8", "replace").splitlines():
+            if line.split()[2:3] == [f"{os.major(device)}:{os.minor(device)}"]:
+                return line.partition(" - ")[2].split()[0]
+    return ""
+
+
+DICTIONARY = "/var/cache/cracklib/cracklib_dict"
+
+
+def _probe_dictionary(host: Host, spec: Spec) -> Check:
+    """cracklib's dictionary, without which pam_pwquality refuses every new password."""
+    sizes = {f"{DICTIONARY}.{one}": host.stat(f"{DICTIONARY}.{one}") for one in ("pwd", "pwi", "hwm")}
+    missing = [path for path, meta in sizes.items() if meta is None or not meta.size]
+    return judged(not missing, "a dictionary", f"missing: {', '.join(missing)}" if missing else "there", DICTIONARY)
+
+
+def _fix_dictionary(host: Host, spec: Spec) -> None:
+    if "cracklib-runtime" not in host.packages:
+        raise HostError("cracklib-runtime is not installed, which makes the dictionary")
+    host.activate("cracklib")
 
 
 PROBES: dict[str, tuple[Callable[[Host, Spec], Check], Callable[[Host, Spec], None] | None]] = {
@@ -612,6 +728,9 @@ PROBES: dict[str, tuple[Callable[[Host, Spec], Check], Callable[[Host, Spec], No
     "wireless": (_probe_wireless, None),
     "encrypted": (_probe_encrypted, None),
     "audit_space": (_probe_audit_space, None),
+    "elsewhere": (_probe_elsewhere, None),
+    "other_medium": (_probe_other_medium, None),
+    "dictionary": (_probe_dictionary, _fix_dictionary),
 }
 
 
@@ -637,7 +756,7 @@ TYPES = {
         check_unit, fix_unit,
         {"name": str, "enabled": bool, "active": bool, "masked": bool, "kernel": bool, "absent_ok": bool, "group": str}, ("name",),
     ),
-    "sysctl": Resource(check_sysctl, fix_sysctl, {"key": str, "value": (str, int), "allowed": list}, ("key", "value")),
+    "sysctl": Resource(check_sysctl, fix_sysctl, {"key": str, "value": (str, int), "allowed": list, "interfaces": bool}, ("key", "value")),
     "module": Resource(check_module, fix_module, {"name": str}, ("name",)),
     "audit": Resource(check_audit, fix_audit, {"rules": list}, ("rules",)),
     "audit_final": Resource(check_audit_final, fix_audit_final, {}),
@@ -646,6 +765,7 @@ TYPES = {
     "firewall": Resource(check_firewall, fix_firewall, {"check": str, "ports": list, "allow": list}, ("check",), "firewall"),
     "aide": Resource(check_aide, fix_aide, {}),
     "probe": Resource(
-        check_probe, fix_probe, {"name": str, "support": dict, "megabytes": int}, ("name",)
+        check_probe, fix_probe,
+        {"name": str, "support": dict, "megabytes": int, "host": str, "where": str, "path": str}, ("name",)
     ),
 }  # fmt: skip

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig import catalogue, engine
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import catalogue, engine, system
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, HostError
 
 Put = Callable[[str, str], Path]
 # The file that makes the machine right, and the one that makes it wrong.
@@ -49,16 +50,81 @@ def test_machine_is_judged_by_what_its_kernel_shows(
     assert outcome["rolled_back"] == []
 
 
-def test_room_for_audit_records_is_that_of_their_file_system(root: Path) -> None:
+@pytest.mark.parametrize(("own", "megabytes", "status"), [(True, 100, "pass"), (True, 1 << 40, "fail"), (False, 100, "fail")])
+def test_room_for_audit_records_is_a_file_system_of_their_own(
+    root: Path, monkeypatch: pytest.MonkeyPatch, own: bool, megabytes: int, status: str
+) -> None:
     (root / "var/log/audit").mkdir(parents=True)
-    finding, _ = carry_out(root, "UBTU-24-900920", audit_space_megabytes=100)
-    assert finding["status"] == "pass"
-    assert finding["evidence"][0]["where"] == "/var/log/audit"
-    finding, outcome = carry_out(root, "UBTU-24-900920", "enforce", audit_space_megabytes=1 << 40)
+    real = system.os.stat
+
+    def stat(path: Any, *rest: Any, **more: Any) -> Any:
+        found = real(path, *rest, **more)
+        return SimpleNamespace(st_dev=found.st_dev + 1) if own and str(path).endswith("var/log/audit") else found
+
+    monkeypatch.setattr(system.os, "stat", stat)
+    check = system.check_probe(Host(str(root)), {"name": "audit_space", "megabytes": megabytes})
+    monkeypatch.undo()
+    assert ("pass" if check.ok else "fail") == status
+    assert check.evidence[0].where == "/var/log/audit"
+
+
+def test_room_for_audit_records_is_for_an_operator(root: Path) -> None:
+    (root / "var/log/audit").mkdir(parents=True)
+    finding, outcome = carry_out(root, "UBTU-24-900920", "enforce")
     assert finding["status"] == "fail"
-    assert finding["evidence"][0]["expected"] == f"{1 << 40} MB or more"
     assert "needs an operator" in finding["detail"]
     assert not outcome["changed"]
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "::1", "[::1]", "127.8.8.8", "node7", "10.1.2.3", "LOCALHOST"])
+def test_records_that_are_sent_to_the_host_itself_are_not_sent_away(root: Path, put: Put, name: str) -> None:
+    put("/etc/hostname", "node7\n")
+    put("/proc/net/fib_trie", "Local:\n  |-- 10.1.2.3\n      /32 host LOCAL\n")
+    spec = {"name": "elsewhere", "host": name, "where": "/etc/audit/audisp-remote.conf"}
+    assert not system.check_probe(Host(str(root)), spec).ok
+    assert system.check_probe(Host(str(root)), {**spec, "host": "logs.example.org"}).ok
+
+
+def test_records_kept_beside_the_system_do_not_leave_it(root: Path) -> None:
+    (root / "var/backups").mkdir(parents=True)
+    (root / "var/log").mkdir(parents=True)
+    for path in ("/var/backups", "/mnt/missing"):
+        assert not system.check_probe(Host(str(root)), {"name": "other_medium", "path": path}).ok
+
+
+@pytest.mark.parametrize(("kind", "ok"), [("nfs4", True), ("ext4", True), ("tmpfs", False), ("overlay", False)])
+def test_records_leave_to_what_is_mounted_and_outlives_the_host(
+    root: Path, put: Put, monkeypatch: pytest.MonkeyPatch, kind: str, ok: bool
+) -> None:
+    (root / "mnt/export").mkdir(parents=True)
+    put("/proc/self/mountinfo", f"36 1 9:7 / /mnt/export rw shared:1 - {kind} server:/x rw\n")
+    real = system.os.stat
+
+    def stat(path: Any, *rest: Any, **more: Any) -> Any:
+        foreign = str(path).endswith("mnt/export")
+        return SimpleNamespace(st_dev=system.os.makedev(9, 7)) if foreign else real(path, *rest, **more)
+
+    monkeypatch.setattr(system.os, "stat", stat)
+    check = system.check_probe(Host(str(root)), {"name": "other_medium", "path": "/mnt/export"})
+    monkeypatch.undo()
+    assert check.ok == ok
+
+
+def test_missing_dictionary_is_made_where_its_program_is(root: Path, put: Put) -> None:
+    host = Host(str(root))
+    assert not system.check_probe(host, {"name": "dictionary"}).ok
+    with pytest.raises(HostError, match="cracklib-runtime is not installed"):
+        system.fix_probe(host, {"name": "dictionary"})
+    put("/var/lib/dpkg/status", "Package: cracklib-runtime\nStatus: install ok installed\nVersion: 1\n\n")
+    host.forget()
+    system.fix_probe(host, {"name": "dictionary"})
+    argv, guards, _ = engine.activation_commands(host, "cracklib")[0]
+    assert (list(host.activations), argv) == (["cracklib"], ["update-cracklib"])
+    for path in guards:
+        put(path, "words")
+    assert system.check_probe(host, {"name": "dictionary"}).ok
+    put("/var/cache/cracklib/cracklib_dict.pwi", "")
+    assert not system.check_probe(host, {"name": "dictionary"}).ok
 
 
 def test_encryption_below_a_container_is_not_testable(root: Path, put: Put) -> None:

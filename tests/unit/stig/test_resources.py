@@ -222,8 +222,9 @@ def test_sshd_is_judged_by_its_effective_settings(host: Host, put: Put, programs
     assert not check.ok
     assert check.evidence[0].where == "sshd -T"
     access.fix_sshd(host, {"option": "X11Forwarding", "value": "no"})
-    assert "X11Forwarding no\n" in (host.text(access.SSHD_DROPIN) or "")
-    assert (host.text("/etc/ssh/sshd_config") or "").endswith("#X11Forwarding no\n# X11Forwarding yes\n")
+    text = host.text("/etc/ssh/sshd_config") or ""
+    assert text.startswith(access.OURS + "X11Forwarding no\nInclude ")
+    assert text.endswith("#X11Forwarding no\n# X11Forwarding yes\n")
 
 
 def test_match_block_that_undoes_a_setting_is_found(host: Host, put: Put, programs: Any) -> None:
@@ -236,11 +237,95 @@ def test_match_block_that_undoes_a_setting_is_found(host: Host, put: Put, progra
     assert access.check_sshd(host, {"option": "X11Forwarding", "value": "no"}).ok
 
 
-def test_missing_include_is_put_first(host: Host, put: Put, programs: Any) -> None:
-    put("/etc/ssh/sshd_config", "X11Forwarding yes\n")
+def test_dormant_dropins_of_sshd_stay_dormant(host: Host, put: Put, programs: Any) -> None:
+    put("/etc/ssh/sshd_config", "PasswordAuthentication no\nX11Forwarding yes\n")
+    put("/etc/ssh/sshd_config.d/50-cloud-init.conf", "PasswordAuthentication yes\nX11Forwarding yes\n")
     programs.answers["sshd -T"] = (0, SSHD)
     access.fix_sshd(host, {"option": "X11Forwarding", "value": "no"})
-    assert (host.text("/etc/ssh/sshd_config") or "").startswith("Include /etc/ssh/sshd_config.d/*.conf\n")
+    text = host.text("/etc/ssh/sshd_config") or ""
+    assert text == access.OURS + "X11Forwarding no\nPasswordAuthentication no\n# X11Forwarding yes\n"
+    assert list(host.overlay) == ["/etc/ssh/sshd_config"]
+
+
+def test_second_option_joins_the_first_at_the_head(host: Host, put: Put, programs: Any) -> None:
+    put("/etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\n")
+    programs.answers["sshd -T"] = (0, SSHD)
+    for option in ("X11Forwarding", "UsePAM"):
+        access.fix_sshd(host, {"option": option, "value": "no"})
+    head = access.OURS + "UsePAM no\nX11Forwarding no\n"
+    assert host.text("/etc/ssh/sshd_config") == head + "Include /etc/ssh/sshd_config.d/*.conf\n"
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["X11Forwarding=yes", "x11forwarding = yes", 'X11Forwarding\t"yes"', "X11FORWARDING  'yes' # for Xavier", '"X11Forwarding" yes'],
+)
+def test_match_block_is_read_as_sshd_reads_it(host: Host, put: Put, programs: Any, line: str) -> None:
+    put("/etc/ssh/sshd_config", f"Match User sftp1\n\t{line}\nMatch all\n")
+    programs.answers["sshd -T"] = (0, "x11forwarding no\n")
+    spec = {"option": "X11Forwarding", "value": "no"}
+    assert access.check_sshd(host, spec).evidence[-1].where == "/etc/ssh/sshd_config:2"
+    access.fix_sshd(host, spec)
+    assert access.check_sshd(host, spec).ok
+
+
+def test_match_block_of_an_included_file_is_found_and_ends_with_it(host: Host, put: Put, programs: Any) -> None:
+    put("/etc/ssh/sshd_config", "Include site/*.conf\nLogLevel INFO\nMatch Address 10.0.0.0/8\nInclude /etc/ssh/inner\n")
+    put("/etc/ssh/site/a.conf", "Match Group staff\nX11Forwarding yes\n")
+    put("/etc/ssh/inner", "AllowTcpForwarding yes\n")
+    programs.answers["sshd -T"] = (0, "x11forwarding no\nallowtcpforwarding no\n")
+    places = {one.keyword: (one.path, one.match) for one in access.sshd_settings(host)}
+    assert places == {
+        "x11forwarding": ("/etc/ssh/site/a.conf", "Group staff"),
+        "loglevel": ("/etc/ssh/sshd_config", ""),
+        "allowtcpforwarding": ("/etc/ssh/inner", "Address 10.0.0.0/8"),
+    }
+    for option in ("X11Forwarding", "AllowTcpForwarding"):
+        assert not access.check_sshd(host, {"option": option, "value": "no"}).ok
+
+
+def test_sshd_is_asked_for_the_connection_of_each_match_block(host: Host, put: Put, programs: Any) -> None:
+    put("/etc/ssh/sshd_config", "Match User backup,root Address 10.1.0.0/16,192.0.2.*\nForceCommand /bin/true\n")
+    programs.answers["sshd -T -C user=backup,host=host.invalid,addr=10.1.0.0"] = (0, "x11forwarding yes\n")
+    programs.answers["sshd -T"] = (0, "x11forwarding no\n")
+    check = access.check_sshd(host, {"option": "X11Forwarding", "value": "no"})
+    assert check.evidence[-1].where.startswith("sshd -T -C user=backup,host=host.invalid,addr=10.1.0.0,")
+
+
+@pytest.mark.parametrize(
+    ("match", "expected"),
+    [("User *", "user=x,"), ("Group sudo", "user=ops,"), ("User=ops", "user=ops,"), ("Host *.example", "host=x.example,")],
+)
+def test_pattern_of_a_match_block_becomes_a_connection(host: Host, match: str, expected: str) -> None:
+    assert expected in access.connection_for(host, match)
+
+
+@pytest.mark.parametrize("match", ["Group nobodys", "User !root"])
+def test_match_block_that_no_connection_stands_for_has_none(host: Host, match: str) -> None:
+    assert access.connection_for(host, match) == ""
+
+
+def test_change_of_sshd_that_no_control_asked_for_is_told(host: Host, put: Put, programs: Any) -> None:
+    put("/etc/ssh/sshd_config", "Match User backup\nForceCommand /bin/true\n")
+    programs.answers["sshd -T"] = (0, "x11forwarding yes\npasswordauthentication no\n")
+    access.fix_sshd(host, {"option": "X11Forwarding", "value": "no"})
+    host.forget()
+    programs.answers = {"sshd -T": (0, "x11forwarding no\npasswordauthentication no\n")}
+    assert access.unasked(host) == []
+    host.forget()
+    programs.answers = {"sshd -T -C": (0, "x11forwarding no\n"), "sshd -T": (0, "x11forwarding no\npasswordauthentication yes\n")}
+    first, second = access.unasked(host)
+    assert first == "passwordauthentication no becomes yes"
+    assert second.startswith("passwordauthentication no becomes not set for user=backup,")
+
+
+def test_root_login_that_ansible_needs_is_kept_and_told(host: Host, programs: Any) -> None:
+    spec = {"option": "PermitRootLogin", "value": "prohibit-password", "allowed": ["no", "prohibit-password"], "best": "no"}
+    for found, ok, note in (("no", True, False), ("without-password", True, True), ("yes", False, False)):
+        programs.answers["sshd -T"] = (0, f"permitrootlogin {found}\n")
+        host.forget()
+        check = access.check_sshd(host, spec)
+        assert (check.ok, bool(check.note)) == (ok, note)
 
 
 def test_dropin_that_is_read_before_ours_is_silenced(host: Host, put: Put, programs: Any) -> None:
@@ -272,6 +357,110 @@ def test_nopasswd_is_struck_but_for_the_account_that_needs_it(host: Host, put: P
     assert access.check_sudoers(host, spec).note.startswith("kept for ops")
 
 
+NOPASSWD = {"type": "sudoers", "absent": r"\bNOPASSWD\s*:", "strike": r"\bNOPASSWD\s*:\s*", "except_users": ["ops"]}
+AUTHENTICATE = {
+    "type": "sudoers", "absent": r"(?<!!)!(!!)*\s*authenticate\b",
+    "strike": r",\s*!+\s*authenticate\b|!+\s*authenticate\b\s*,?\s*", "except_users": ["ops"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "#1001 ALL=(ALL) NOPASSWD: ALL",
+        "%#1001 ALL=(ALL) NOPASSWD : ALL",
+        "User_Alias ADMINS = bob, #1002\nADMINS ALL=(ALL) NOPASSWD:ALL",
+        "bob ALL=(ALL) \\\n  NOPASSWD: ALL",
+        "# a comment ends with its line \\\nbob ALL=(ALL) NOPASSWD: ALL",
+        '"bob builder" ALL = NOPASSWD: ALL',
+        "bob ALL=(#0) NOPASSWD: ALL # a comment",
+        "ops ALL=(ALL) ALL\nALL ALL=(ALL) NOPASSWD: /bin/true",
+    ],
+)
+def test_rule_without_password_is_found_however_it_is_spelled(host: Host, put: Put, rule: str) -> None:
+    put("/etc/sudoers", f"{rule}\n")
+    mend(host, NOPASSWD)
+    assert "NOPASSWD" not in (host.text("/etc/sudoers") or "").replace("# bob", "")
+
+
+@pytest.mark.parametrize("text", ["#bob ALL=(ALL) NOPASSWD: ALL", "User_Alias NOPASSWD = bob", "bob ALL=/bin/x # NOPASSWD: no"])
+def test_what_is_no_rule_without_password_stays(host: Host, put: Put, text: str) -> None:
+    put("/etc/sudoers", f"{text}\n")
+    assert access.check_sudoers(host, NOPASSWD).ok
+
+
+@pytest.mark.parametrize(
+    ("include", "name"),
+    [
+        ("#includedir /etc/sudoers.d", "sudoers.d/ops-rule"),
+        ("@include sudoers.local", "sudoers.local"),
+        ('@include "/etc/a b"', "a b"),
+        ("#include /etc/a\\ b", "a b"),
+        ("  @includedir /etc/more", "more/x"),
+    ],
+)
+def test_included_rules_are_read_as_sudo_does(host: Host, put: Put, include: str, name: str) -> None:
+    put("/etc/sudoers", f"{include}\n")
+    put(f"/etc/{name}", "bob ALL=(ALL) NOPASSWD: ALL\n")
+    assert not access.check_sudoers(host, NOPASSWD).ok
+
+
+@pytest.mark.parametrize("rule", ["%sudo", "%#27", "ADMINS", "#1000", "ALL", "bob, ops", "%ops"])
+def test_rule_that_lets_the_login_in_stays_whoever_it_names(host: Host, put: Put, rule: str) -> None:
+    put("/etc/sudoers", f"User_Alias ADMINS = bob, ops\n{rule} ALL=(ALL:ALL) NOPASSWD: ALL\n")
+    check = access.check_sudoers(host, NOPASSWD)
+    assert check.ok
+    assert "/etc/sudoers:2" in check.note
+    assert "sudo_without_password" in check.note
+
+
+def test_rule_for_a_group_loses_it_where_another_lets_the_login_in(host: Host, put: Put) -> None:
+    put("/etc/sudoers", "%sudo ALL=(ALL:ALL) NOPASSWD: ALL\nops ALL=(ALL) NOPASSWD: ALL\n")
+    mend(host, NOPASSWD)
+    assert host.text("/etc/sudoers") == "%sudo ALL=(ALL:ALL) ALL\nops ALL=(ALL) NOPASSWD: ALL\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Defaults env_reset, !authenticate", "Defaults env_reset"),
+        ("Defaults:bob !authenticate, insults", "Defaults:bob insults"),
+        ("Defaults !!!authenticate", "# Defaults "),
+        ("Defaults@web ! authenticate", "# Defaults@web "),
+    ],
+)
+def test_setting_that_asks_nobody_is_struck_and_the_others_stay(host: Host, put: Put, before: str, after: str) -> None:
+    put("/etc/sudoers", f"{before}\n")
+    mend(host, AUTHENTICATE)
+    assert host.text("/etc/sudoers") == f"{after}\n"
+
+
+@pytest.mark.parametrize("text", ["Defaults !!authenticate", "Defaults:ops !authenticate", "Defaults authenticate"])
+def test_setting_that_asks_or_is_for_the_login_stays(host: Host, put: Put, text: str) -> None:
+    put("/etc/sudoers", f"{text}\n")
+    assert access.check_sudoers(host, AUTHENTICATE).ok
+
+
+@pytest.mark.parametrize(
+    ("text", "ok"),
+    [
+        ("ALL ALL=(ALL) ALL", False),
+        ("ALL ALL=ALL", False),
+        ("ALL WEB=(ALL:ALL) NOPASSWD: ALL", False),
+        ("User_Alias EVERY = bob, ALL\nCmnd_Alias ANYTHING = ALL\nEVERY ALL = (root) ANYTHING", False),
+        ("ALL ALL=(games) ALL", True),
+        ("ALL ALL=(ALL) /usr/bin/id", True),
+        ("%sudo ALL=(ALL:ALL) ALL", True),
+    ],
+)
+def test_rule_that_gives_everybody_everything_is_found_behind_aliases(host: Host, put: Put, text: str, ok: bool) -> None:
+    put("/etc/sudoers", f"{text}\n")
+    spec = {"type": "sudoers", "absent": "ALL", "everybody": True}
+    assert access.check_sudoers(host, spec).ok == ok
+    if not ok:
+        mend(host, spec)
+
+
 def test_sysctl_of_a_later_file_that_says_otherwise_fails(host: Host, put: Put) -> None:
     put("/etc/sysctl.d/10-a.conf", "kernel.dmesg_restrict = 1\n")
     put("/etc/sysctl.d/99-b.conf", "kernel/dmesg_restrict=0\n")
@@ -279,11 +468,61 @@ def test_sysctl_of_a_later_file_that_says_otherwise_fails(host: Host, put: Put) 
     assert host.text("/etc/sysctl.d/99-b.conf") == "# kernel/dmesg_restrict=0\n"
 
 
-def test_sysctl_that_the_firewall_sets_back_when_it_starts_fails(host: Host, put: Put) -> None:
+UFW = "Package: ufw\nStatus: install ok installed\nVersion: 1\n\n"
+MARTIANS = {"type": "sysctl", "key": "net.ipv4.conf.all.log_martians", "value": "1"}
+
+
+@pytest.mark.parametrize(
+    ("enabled", "named", "counts"),
+    [("yes", "/etc/ufw/sysctl.conf", True), ("no", "/etc/ufw/sysctl.conf", False), ("yes", "/etc/sysctl.conf", False)],
+)
+def test_values_of_the_firewall_count_only_where_it_sets_them(
+    host: Host, put: Put, enabled: str, named: str, counts: bool
+) -> None:
+    put("/var/lib/dpkg/status", UFW)
+    put("/etc/ufw/ufw.conf", f"ENABLED={enabled}\n")
+    put("/etc/default/ufw", f"IPT_SYSCTL={named}\n")
     put("/etc/sysctl.d/10-a.conf", "net.ipv4.conf.all.log_martians = 1\n")
     put("/etc/ufw/sysctl.conf", "net/ipv4/conf/all/log_martians=0\n")
-    mend(host, {"type": "sysctl", "key": "net.ipv4.conf.all.log_martians", "value": "1"})
-    assert host.text("/etc/ufw/sysctl.conf") == "# net/ipv4/conf/all/log_martians=0\n"
+    assert system.check_sysctl(host, MARTIANS).ok == (not counts)
+    if counts:
+        mend(host, MARTIANS)
+        assert host.text("/etc/ufw/sysctl.conf") == "# net/ipv4/conf/all/log_martians=0\n"
+
+
+@pytest.mark.parametrize("path", ["/etc/ufw/sysctl.conf", "/etc/sysctl.conf"])
+def test_value_in_a_file_that_no_boot_reads_is_written_where_it_is_read(host: Host, put: Put, path: str) -> None:
+    put("/var/lib/dpkg/status", UFW)
+    put("/etc/ufw/ufw.conf", "ENABLED=yes\n")
+    put("/etc/default/ufw", "IPT_SYSCTL=/etc/ufw/sysctl.conf\n")
+    put(path, "net.ipv4.conf.all.log_martians = 1\n")
+    mend(host, MARTIANS)
+    assert "net.ipv4.conf.all.log_martians = 1" in (host.text(system.SYSCTL_FILE) or "")
+
+
+def test_value_of_each_interface_is_set_beside_that_of_all(
+    host: Host, put: Put, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("all", "default", "lo", "eth0", "eth1", "eth0.7"):
+        put(f"/proc/sys/net/ipv4/conf/{name}/accept_redirects", "1")
+    put("/usr/lib/sysctl.d/50-default.conf", "net.ipv4.conf.*.accept_redirects = 1\n")
+    put("/etc/sysctl.d/10-a.conf", "net.ipv4.conf.all.accept_redirects = 0\n")
+    running = {"net.ipv4.conf.all.accept_redirects": "0", "net.ipv4.conf.eth0.accept_redirects": "0"}
+    running["net.ipv4.conf.eth1.accept_redirects"] = "1"
+    monkeypatch.setattr(host, "sysctl", running.get)
+    wanted: dict[str, str] = {}
+    monkeypatch.setattr(host, "want_sysctl", wanted.__setitem__)
+    spec = {"type": "sysctl", "key": "net.ipv4.conf.all.accept_redirects", "value": "0", "interfaces": True}
+    assert not system.check_sysctl(host, spec).ok
+    system.fix_sysctl(host, spec)
+    assert wanted == {"net.ipv4.conf.eth1.accept_redirects": "0"}
+    running.update(wanted)
+    assert system.check_sysctl(host, spec).ok
+    text = host.text(system.SYSCTL_FILE) or ""
+    assert text.endswith("net.ipv4.conf.*.accept_redirects = 0\nnet.ipv4.conf.all.accept_redirects = 0\n")
+    before = host.mutations
+    system.fix_sysctl(host, spec)
+    assert host.mutations == before
 
 
 def test_vendor_file_is_overridden_not_edited(host: Host, put: Put) -> None:
@@ -381,7 +620,7 @@ def test_default_of_sshd_is_not_enough_where_the_setting_must_stand(host: Host, 
     put("/etc/ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\n#PubkeyAuthentication yes\n")
     programs.answers["sshd -T"] = (0, "pubkeyauthentication yes\n")
     mend(host, {"type": "sshd", "option": "PubkeyAuthentication", "value": "yes", "explicit": True})
-    assert "PubkeyAuthentication yes\n" in (host.text(access.SSHD_DROPIN) or "")
+    assert "\nPubkeyAuthentication yes\n" in (host.text("/etc/ssh/sshd_config") or "")
 
 
 def test_names_that_sshd_prints_a_line_each_are_one_setting(host: Host, programs: Any) -> None:
@@ -637,3 +876,50 @@ def test_accounts_of_people(host: Host, put: Put) -> None:
     expiry = {one[0]: one[7] for one in access.shadow(host)}
     assert expiry["done"] == "20100" and expiry["other"] == ""
     assert 0 <= int(expiry["temp"]) - int(time.time()) // 86400 - 2 <= 1
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("Defaults env_reset\nops ALL=ALL\n", 'Defaults env_reset\nDefaults logfile="/var/log/sudo.log"\nops ALL=ALL\n'),
+        ("ops ALL=ALL\n", 'Defaults logfile="/var/log/sudo.log"\nops ALL=ALL\n'),
+        ("Defaults logfile=/tmp/x, env_reset\n", 'Defaults env_reset\nDefaults logfile="/var/log/sudo.log"\n'),
+        (
+            'Defaults env_reset, logfile="/a,b"\nDefaults:bob !logfile\n',
+            'Defaults env_reset\nDefaults logfile="/var/log/sudo.log"\n# Defaults:bob \n',
+        ),
+    ],
+)
+def test_setting_of_sudo_is_set_once_for_everybody(host: Host, put: Put, before: str, after: str) -> None:
+    put("/etc/sudoers", before)
+    mend(host, {"type": "sudo_default", "name": "logfile", "value": "/var/log/sudo.log"})
+    assert host.text("/etc/sudoers") == after
+
+
+@pytest.mark.parametrize(
+    ("text", "ok"),
+    [("Defaults timestamp_timeout=5\n", True), ("Defaults timestamp_timeout=-1\n", False), ("Defaults timestamp_timeout = 90\n", False),
+     ("Defaults timestamp_timeout=0\nDefaults>root timestamp_timeout=60\n", False), ("", False)],
+)  # fmt: skip
+def test_number_of_a_setting_of_sudo_lies_in_its_range(host: Host, put: Put, text: str, ok: bool) -> None:
+    put("/etc/sudoers", text)
+    spec = {"type": "sudo_default", "name": "timestamp_timeout", "value": 5, "min": 0, "max": 15}
+    assert access.check_sudo_default(host, spec).ok == ok
+    if not ok:
+        mend(host, spec)
+
+
+def test_life_of_passwords_that_exist_is_limited_and_nobody_shut_out(host: Host, put: Put) -> None:
+    today = int(time.time()) // 86400
+    put(
+        "/etc/shadow",
+        f"root:*:1:0:99999:7:::\nnew:$6$x:{today}:0:99999:7:::\nkeen:$6$x:{today}:7:30:7:::\nold:$6$x:{today - 90}:0:99999:7:::\n",
+    )
+    spec = {"type": "account", "check": "password_life", "min": 1, "max": 60}
+    assert [one.found.split(":")[0] for one in access.check_account(host, spec).evidence] == ["new", "old"]
+    with pytest.raises(HostError, match=r"password of old is as old.*harden again"):
+        access.fix_account(host, spec)
+    lines = (host.text("/etc/shadow") or "").splitlines()
+    assert lines[0] == "root:*:1:0:99999:7:::"
+    assert lines[1] == f"new:$6$x:{today}:1:60:7:::"
+    assert lines[2:] == [f"keen:$6$x:{today}:7:30:7:::", f"old:$6$x:{today - 90}:0:99999:7:::"]
