@@ -109,7 +109,9 @@ def break_sshd(spec: dict[str, Any]) -> bool:
     option = spec["option"]
     wrong = SSH_WRONG.get(option) or {"no": "yes", "yes": "no"}[str(spec["value"])]
     if option == "PubkeyAuthentication":  # for one account: the test itself comes in with a key
-        pathlib.Path("/etc/ssh/sshd_config.d/99-break.conf").write_text(f"Match User games\n\t{option}={wrong}\n", "utf-8")
+        pathlib.Path("/etc/ssh/sshd_config.d/99-break.conf").write_text(
+            f"Match User games\n\t{option}={wrong}\n", "utf-8"
+        )
     elif spec["type"] == "sshd":
         return edit("/etc/ssh/sshd_config", r"\A", f"{option} {wrong}\n")
     else:

@@ -52,7 +52,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         except catalogues.CatalogueError as error:
             return result | {"failed": True, "msg": " ".join(error.problems), "problems": error.problems}
         except TypeError as error:
-            return result | {"failed": True, "msg": f"hardening_parameters must be a dictionary, the others lists: {error}"}
+            return result | {
+                "failed": True,
+                "msg": f"hardening_parameters must be a dictionary, the others lists: {error}",
+            }
         request: dict[str, Any] = {
             "mode": mode,
             "profile": profile,
@@ -79,13 +82,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return result | outcome
 
     def _parameters(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        """The operator's parameters, and the account that must keep its sudo since it has no password to give."""
+        """The operator's parameters, and what the account that Ansible comes in with must keep: its sudo, or root's login."""
         values: dict[str, Any] = dict(check_type_dict(arguments.get("parameters") or {}))
         become = self._connection.become
+        login = self._connection.get_option("remote_user") if self._connection.has_option("remote_user") else None
+        if "ssh_root_login" not in values and (login or self._play_context.remote_user) == "root":
+            values["ssh_root_login"] = "prohibit-password"
         has_password = bool(become is not None and become.get_option("become_pass", playcontext=self._play_context))
         if "sudo_without_password" not in values and become is not None and not has_password:
-            user = self._connection.get_option("remote_user") if self._connection.has_option("remote_user") else None
-            user = user or self._play_context.remote_user
+            user = login or self._play_context.remote_user
             if user and user != "root":
                 values["sudo_without_password"] = [str(user)]
         return values

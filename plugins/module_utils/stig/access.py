@@ -87,7 +87,14 @@ def connection_for(host: Host, match: str) -> str:
 
     Empty for a block that cannot be met so, as one that only negates.
     """
-    values = {"user": "nobody", "host": "host.invalid", "addr": "192.0.2.1", "laddr": "192.0.2.2", "lport": "22", "rdomain": ""}
+    values = {
+        "user": "nobody",
+        "host": "host.invalid",
+        "addr": "192.0.2.1",
+        "laddr": "192.0.2.2",
+        "lport": "22",
+        "rdomain": "",
+    }
     kinds = {"user": "user", "host": "host", "address": "addr", "localaddress": "laddr", "localport": "lport",
              "rdomain": "rdomain"}  # fmt: skip
     words = re.sub(r"(\w)=", r"\1 ", match).split()
@@ -204,7 +211,9 @@ def check_sshd(host: Host, spec: Spec) -> Check:
             ok = False
             evidence.append(
                 Evidence(
-                    f"{option} {wanted(spec)}", f"{option} {show(one.value)} in a Match block", f"{one.path}:{one.at + 1}"
+                    f"{option} {wanted(spec)}",
+                    f"{option} {show(one.value)} in a Match block",
+                    f"{one.path}:{one.at + 1}",
                 )
             )
     for connection in connections(host) if ok else []:
@@ -724,8 +733,13 @@ def check_sudo_default(host: Host, spec: Spec) -> Check:
     if not host.exists("/etc/sudoers"):
         return Check(True, [Evidence("the setting", "sudo is not installed", "/etc/sudoers")], applicable=False)
     expected = f"Defaults {spec['name']} {wanted(spec)}"
-    bad = [Evidence(expected, show(one.line.text), f"{one.line.path}:{one.line.start + 1}") for one in _contrary(host, spec)]
-    good = [one for one in sudo_settings(host) if one.name == spec["name"] and not one.scope and accepted(one.value, spec)]
+    bad = [
+        Evidence(expected, show(one.line.text), f"{one.line.path}:{one.line.start + 1}")
+        for one in _contrary(host, spec)
+    ]
+    good = [
+        one for one in sudo_settings(host) if one.name == spec["name"] and not one.scope and accepted(one.value, spec)
+    ]
     if not good:
         bad.append(Evidence(expected, "not set", "/etc/sudoers"))
     seen = [Evidence(expected, show(one.text), f"{one.line.path}:{one.line.start + 1}") for one in good]
@@ -744,7 +758,13 @@ def fix_sudo_default(host: Host, spec: Spec) -> None:
         host.write(one.line.path, "\n".join(lines))
     if not any(one.name == spec["name"] and not one.scope for one in sudo_settings(host)):
         value = str(spec["value"])
-        text = spec["name"] if value == "on" else f"!{spec['name']}" if value == "off" else f"{spec['name']}={_quoted(value)}"
+        text = (
+            spec["name"]
+            if value == "on"
+            else f"!{spec['name']}"
+            if value == "off"
+            else f"{spec['name']}={_quoted(value)}"
+        )
         lines = (host.text("/etc/sudoers") or "").split("\n")
         own = [one.end for one in sudo_lines(host) if one.path == "/etc/sudoers" and re.match(r"Defaults\s", one.text)]
         at = own[-1] + 1 if own else 0

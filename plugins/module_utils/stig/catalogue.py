@@ -314,7 +314,10 @@ def resolve(
             one["status"], one["reason"] = "not_applicable", f"Parameter {', '.join(empty)} is empty."
             one["resources"] = []
         if asked := [name for name in entry.get("asks", []) if values[name] in ("", [])]:
-            one["status"], one["reason"] = "manual", f"The site has to answer: give hardening parameter {', '.join(asked)}."
+            one["status"], one["reason"] = (
+                "manual",
+                f"The site has to answer: give hardening parameter {', '.join(asked)}.",
+            )
             one["resources"] = []
         resolved.append(one)
     return resolved

@@ -622,7 +622,12 @@ def tree(root: str) -> dict[str, tuple[Any, ...]]:
 def activation_commands(host: Host, what: str) -> list[tuple[list[str], list[str], bool]]:
     """How a subsystem takes its files into use: commands, the paths they change, and whether an undo repeats them."""
     reload = (RELOAD, list[str](), False)  # an undo reads the units anew whenever it restores one
-    service = {"rsyslog": "rsyslog.service", "chrony": "chrony.service", "sssd": "sssd.service", "journald": "systemd-journald.service"}
+    service = {
+        "rsyslog": "rsyslog.service",
+        "chrony": "chrony.service",
+        "sssd": "sssd.service",
+        "journald": "systemd-journald.service",
+    }
     if what in service:
         return [(["systemctl", "try-restart", service[what]], [], True)] if host.systemd else []
     if what == "sshd":

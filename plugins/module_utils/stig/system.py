@@ -145,7 +145,9 @@ def _interface_keys(host: Host, spec: Spec) -> list[str]:
     pattern = "/proc/sys/" + _interface_key(spec).replace(".", "/")
     names = [one.split("/")[6] for one in host.glob(pattern)] if spec.get("interfaces") else []
     return [
-        _interface_key(spec).replace("*", one) for one in names if "." not in one and one not in ("all", "default", "lo")
+        _interface_key(spec).replace("*", one)
+        for one in names
+        if "." not in one and one not in ("all", "default", "lo")
     ]
 
 
@@ -207,7 +209,9 @@ def fix_sysctl(host: Host, spec: Spec) -> None:
         wanted.insert(0, f"{glob} = {value}")
     if wanted:
         lines = (host.text(SYSCTL_FILE) or "# Written by Stackwright's hardening.\n").rstrip("\n").split("\n")
-        lines = [one for one in lines if not glob or one.partition(" = ")[0] != glob or f"{glob} = {value}" not in wanted]
+        lines = [
+            one for one in lines if not glob or one.partition(" = ")[0] != glob or f"{glob} = {value}" not in wanted
+        ]
         host.write(SYSCTL_FILE, "\n".join([*lines, *wanted]) + "\n")
     for name in [key, *_interface_keys(host, spec)]:
         running = host.sysctl(name)

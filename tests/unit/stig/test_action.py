@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -78,3 +79,20 @@ def test_findings_are_judged_anew_after_an_undo(groups: tuple[str, ...]) -> None
     done = action._prove(REQUEST, outcome(*groups), {})
     assert ("audit", None) in action.calls
     assert done["document"]["mode"] == "enforce"
+
+
+@pytest.mark.parametrize(
+    ("user", "given", "expected"),
+    [
+        ("operator", {}, {"sudo_without_password": ["operator"]}),
+        ("root", {}, {"ssh_root_login": "prohibit-password"}),
+        ("root", {"ssh_root_login": "no"}, {"ssh_root_login": "no"}),
+        ("operator", {"sudo_without_password": []}, {"sudo_without_password": []}),
+    ],
+)
+def test_what_the_login_of_ansible_needs_stays(user: str, given: dict[str, Any], expected: dict[str, Any]) -> None:
+    action = Action([])
+    become = SimpleNamespace(get_option=lambda name, **_: None)
+    action._connection = SimpleNamespace(become=become, has_option=lambda name: True, get_option=lambda name: user)
+    action._play_context = SimpleNamespace(remote_user=None)
+    assert action._parameters({"parameters": given}, {}) == expected

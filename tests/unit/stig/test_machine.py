@@ -50,7 +50,9 @@ def test_machine_is_judged_by_what_its_kernel_shows(
     assert outcome["rolled_back"] == []
 
 
-@pytest.mark.parametrize(("own", "megabytes", "status"), [(True, 100, "pass"), (True, 1 << 40, "fail"), (False, 100, "fail")])
+@pytest.mark.parametrize(
+    ("own", "megabytes", "status"), [(True, 100, "pass"), (True, 1 << 40, "fail"), (False, 100, "fail")]
+)
 def test_room_for_audit_records_is_a_file_system_of_their_own(
     root: Path, monkeypatch: pytest.MonkeyPatch, own: bool, megabytes: int, status: str
 ) -> None:
@@ -76,7 +78,9 @@ def test_room_for_audit_records_is_for_an_operator(root: Path) -> None:
     assert not outcome["changed"]
 
 
-@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "::1", "[::1]", "127.8.8.8", "node7", "10.1.2.3", "LOCALHOST"])
+@pytest.mark.parametrize(
+    "name", ["127.0.0.1", "localhost", "::1", "[::1]", "127.8.8.8", "node7", "10.1.2.3", "LOCALHOST"]
+)
 def test_records_that_are_sent_to_the_host_itself_are_not_sent_away(root: Path, put: Put, name: str) -> None:
     put("/etc/hostname", "node7\n")
     put("/proc/net/fib_trie", "Local:\n  |-- 10.1.2.3\n      /32 host LOCAL\n")

@@ -258,7 +258,13 @@ def test_second_option_joins_the_first_at_the_head(host: Host, put: Put, program
 
 @pytest.mark.parametrize(
     "line",
-    ["X11Forwarding=yes", "x11forwarding = yes", 'X11Forwarding\t"yes"', "X11FORWARDING  'yes' # for Xavier", '"X11Forwarding" yes'],
+    [
+        "X11Forwarding=yes",
+        "x11forwarding = yes",
+        'X11Forwarding\t"yes"',
+        "X11FORWARDING  'yes' # for Xavier",
+        '"X11Forwarding" yes',
+    ],
 )
 def test_match_block_is_read_as_sshd_reads_it(host: Host, put: Put, programs: Any, line: str) -> None:
     put("/etc/ssh/sshd_config", f"Match User sftp1\n\t{line}\nMatch all\n")
@@ -270,7 +276,9 @@ def test_match_block_is_read_as_sshd_reads_it(host: Host, put: Put, programs: An
 
 
 def test_match_block_of_an_included_file_is_found_and_ends_with_it(host: Host, put: Put, programs: Any) -> None:
-    put("/etc/ssh/sshd_config", "Include site/*.conf\nLogLevel INFO\nMatch Address 10.0.0.0/8\nInclude /etc/ssh/inner\n")
+    put(
+        "/etc/ssh/sshd_config", "Include site/*.conf\nLogLevel INFO\nMatch Address 10.0.0.0/8\nInclude /etc/ssh/inner\n"
+    )
     put("/etc/ssh/site/a.conf", "Match Group staff\nX11Forwarding yes\n")
     put("/etc/ssh/inner", "AllowTcpForwarding yes\n")
     programs.answers["sshd -T"] = (0, "x11forwarding no\nallowtcpforwarding no\n")
@@ -294,7 +302,12 @@ def test_sshd_is_asked_for_the_connection_of_each_match_block(host: Host, put: P
 
 @pytest.mark.parametrize(
     ("match", "expected"),
-    [("User *", "user=x,"), ("Group sudo", "user=ops,"), ("User=ops", "user=ops,"), ("Host *.example", "host=x.example,")],
+    [
+        ("User *", "user=x,"),
+        ("Group sudo", "user=ops,"),
+        ("User=ops", "user=ops,"),
+        ("Host *.example", "host=x.example,"),
+    ],
 )
 def test_pattern_of_a_match_block_becomes_a_connection(host: Host, match: str, expected: str) -> None:
     assert expected in access.connection_for(host, match)
@@ -313,14 +326,22 @@ def test_change_of_sshd_that_no_control_asked_for_is_told(host: Host, put: Put, 
     programs.answers = {"sshd -T": (0, "x11forwarding no\npasswordauthentication no\n")}
     assert access.unasked(host) == []
     host.forget()
-    programs.answers = {"sshd -T -C": (0, "x11forwarding no\n"), "sshd -T": (0, "x11forwarding no\npasswordauthentication yes\n")}
+    programs.answers = {
+        "sshd -T -C": (0, "x11forwarding no\n"),
+        "sshd -T": (0, "x11forwarding no\npasswordauthentication yes\n"),
+    }
     first, second = access.unasked(host)
     assert first == "passwordauthentication no becomes yes"
     assert second.startswith("passwordauthentication no becomes not set for user=backup,")
 
 
 def test_root_login_that_ansible_needs_is_kept_and_told(host: Host, programs: Any) -> None:
-    spec = {"option": "PermitRootLogin", "value": "prohibit-password", "allowed": ["no", "prohibit-password"], "best": "no"}
+    spec = {
+        "option": "PermitRootLogin",
+        "value": "prohibit-password",
+        "allowed": ["no", "prohibit-password"],
+        "best": "no",
+    }
     for found, ok, note in (("no", True, False), ("without-password", True, True), ("yes", False, False)):
         programs.answers["sshd -T"] = (0, f"permitrootlogin {found}\n")
         host.forget()
@@ -383,7 +404,9 @@ def test_rule_without_password_is_found_however_it_is_spelled(host: Host, put: P
     assert "NOPASSWD" not in (host.text("/etc/sudoers") or "").replace("# bob", "")
 
 
-@pytest.mark.parametrize("text", ["#bob ALL=(ALL) NOPASSWD: ALL", "User_Alias NOPASSWD = bob", "bob ALL=/bin/x # NOPASSWD: no"])
+@pytest.mark.parametrize(
+    "text", ["#bob ALL=(ALL) NOPASSWD: ALL", "User_Alias NOPASSWD = bob", "bob ALL=/bin/x # NOPASSWD: no"]
+)
 def test_what_is_no_rule_without_password_stays(host: Host, put: Put, text: str) -> None:
     put("/etc/sudoers", f"{text}\n")
     assert access.check_sudoers(host, NOPASSWD).ok
@@ -453,7 +476,9 @@ def test_setting_that_asks_or_is_for_the_login_stays(host: Host, put: Put, text:
         ("%sudo ALL=(ALL:ALL) ALL", True),
     ],
 )
-def test_rule_that_gives_everybody_everything_is_found_behind_aliases(host: Host, put: Put, text: str, ok: bool) -> None:
+def test_rule_that_gives_everybody_everything_is_found_behind_aliases(
+    host: Host, put: Put, text: str, ok: bool
+) -> None:
     put("/etc/sudoers", f"{text}\n")
     spec = {"type": "sudoers", "absent": "ALL", "everybody": True}
     assert access.check_sudoers(host, spec).ok == ok
@@ -639,7 +664,10 @@ def test_tree_that_is_reached_by_two_names_is_judged_once(host: Host, root: Path
     (root / "usr/bin").chmod(0o777)
     directories = {"paths": ["/bin", "/usr/bin", "/usr/b*"], "kind": "directory", "forbid": "0022"}
     assert [path for path, _ in files.violations(host, directories).found] == ["/usr/bin"]
-    assert [one.where for one in files.check_permissions(host, spec).evidence] == ["/usr/bin/deep/open", "/usr/bin/open"]
+    assert [one.where for one in files.check_permissions(host, spec).evidence] == [
+        "/usr/bin/deep/open",
+        "/usr/bin/open",
+    ]
 
 
 # ---------------------------------------------------------------- files
@@ -649,7 +677,11 @@ def test_tree_that_is_reached_by_two_names_is_judged_once(host: Host, root: Path
     ("text", "spec", "result"),
     [
         # behind the comment that explains it
-        ("a 1\n#UMASK is explained\nb 2\n", {"key": "UMASK", "value": "077", "separator": " "}, "a 1\n#UMASK is explained\nUMASK 077\nb 2\n"),
+        (
+            "a 1\n#UMASK is explained\nb 2\n",
+            {"key": "UMASK", "value": "077", "separator": " "},
+            "a 1\n#UMASK is explained\nUMASK 077\nb 2\n",
+        ),
         ("[a]\nx = 1\n[b]\ny = 1\n", {"section": "a", "key": "z", "value": 1}, "[a]\nz = 1\nx = 1\n[b]\ny = 1\n"),
         ("[a]\nx = 1\n\n\n", {"section": "new", "key": "z", "value": 1}, "[a]\nx = 1\n[new]\nz = 1\n"),
         ("", {"key": "z", "value": 1}, "z = 1\n"),
@@ -659,7 +691,9 @@ def test_tree_that_is_reached_by_two_names_is_judged_once(host: Host, root: Path
         ("banner = 'old'\n", {"key": "banner", "value": "new", "quote": True, "unquote": True}, 'banner = "new"\n'),
     ],
 )
-def test_option_is_added_where_people_look_for_it(host: Host, put: Put, text: str, spec: dict[str, Any], result: str) -> None:
+def test_option_is_added_where_people_look_for_it(
+    host: Host, put: Put, text: str, spec: dict[str, Any], result: str
+) -> None:
     put("/etc/x.conf", text)
     mend(host, {"type": "option", "file": "/etc/x.conf", "mode": "0600", "activate": "rsyslog", **spec})
     assert host.text("/etc/x.conf") == result
@@ -672,7 +706,15 @@ def test_default_counts_where_it_is_a_good_one(host: Host) -> None:
     assert files.check_option(host, {**spec, "default_ok": True}).ok
 
 
-@pytest.mark.parametrize(("found", "bounds", "ok"), [("7", {"max": 5}, False), ("3", {"max": 5}, True), ("x", {"min": 1}, False), ("027", {"max": "23", "octal": True}, True)])
+@pytest.mark.parametrize(
+    ("found", "bounds", "ok"),
+    [
+        ("7", {"max": 5}, False),
+        ("3", {"max": 5}, True),
+        ("x", {"min": 1}, False),
+        ("027", {"max": "23", "octal": True}, True),
+    ],
+)
 def test_values_are_held_against_bounds(host: Host, put: Put, found: str, bounds: dict[str, Any], ok: bool) -> None:
     put("/etc/x.conf", f"x = {found}\n")
     check = files.check_option(host, {"file": "/etc/x.conf", "key": "x", "value": 1, **bounds})
@@ -682,10 +724,25 @@ def test_values_are_held_against_bounds(host: Host, put: Put, found: str, bounds
 
 def test_line_is_added_where_it_counts_and_replaces_what_it_stands_for(host: Host, put: Put) -> None:
     put("/etc/chrony/chrony.conf", "pool 2.debian.pool.ntp.org iburst\nmakestep 1 3\n\n")
-    spec = {"type": "line", "file": "/etc/chrony/chrony.conf", "present": "server ntp.example iburst", "replaces": r"^(pool|server)\s"}
+    spec = {
+        "type": "line",
+        "file": "/etc/chrony/chrony.conf",
+        "present": "server ntp.example iburst",
+        "replaces": r"^(pool|server)\s",
+    }
     mend(host, spec)
     assert host.text("/etc/chrony/chrony.conf") == "makestep 1 3\nserver ntp.example iburst\n"
-    mend(host, {"type": "line", "file": "/etc/issue", "present": "first", "match": r"first\b", "at": "start", "activate": "sshd"})
+    mend(
+        host,
+        {
+            "type": "line",
+            "file": "/etc/issue",
+            "present": "first",
+            "match": r"first\b",
+            "at": "start",
+            "activate": "sshd",
+        },
+    )
     assert host.text("/etc/issue") == "first\n"
     check = files.check_line(host, {"files": ["/etc/c*/*.conf"], "present": "makestep 1 3"})
     assert check.ok and check.evidence[0].where == "/etc/chrony/chrony.conf:1"
@@ -705,7 +762,10 @@ def test_walk_stays_on_the_hosts_own_file_systems(host: Host, root: Path, put: P
         (root / name).mkdir(parents=True)
         (root / name / "open").write_text("")
         (root / name / "open").chmod(0o666)
-    put("/proc/self/mountinfo", "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:5 / /mnt/nfs rw - nfs4 x rw\n3 1 0:6 / /mnt/with\\040space ro - fuse.sshfs x ro\nbad\n")
+    put(
+        "/proc/self/mountinfo",
+        "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:5 / /mnt/nfs rw - nfs4 x rw\n3 1 0:6 / /mnt/with\\040space ro - fuse.sshfs x ro\nbad\n",
+    )
     left_out, read_only = files.local_mounts(host)
     assert read_only == {"/mnt/with space"} and "/mnt/nfs" in left_out
     spec = {"paths": ["/data", "/mnt"], "recursive": True, "kind": "file", "forbid": "0002"}
@@ -730,8 +790,13 @@ def test_owners_and_groups_are_given_to_the_first_that_exists(host: Host, root: 
     assert list(host.activations) == ["rsyslog"]
 
 
-@pytest.mark.parametrize(("mode", "group", "wrong"), [(0o104755, 27, False), (0o102755, 27, False), (0o100755, 27, True), (0o104755, 1000, True)])
-def test_programs_that_run_as_a_group_of_the_system_may_belong_to_it(host: Host, mode: int, group: int, wrong: bool) -> None:
+@pytest.mark.parametrize(
+    ("mode", "group", "wrong"),
+    [(0o104755, 27, False), (0o102755, 27, False), (0o100755, 27, True), (0o104755, 1000, True)],
+)
+def test_programs_that_run_as_a_group_of_the_system_may_belong_to_it(
+    host: Host, mode: int, group: int, wrong: bool
+) -> None:
     rule = files._rule(host, {"paths": ["/usr/bin"], "kind": "file", "group": ["root"], "system_groups": True})
     rule.test("/usr/bin/x", "x", os.stat_result((mode, 0, 0, 1, 0, group, 0, 0, 0, 0)))
     assert bool(rule.found) is wrong
@@ -742,7 +807,9 @@ def test_long_lists_of_files_are_cut(host: Host, root: Path) -> None:
     for number in range(files.MAX_EVIDENCE + 5):
         (root / f"data/{number:03}").write_text("")
         (root / f"data/{number:03}").chmod(0o666)
-    check = files.check_permissions(host, {"paths": ["/data"], "recursive": True, "kind": "file", "forbid": "0002", "require": "0400"})
+    check = files.check_permissions(
+        host, {"paths": ["/data"], "recursive": True, "kind": "file", "forbid": "0002", "require": "0400"}
+    )
     assert len(check.evidence) == files.MAX_EVIDENCE + 1
     assert check.evidence[-1].found == "5 more"
     assert check.evidence[-1].expected == "none of the mode bits 0002, the mode bits 0400"
@@ -764,14 +831,19 @@ def test_file_that_went_since_the_walk_is_let_go(host: Host, root: Path) -> None
 
 
 def test_client_of_ssh_is_judged_for_a_host_without_an_entry(host: Host, put: Put, programs: Any) -> None:
-    put("/etc/ssh/ssh_config", "Include /etc/ssh/ssh_config.d/*.conf\nHost *\n    Ciphers aes128-cbc\n    ForwardX11 no\n")
+    put(
+        "/etc/ssh/ssh_config",
+        "Include /etc/ssh/ssh_config.d/*.conf\nHost *\n    Ciphers aes128-cbc\n    ForwardX11 no\n",
+    )
     programs.answers["ssh -G -F /etc/ssh/ssh_config host.invalid"] = (0, "ciphers aes128-cbc\n")
     spec = {"option": "Ciphers", "value": "aes256-ctr,aes128-ctr", "subset": True}
     check = access.check_ssh_client(host, spec)
     assert (check.ok, check.evidence[0].found) == (False, "Ciphers aes128-cbc")
     access.fix_ssh_client(host, spec)
     assert (host.text(access.SSH_DROPIN) or "").endswith("Host *\nCiphers aes256-ctr,aes128-ctr\n")
-    assert "# " in (host.text("/etc/ssh/ssh_config") or "") and "ForwardX11 no" in (host.text("/etc/ssh/ssh_config") or "")
+    assert "# " in (host.text("/etc/ssh/ssh_config") or "") and "ForwardX11 no" in (
+        host.text("/etc/ssh/ssh_config") or ""
+    )
     programs.answers = {"ssh -G": (127, "")}
     host.forget()
     with pytest.raises(HostError, match="ssh is not installed"):
@@ -810,14 +882,22 @@ QUALITY = "password requisite pam_pwquality.so retry=5 enforce_for_root\npasswor
         ({"module": "pam_pwhistory.so"}, False),
     ],
 )
-def test_modules_of_a_stack_are_judged_by_place_control_and_arguments(host: Host, put: Put, spec: dict[str, Any], ok: bool) -> None:
+def test_modules_of_a_stack_are_judged_by_place_control_and_arguments(
+    host: Host, put: Put, spec: dict[str, Any], ok: bool
+) -> None:
     put("/etc/pam.d/common-password", QUALITY)
     assert access.check_pam(host, {"stack": "common-password", "kind": "password", **spec}).ok is ok
 
 
 def test_argument_that_is_no_number_is_no_bound(host: Host, put: Put) -> None:
     put("/etc/pam.d/common-password", QUALITY.replace("retry=5", "retry=many"))
-    spec = {"stack": "common-password", "kind": "password", "module": "pam_pwquality.so", "args": ["retry=6"], "compare": "max"}
+    spec = {
+        "stack": "common-password",
+        "kind": "password",
+        "module": "pam_pwquality.so",
+        "args": ["retry=6"],
+        "compare": "max",
+    }
     assert not access.check_pam(host, spec).ok
 
 
@@ -825,12 +905,24 @@ def test_argument_that_is_no_number_is_no_bound(host: Host, put: Put) -> None:
     ("spec", "result"),
     [
         # in place, the comment stays
-        ({"module": "pam_unix.so", "args": ["remember=5"], "without": ["obscure"]}, (1, "password [success=1 default=ignore] pam_unix.so remember=5  # why")),
-        ({"module": "pam_pwhistory.so", "control": "required", "args": ["remember=5"], "before": ["pam_unix.so"]}, (1, "password\trequired\tpam_pwhistory.so remember=5")),
-        ({"module": "pam_pwhistory.so", "control": "required", "at": "start"}, (0, "password\trequired\tpam_pwhistory.so")),
+        (
+            {"module": "pam_unix.so", "args": ["remember=5"], "without": ["obscure"]},
+            (1, "password [success=1 default=ignore] pam_unix.so remember=5  # why"),
+        ),
+        (
+            {"module": "pam_pwhistory.so", "control": "required", "args": ["remember=5"], "before": ["pam_unix.so"]},
+            (1, "password\trequired\tpam_pwhistory.so remember=5"),
+        ),
+        (
+            {"module": "pam_pwhistory.so", "control": "required", "at": "start"},
+            (0, "password\trequired\tpam_pwhistory.so"),
+        ),
         ({"module": "pam_pwhistory.so", "control": "required"}, (4, "password\trequired\tpam_pwhistory.so")),
         # with another control it is taken out and put back
-        ({"module": "pam_pwquality.so", "control": "required", "before": ["pam_unix.so"]}, (0, "password\trequired\tpam_pwquality.so")),
+        (
+            {"module": "pam_pwquality.so", "control": "required", "before": ["pam_unix.so"]},
+            (0, "password\trequired\tpam_pwquality.so"),
+        ),
     ],
 )
 def test_modules_are_put_where_they_belong(host: Host, put: Put, spec: dict[str, Any], result: tuple[int, str]) -> None:
@@ -860,7 +952,10 @@ def test_rule_that_is_taken_out_does_not_change_where_jumps_land() -> None:
 
 
 def test_accounts_of_people(host: Host, put: Put) -> None:
-    put("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\ntoor:x:0:0::/root:/bin/sh\nops:x:1000:1000::/home/ops:/bin/bash\n")
+    put(
+        "/etc/passwd",
+        "root:x:0:0:root:/root:/bin/bash\ntoor:x:0:0::/root:/bin/sh\nops:x:1000:1000::/home/ops:/bin/bash\n",
+    )
     check = access.check_account(host, {"check": "unique_uids"})
     assert (check.ok, check.evidence[0].found) == (False, "0: root, toor")
     with pytest.raises(HostError, match="for people to decide"):
@@ -869,7 +964,10 @@ def test_accounts_of_people(host: Host, put: Put) -> None:
     put("/etc/group", "sudo:x:27:ops,eve\nops:x:1000:\n")
     host.forget()
     mend(host, {"type": "account", "check": "administrators", "users": ["ops"]})
-    assert (host.text("/etc/group"), host.text("/etc/gshadow")) == ("sudo:x:27:ops\nops:x:1000:\n", "sudo:*::ops\nadm:*::\n")
+    assert (host.text("/etc/group"), host.text("/etc/gshadow")) == (
+        "sudo:x:27:ops\nops:x:1000:\n",
+        "sudo:*::ops\nadm:*::\n",
+    )
     put("/etc/shadow", "temp:!:20000:0:99999:7:::\ndone:!:20000:0:99999:7::20100:\nother:!:20000:0:99999:7:::\n")
     host.forget()
     mend(host, {"type": "account", "check": "temporary_expire", "users": ["temp", "done"], "days": 3})
@@ -881,7 +979,10 @@ def test_accounts_of_people(host: Host, put: Put) -> None:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("Defaults env_reset\nops ALL=ALL\n", 'Defaults env_reset\nDefaults logfile="/var/log/sudo.log"\nops ALL=ALL\n'),
+        (
+            "Defaults env_reset\nops ALL=ALL\n",
+            'Defaults env_reset\nDefaults logfile="/var/log/sudo.log"\nops ALL=ALL\n',
+        ),
         ("ops ALL=ALL\n", 'Defaults logfile="/var/log/sudo.log"\nops ALL=ALL\n'),
         ("Defaults logfile=/tmp/x, env_reset\n", 'Defaults env_reset\nDefaults logfile="/var/log/sudo.log"\n'),
         (
