@@ -62,6 +62,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             plays.load(Path(arguments["playbook"])),
         )
         problems = inventory.examine(view, policy)
+        view = inventory.members(view, policy)
         result |= {"changed": False, "findings": [one.as_dict() for one in problems]}
         if problems:
             count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"

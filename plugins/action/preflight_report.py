@@ -25,7 +25,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         results = arguments["results"]
         problems = collect(
             judge.without_echoes(Problem(**one) for found in results.values() for one in found["findings"])
-            + judge.across({host: found["seen"] for host, found in results.items() if found["seen"]})
         )
         notes = {host: found["notes"] for host, found in sorted(results.items()) if found["notes"]}
         result |= {"changed": False, "findings": [one.as_dict() for one in problems], "notes": notes}
@@ -33,6 +32,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
             table = render(problems, width=shutil.get_terminal_size((120, 24)).columns, hosts=len(results))
             return result | {"failed": True, "msg": f"Preflight found {count}. Nothing was changed.\n\n{table}"}
-        lines = [f"  {host}: {note}" for host, texts in notes.items() for note in texts]
-        result["msg"] = "\n".join([f"All {len(results)} hosts are fit.", *lines])
+        told: dict[str, list[str]] = {}
+        for host, texts in notes.items():
+            for note in texts:
+                told.setdefault(note, []).append(host)
+        result["told"] = [f"{', '.join(hosts)}: {note}" for note, hosts in told.items()]
+        result["msg"] = "\n".join([f"All {len(results)} hosts are fit.", *(f"  {line}" for line in result["told"])])
         return result

@@ -20,7 +20,8 @@ options:
   files:
     description:
       - What each path is to be. Keys are absolute paths.
-      - Each value has one of C(content) (text), C(options) (section, option, value), or C(link) (target), and optionally C(state)
+      - Each value has one of C(content) (text), C(options) (section, option, value), C(link) (target), or C(hosts) (names and addresses,
+        for a block in a file like C(/etc/hosts) whose other lines are left alone; C(lines) adds to it), and optionally C(state)
         (V(file), V(directory), V(link), V(absent)), C(owner), C(group), C(mode) (octal digits in quotes),
         C(units) (that read the file), C(validate) (a command with C(%s) for the file), C(definitions) (namespaces of option definitions) and C(free_sections) (not checked).
     type: dict

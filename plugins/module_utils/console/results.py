@@ -59,6 +59,10 @@ ADVICE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             "The host's SSH key is unknown or new. If it was reinstalled: ssh-keygen -R ADDRESS, then log in by hand.",
         ),
         (
+            r"proxyerror|(unable|cannot|failed) to connect to proxy|tunnel connection failed",
+            "A proxy from the environment was asked (http_proxy, https_proxy). Add the cloud's addresses to no_proxy.",
+        ),
+        (
             # When ssh ends before Ansible has written to it, ssh's own words are lost and the last of these remains.
             r"connection (refused|timed out|closed|reset)|no route to host|operation timed out|could not be sent to remote host",
             "See whether the machine runs and its address (ansible_host) is right, then try: ssh ADDRESS.",

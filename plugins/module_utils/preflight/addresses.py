@@ -53,7 +53,7 @@ def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
     yield from _entry_points(inventory, policy)
     yield from _region(inventory)
     yield from _networks(inventory)
-    yield from _interfaces(inventory)
+    yield from _ipv6(inventory)
     if policy.deploying:
         yield from _placeholders(inventory)
 
@@ -78,7 +78,8 @@ def _one_per_host(inventory: Snapshot, name: str) -> Iterator[Problem]:
     holders: dict[Address, list[Host]] = defaultdict(list)
     for host in inventory.hosts.values():
         value = host.get(name)
-        if value is None:
+        # tunnels end on hypervisors; elsewhere the default says nothing
+        if value is None or (name == TUNNEL and name not in host.own and "compute" not in host.roles):
             continue
         address = parse(value)
         mend = f"Give the address of this host as digits, for example {name}: 10.0.0.11."
@@ -342,17 +343,34 @@ def _network(host: Host, fields: Mapping[str, Any], names: Mapping[str, str], wh
             )
 
 
-def _interfaces(inventory: Snapshot) -> Iterator[Problem]:
+# Where services listen or are asked. Tunnels between hosts, and guests, may have IPv6.
+_FOUR_ONLY = (
+    MANAGEMENT,
+    INTERNAL,
+    PUBLIC,
+    "stackwright_database_address",
+    "stackwright_messaging_address",
+    "ovn_central_address",
+)
+
+
+def _ipv6(inventory: Snapshot) -> Iterator[Problem]:
+    """Addresses of the sixth version, which no role writes with the brackets that URLs and listeners need."""
     for host in inventory.hosts.values():
-        external, tunnel = host.get("ovn_external_interface"), host.get("ovn_tunnel_interface")
-        if external and external == tunnel:
-            yield Problem(
-                host.name,
-                "ovn_external_interface",
-                f"{external!r} is also the tunnel interface, which would lose its address inside the bridge",
-                "Name an interface that carries no address the host needs.",
-                host.where("ovn_external_interface"),
-            )
+        for name in _FOUR_ONLY:
+            address = parse(host.get(name))
+            if address is None or address.version == 4:
+                continue
+            # the variable that the operator wrote: one that is worked out from another is not told again
+            said = name if name in host.own else "ansible_host" if name == MANAGEMENT else ""
+            if said:
+                yield Problem(
+                    host.name,
+                    said,
+                    "IPv6 is not supported on the management network and for the APIs yet",
+                    "Give an IPv4 address, or leave the other one to ansible_host and set stackwright_management_address.",
+                    host.where(said),
+                )
 
 
 def _placeholders(inventory: Snapshot) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import bridges
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.addresses import (
     INTERNAL,
     MANAGEMENT,
@@ -16,7 +17,6 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interf
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.plan import split_term
 
-_INTERFACES = ("ovn_tunnel_interface", "ovn_external_interface")
 _REACHED = (INTERNAL, "stackwright_database_address", "stackwright_messaging_address")
 
 
@@ -35,7 +35,11 @@ def _of_host(host: Host, inventory: Snapshot, roles: Mapping[str, Role]) -> dict
         "listeners": [one for component in components for one in _listeners(host, component)],
         "units": sorted({str(unit["name"]) for one in components for unit in _list(host.work_out(one.get("units")))}),
         "addresses": [[name, host.get(name)] for name in addresses if parse(host.get(name))],
-        "interfaces": [[name, host.get(name)] for name in _INTERFACES if carries_ovn and host.get(name)],
+        "name": host.name if host.roles else "",
+        "interfaces": _interfaces(host) if carries_ovn else [],
+        "needed": [
+            [name, host.get(name)] for name in ("ansible_host", MANAGEMENT, TUNNEL) if host.roles and parse(host.get(name))
+        ],
         "names": [
             [name, host.get(name)] for name in _REACHED if host.roles and host.get(name) and not parse(host.get(name))
         ],
@@ -57,9 +61,21 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def _interfaces(host: Host) -> list[list[str]]:
+    """Variable, interface, and the address that its bridge takes over, which may stand on it."""
+    tunnel = host.get(bridges.TUNNEL)
+    found = [[variable, interface, ""] for interface, variable in bridges.interfaces(host).values() if interface]
+    return found + ([[bridges.TUNNEL, str(tunnel), str(host.get(TUNNEL) or "")]] if tunnel else [])
+
+
 def _peer(peer: Host) -> dict[str, Any]:
-    address = peer.get(MANAGEMENT) or peer.get("ansible_host") or peer.name
-    return {"host": peer.name, "address": str(address), "port": int(peer.get("ansible_port") or 22)}
+    """Where the peer's SSH is asked. `ansible_port` belongs to `ansible_host`: behind another address, where ports are
+    forwarded or a jump host stands between, sshd has its own, probably 22; `assumed` says that any answer will do."""
+    target = peer.get("ansible_host") or peer.name
+    address = peer.get(MANAGEMENT) or target
+    assumed = str(address) != str(target)
+    port = 22 if assumed else int(peer.get("ansible_port") or 22)
+    return {"host": peer.name, "address": str(address), "port": port, "assumed": assumed}
 
 
 def _components(host: Host, roles: Mapping[str, Role]) -> Iterator[Mapping[str, Any]]:

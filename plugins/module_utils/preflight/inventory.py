@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import (
     addresses,
+    bridges,
     secret_checks,
     topology,
     variables,
@@ -15,6 +16,18 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapsh
 
 def examine(inventory: Snapshot, policy: Policy) -> list[Problem]:
     """All problems of the inventory at once, sorted for the report."""
-    return collect(
-        problem for part in (topology, addresses, variables, secret_checks) for problem in part.check(inventory, policy)
-    )
+    cloud = members(inventory, policy)
+    parts = (addresses, bridges, variables, secret_checks)
+    found = [problem for part in parts for problem in part.check(cloud, policy)]
+    return collect([*topology.check(inventory, cloud, policy), *found])
+
+
+def members(inventory: Snapshot, policy: Policy) -> Snapshot:
+    """The inventory without hosts that stand in groups of the operator's own alone: monitoring, a deployment host. They are
+    not the cloud's, so nothing is expected of them."""
+    hosts = {
+        name: host
+        for name, host in inventory.hosts.items()
+        if host.groups & policy.groups.keys() or not host.groups - {"ungrouped"}
+    }
+    return Snapshot(hosts, inventory.groups)

@@ -39,7 +39,7 @@ def judge(
     """
     return [
         Problem(host, variable, wrong, mend)
-        for part in (_system, _room, _network, _ports, _sources)
+        for part in (_system, _own_name, _room, _network, _ports, _sources)
         for variable, wrong, mend in part(expected, seen)
     ] + [Problem(host, *fault) for fault in _clock(expected, seen, asked, answered)]
 
@@ -66,6 +66,24 @@ def _system(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Fa
             f"this is Python {seen['python']}",
             f"Name Python {'.'.join(map(str, OLDEST_PYTHON))} or newer.",
         )
+
+
+def _own_name(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Fault]:
+    """Nova, Neutron and OVN know a host by the name that it gives itself, everything here by that of the inventory."""
+    name, own = expected["name"], str(seen["hostname"])
+    if not name or own == name:
+        return
+    wrong = f"this machine calls itself {own!r}, not {name!r}"
+    rename = f"hostnamectl hostname {name}"
+    if seen["installed_units"]:
+        yield (
+            "inventory_hostname",
+            f"{wrong}, and services of the cloud run on it",
+            f"If it was renamed since, give it its name back and reboot it: {rename}. If the cloud knows it as {own!r}, call it so in the "
+            "inventory: Nova refuses to start under another name.",
+        )
+    else:
+        yield "inventory_hostname", wrong, f"Run on it: {rename}; or call it {own!r} in the inventory."
 
 
 def _room(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Fault]:
@@ -115,7 +133,23 @@ def _network(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[F
                 f"this host does not have the address {address}, only {', '.join(usable) or 'none'}",
                 "Correct the variable, or give the host that address.",
             )
-    for variable, interface in expected["interfaces"]:
+    carried: dict[str, set[str]] = defaultdict(set)
+    for interface, address in seen["carried"]:
+        carried[interface].add(address)
+    for variable, interface, own in expected["interfaces"]:
+        lost = [(name, address) for name, address in expected["needed"] if address in carried[interface] and address != own]
+        if lost:
+            yield (
+                variable,
+                f"the interface {interface!r} carries {lost[0][1]}, this host's {lost[0][0]}, which it would lose inside a bridge",
+                "Name an interface that carries no address the host needs.",
+            )
+        elif interface in seen["default_routes"]:
+            yield (
+                variable,
+                f"the interface {interface!r} carries this host's default route, which it would lose inside a bridge",
+                "Name another interface.",
+            )
         if interface not in seen["interfaces"]:
             others = ", ".join(one for one in seen["interfaces"] if one != "lo")
             yield (
@@ -123,17 +157,12 @@ def _network(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[F
                 f"this host has no interface {interface!r}, only {others or 'none'}",
                 "Correct the variable.",
             )
-    if not seen["names"].get(seen["hostname"], True):
-        yield (
-            "inventory_hostname",
-            f"the host's own name {seen['hostname']!r} does not resolve on it",
-            f"Add a line to its /etc/hosts: 127.0.1.1 {seen['hostname']}",
-        )
     for variable, name in expected["names"]:
         if not seen["names"].get(name, True):
             yield variable, f"{name!r} does not resolve on this host", "Add the name to DNS, or give an address."
     for peer, reason in zip(expected["peers"], seen["peers"], strict=True):
-        if reason:
+        # where the port is a guess, a machine that refuses it has been reached all the same
+        if reason and not (peer["assumed"] and "refused" in reason):
             yield (
                 PEERS,
                 f"{peer['host']} cannot be reached from here: {peer['address']} port {peer['port']}: {reason}",
@@ -200,27 +229,13 @@ def without_echoes(problems: Iterable[Problem]) -> list[Problem]:
     return [one for one in kept if one.variable != PEERS or one.wrong.split(" ", 1)[0] not in dead]
 
 
-def across(seen: Mapping[str, Mapping[str, Any]]) -> list[Problem]:
-    """Problems that only show when hosts are compared: names that several machines give themselves."""
-    holders: dict[str, list[str]] = defaultdict(list)
-    for host, observation in seen.items():
-        holders[str(observation["hostname"]).split(".")[0].lower()].append(host)
-    return [
-        Problem(
-            host,
-            "hostname",
-            f"this machine calls itself {name!r}, as does {', '.join(one for one in hosts if one != host)}",
-            f"Give it its own name: hostnamectl hostname {host}",
-        )
-        for name, hosts in holders.items()
-        if len(hosts) > 1
-        for host in hosts
-    ]
-
-
 def notes(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
     """What an operator may want to know of this host although it stops nothing."""
     found: list[str] = []
+    if expected["name"] and seen["hosts_rewritten"]:
+        found.append(
+            f"cloud-init writes /etc/hosts anew at each boot, without the cloud's names: set manage_etc_hosts: false ({seen['hosts_rewritten']})"
+        )
     if expected["hypervisor"] and not seen["kvm"]:
         found.append("no KVM here: guests run emulated, slowly")
     if expected["hypervisor"] and not seen["modules"]["openvswitch"]:

@@ -15,12 +15,12 @@ class Group:
     """A group that carries roles.
 
     `odd` asks for an odd number of members, for the sake of quorum; more than `maximum` can be described, not deployed
-    (0: no limit).
+    (None: no limit).
     """
 
     minimum: int = 0
     odd: bool = False
-    maximum: int = 0
+    maximum: int | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Policy:
                 raise ValueError(
                     f"preflight_groups: {name!r} must be a mapping with minimum, odd and maximum, all optional."
                 )
-            parsed[name] = Group(int(rule.get("minimum", 0)), bool(rule.get("odd", False)), int(rule.get("maximum", 0)))
+            parsed[name] = Group(int(rule.get("minimum", 0)), bool(rule.get("odd", False)), None if rule.get("maximum") is None else int(rule["maximum"]))
         pairs: list[Conflict] = []
         for number, rule in enumerate(conflicts, start=1):
             pair = rule.get("groups")

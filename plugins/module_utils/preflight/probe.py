@@ -20,6 +20,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+PROGRAM_SECONDS = 30  # that a program of the host may take
 LISTEN = "0A"  # state of a listening socket in /proc/net/tcp
 
 
@@ -31,13 +32,14 @@ def observe(wanted: dict[str, Any]) -> dict[str, Any]:
         `timeout` (seconds of one attempt).
     """
     timeout = float(wanted.get("timeout") or 5)
+    carried = _addresses()
     mirrors = _mirrors(wanted.get("sources") or []) if wanted.get("mirror") else []
     with concurrent.futures.ThreadPoolExecutor(max_workers=16) as pool:
         peers = [
             pool.submit(_connect, str(one["address"]), int(one["port"]), timeout) for one in wanted.get("peers", [])
         ]
         servers = {url: pool.submit(_ask, url, timeout) for url in mirrors}
-        names = {name: pool.submit(_resolve, name) for name in [socket.gethostname(), *wanted.get("names", [])]}
+        names = {name: pool.submit(_resolve, name) for name in wanted.get("names", [])}
         result = {
             "user": os.geteuid(),
             "hostname": socket.gethostname(),
@@ -47,10 +49,13 @@ def observe(wanted: dict[str, Any]) -> dict[str, Any]:
             "memory_mb": _memory_mb(),
             "disk_free_mb": _disk_free_mb("/var"),
             "interfaces": sorted(path.name for path in _glob("/sys/class/net", "*")),
-            "addresses": _addresses(),
+            "addresses": sorted({address for _interface, address in carried}),
+            "carried": carried,
+            "default_routes": _default_routes(),
             "listeners": _listeners(set(wanted.get("ports", []))),
             "installed_units": [unit for unit in wanted.get("units", []) if _has_unit(unit)],
             "kvm": Path("/dev/kvm").exists(),
+            "hosts_rewritten": _hosts_rewritten(),
             "modules": {name: _has_module(name) for name in ("openvswitch", "geneve")},
             "peers": [one.result() for one in peers],
             "mirrors": {url: one.result() for url, one in servers.items()},
@@ -83,6 +88,22 @@ def _os_release() -> dict[str, str]:
     return {key: fields.get(key, "") for key in ("ID", "VERSION_ID", "PRETTY_NAME")}
 
 
+def _hosts_rewritten() -> str:
+    """The file that lets cloud-init write /etc/hosts anew at each boot; empty where none does."""
+    if not Path("/etc/cloud").is_dir() or Path("/etc/cloud/cloud-init.disabled").exists():
+        return ""
+    found = ""
+    for path in [
+        Path("/etc/cloud/cloud.cfg"),
+        *_glob("/etc/cloud/cloud.cfg.d", "*.cfg"),
+        Path("/var/lib/cloud/instance/cloud-config.txt"),
+    ]:
+        # the last word counts
+        for value in re.findall(r"(?m)^\s*manage_etc_hosts:\s*['\"]?(\w+)", _read(str(path))):
+            found = str(path) if value.lower() in ("true", "template") else ""
+    return found
+
+
 def _memory_mb() -> int:
     """Memory of the machine, or what a control group leaves of it."""
     found = re.search(r"^MemTotal:\s+(\d+) kB", _read("/proc/meminfo"), re.MULTILINE)
@@ -102,18 +123,24 @@ def _disk_free_mb(path: str) -> int:
     return state.f_bavail * state.f_frsize // 2**20
 
 
-def _addresses() -> list[str]:
-    """Every address of every interface."""
-    found = set()
+def _addresses() -> list[list[str]]:
+    """Every address with its interface, which is empty where it is not known."""
     command = shutil.which("ip") or "/usr/sbin/ip"
     try:
-        output = subprocess.run([command, "-o", "address", "show"], stdout=subprocess.PIPE, check=True).stdout.decode()
-        found = set(re.findall(r"\binet6? ([0-9a-fA-F.:]+)", output))
-    except (OSError, subprocess.CalledProcessError):
+        output = subprocess.run(
+            [command, "-o", "address", "show"], stdout=subprocess.PIPE, check=True, timeout=PROGRAM_SECONDS
+        ).stdout.decode()
+        found = re.findall(r"^\d+:\s+([^\s@:]+)\S*\s+inet6? ([0-9a-fA-F.:]+)", output, re.MULTILINE)
+    except (OSError, subprocess.SubprocessError):
         # Without iproute2: the kernel's own table of local IPv4 addresses.
-        for address in re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", _read("/proc/net/fib_trie")):
-            found.add(address)
-    return sorted(found)
+        found = [("", one) for one in re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", _read("/proc/net/fib_trie"))]
+    return [list(one) for one in sorted(set(found))]
+
+
+def _default_routes() -> list[str]:
+    """Interfaces of IPv4's default routes."""
+    rows = [line.split() for line in _read("/proc/net/route").splitlines()[1:]]
+    return sorted({row[0] for row in rows if len(row) > 7 and row[1] == row[7] == "00000000"})
 
 
 def _decode(hexadecimal: str) -> str:
@@ -244,8 +271,10 @@ def _release(uri: str, suite: str) -> str:
 
 def _output(command: list[str]) -> str:
     try:
-        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout.decode()
-    except OSError:
+        return subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, timeout=PROGRAM_SECONDS
+        ).stdout.decode()
+    except (OSError, subprocess.SubprocessError):
         return ""
 
 

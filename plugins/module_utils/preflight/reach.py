@@ -13,10 +13,17 @@ UNREACHED = ("ansible_host",)
 # OpenSSH (ssh.c, sshconnect.c), sudo and Ansible.
 _SIGNS: tuple[tuple[str, str, str, str], ...] = (
     (
-        r"remote host identification has changed|host key verification failed|no .*host key is known",
+        r"remote host identification has changed",
         "ansible_host",
         "the SSH host key is not the known one",
         "If the machine was installed anew, remove the old key with ssh-keygen -R {address} and log in once by hand.",
+    ),
+    (
+        r"host key verification failed|no .*host key is known",
+        "ansible_host",
+        "the SSH host key is not known here yet",
+        "Log in once by hand, and compare the fingerprint with what ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub says on the machine: "
+        "ssh {address}",
     ),
     (
         r"permission denied",

@@ -22,11 +22,14 @@ def nearest(name: str, known: list[str], cutoff: float = 0.8) -> str | None:
     return found[0] if found else None
 
 
-def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
-    """Every problem of the inventory's shape."""
+def check(inventory: Snapshot, cloud: Snapshot, policy: Policy) -> Iterator[Problem]:
+    """Every problem of the inventory's shape.
+
+    :param cloud: the inventory without hosts that are not the cloud's.
+    """
     yield from _groups(inventory, policy)
-    yield from _placement(inventory, policy)
-    yield from _names(inventory)
+    yield from _placement(cloud, policy)
+    yield from _names(cloud)
 
 
 def _groups(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
@@ -46,7 +49,14 @@ def _groups(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                 "Use one, three or five: with an even number the loss of half of them stops the database and the "
                 "message queue, so the last host adds no safety.",
             )
-        elif policy.deploying and group.maximum and len(members or []) > group.maximum:
+        elif policy.deploying and group.maximum == 0 and members:
+            yield Problem(
+                INVENTORY,
+                name,
+                f"this group has {len(members)} hosts, and no role is mapped to it yet: nothing of it would be deployed",
+                "Leave it empty, or remove it.",
+            )
+        elif policy.deploying and group.maximum is not None and len(members or []) > group.maximum:
             yield Problem(
                 INVENTORY,
                 name,
@@ -78,9 +88,8 @@ def _placement(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
             yield Problem(
                 host.name,
                 "groups",
-                "this host is in no group that carries a role"
-                + (f", only in {', '.join(sorted(host.groups))}" if host.groups - {"ungrouped"} else ""),
-                f"Put it into one of {', '.join(policy.groups)}, or take it out of the inventory.",
+                "this host is in no group at all",
+                f"Put it into one of {', '.join(policy.groups)}; or, if it is not one of the cloud's, into a group of your own.",
             )
 
 

@@ -13,6 +13,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interf
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import (
+    Host,
     Setting,
     Snapshot,
     template_words,
@@ -113,6 +114,15 @@ def _bridges(value: Any) -> Fault | None:
     return None
 
 
+def _bridge_interfaces(value: Any) -> Fault | None:
+    if not isinstance(value, Mapping):
+        return f"is {_kind(value)}, not a mapping", "Map bridges to interfaces, as in {br-ex: eth2}."
+    for bridge, interface in value.items():
+        if (fault := _interface(interface)) and interface:
+            return f"{fault[0]}, for {bridge!r}", fault[1]
+    return None
+
+
 def _sources(value: Any) -> Fault | None:
     for line in value if isinstance(value, list) else []:
         found = _SOURCE.match(str(line))
@@ -124,6 +134,14 @@ def _sources(value: Any) -> Fault | None:
                 f"the roles do not support the suite {suite!r}",
                 f"Name a mirror of {' or '.join(_SUITES)}, and install the hosts with it.",
             )
+    return None
+
+
+def _hosts_lines(value: Any) -> Fault | None:
+    for line in value if isinstance(value, list) else []:
+        words = str(line).partition("#")[0].split()
+        if len(words) < 2 or parse(words[0]) is None or "\n" in str(line):
+            return f"{line!r} is not a line of /etc/hosts", "Write an address and names, as in 192.0.2.250 registry.example.org registry."
     return None
 
 
@@ -151,7 +169,9 @@ _BY_SUFFIX: tuple[tuple[str, Callable[[Any], Fault | None]], ...] = (
     ("_bind_address", _address),
     ("_ratio", _ratio),
     ("base_apt_sources", _sources),
+    ("base_hosts_extra", _hosts_lines),
     ("_bridge_mappings", _bridges),
+    ("_bridge_interfaces", _bridge_interfaces),
     ("_geneve_ranges", _ranges(2**24 - 1)),
     ("_vlan_ranges", _ranges(4094)),
     ("_config_overrides", _overrides),
@@ -181,8 +201,13 @@ def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
     connection = {name for name, _test in _CONNECTION}
     seen: dict[tuple[str, str], list[Fault]] = {}
     for host in inventory.hosts.values():
-        # A default that nothing of the inventory flows into is the product's own affair.
-        for name in sorted(host.touched - {cloud_secrets.VARIABLE}):  # which has checks of its own
+        wrong_here: set[str] = set()
+        # A default that nothing of the inventory flows into is the product's own affair. What the inventory sets comes first: a default
+        # that is made of a wrong value is wrong, too, and not told again.
+        touched = host.touched - {cloud_secrets.VARIABLE}  # which has checks of its own
+        for name in sorted(touched, key=lambda name: (name not in host.own, name)):
+            if name not in host.own and wrong_here & _read_by(host, name):
+                continue
             if name not in options and name not in connection and not _continues(name, options):
                 continue
             setting = host.settings[name]
@@ -198,7 +223,19 @@ def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
             if key not in seen:
                 seen[key] = list(_faults(name, options.get(name, {}), setting))
             for wrong, mend in seen[key]:
+                wrong_here.add(name)
                 yield Problem(host.name, name, wrong, mend, setting.where)
+
+
+def _read_by(host: Host, name: str) -> set[str]:
+    """The variables that the value of a variable is made of, directly or through others."""
+    found: set[str] = set()
+    waiting = {name}
+    while waiting:
+        words = template_words(host.settings[waiting.pop()].raw) & set(host.settings)
+        waiting |= words - found
+        found |= words
+    return found
 
 
 def _faults(name: str, option: Mapping[str, Any], setting: Setting) -> Iterator[Fault]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import hosts_file
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import options as option_definitions
 
 GENERATIONS = "/var/lib/stackwright/generations"
@@ -52,6 +53,8 @@ class File:
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
     definitions: list[str] = field(default_factory=list)
     free_sections: list[str] = field(default_factory=list)
+    hosts: dict[str, str] | None = None
+    lines: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -109,19 +112,19 @@ def from_data(path: str, data: dict[str, Any]) -> File:
 
     :raises ValueError: the entry contradicts itself; the text names the path.
     """
-    known = {"content", "options", "link", "state", "owner", "group", "mode", "units", "validate", "definitions", "free_sections"}
+    known = {"content", "options", "link", "state", "owner", "group", "mode", "units", "validate", "definitions", "free_sections", "hosts", "lines"}
     unknown = sorted(set(data) - known)
     if unknown:
         near = difflib.get_close_matches(unknown[0], known, 1)
         raise ValueError(f"{path}: unknown key {unknown[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
     if not path.startswith("/"):
         raise ValueError(f"{path}: the path must be absolute")
-    kinds = [key for key in ("content", "options", "link") if data.get(key) is not None]
+    kinds = [key for key in ("content", "options", "link", "hosts") if data.get(key) is not None]
     state = data.get("state") or ("link" if "link" in kinds else "file")
     if state not in ("file", "directory", "link", "absent"):
         raise ValueError(f"{path}: state {state!r} is none of file, directory, link, absent")
     if len(kinds) > 1 or (state == "file" and not kinds):
-        raise ValueError(f"{path}: give exactly one of content, options and link")
+        raise ValueError(f"{path}: give exactly one of content, options, link and hosts")
     sections = data.get("options") or {}
     for section, options in sections.items():
         if not isinstance(options, dict):
@@ -136,6 +139,8 @@ def from_data(path: str, data: dict[str, Any]) -> File:
     content = data.get("content")
     if "options" in kinds:
         content = render_ini(sections)
+    if "hosts" in kinds:
+        content = ""  # known once the present file is read
     return File(
         path=path,
         state=state,
@@ -149,6 +154,8 @@ def from_data(path: str, data: dict[str, Any]) -> File:
         sections={s: {n: v for n, v in o.items() if v is not None} for s, o in sections.items()},
         definitions=list(data.get("definitions") or []),
         free_sections=list(data.get("free_sections") or []),
+        hosts=dict(data["hosts"]) if "hosts" in kinds else None,
+        lines=list(data.get("lines") or []),
     )
 
 
@@ -194,6 +201,11 @@ def compare(file: File, packages_pending: bool = False) -> Change | None:
     :param packages_pending: owners may not exist yet, because check mode did not install their packages.
     """
     kind, text = _describe(file.path)
+    if file.hosts is not None:
+        try:
+            file.content = hosts_file.merge(text if kind == "file" else "", file.hosts, file.lines)
+        except ValueError as error:
+            raise ConfigurationError([f"{file.path}: {error}"]) from error
     if file.state == "absent":
         return None if kind == "absent" else Change(file.path, text or f"({kind})\n", "", file.units)
     if kind in ("directory", "other") and file.state != kind:

@@ -21,6 +21,8 @@ ANSWER_ERRORS: tuple[type[Exception], ...] = (*API_ERRORS, ValueError, KeyError)
 # A heartbeat from the future by more than this many seconds means that clocks differ.
 AHEAD = 5.0
 
+# Nova names its services by UUID from this microversion on; "openstack compute service delete" takes nothing else.
+MICROVERSIONS = {"compute": "2.53"}
 # Service of an operator's list -> service types in the catalogue, path, key of the listing.
 LISTINGS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "compute": (("compute",), "/os-services", "services"),
@@ -216,7 +218,7 @@ class Observer:
         for service in self.services():
             _, path, key = LISTINGS[service]
             try:
-                response = self.adapter(service).get(path)
+                response = self.adapter(service).get(path, microversion=MICROVERSIONS.get(service))
                 if response.status_code != 200:
                     raise OSError(f"HTTP {response.status_code}: {' '.join(response.text.split())[:200]}")
                 entries = response.json()[key]

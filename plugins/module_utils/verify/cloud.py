@@ -70,6 +70,8 @@ def connect(arguments: dict[str, Any]) -> Any:
             load_envvars=False,
             app_name="stackwright",
         )
+        # the cloud's own addresses: a proxy that the environment names for the world outside does not know them
+        cloud.session.session.trust_env = False
         cloud.authorize()
     except API_ERRORS as error:
         raise CloudError(

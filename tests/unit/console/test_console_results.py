@@ -121,6 +121,7 @@ def test_a_report_with_advice_of_its_own_gets_no_other():
         ("ubuntu@10.0.0.1: Permission denied (publickey).", "SSH key"),
         ("Host key verification failed.", "ssh-keygen -R"),
         ("Missing sudo password", "sudo"),
+        ("ProxyError('Unable to connect to proxy', ... Connection refused)", "no_proxy"),
         ("Could not get lock /var/lib/dpkg/lock-frontend", "package manager"),
         ("Temporary failure resolving 'mirror'", "DNS"),
         ("E: Failed to fetch http://x", "mirror"),

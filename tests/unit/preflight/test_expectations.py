@@ -37,15 +37,25 @@ def test_compute_node_has_addresses_and_interfaces(expected: dict[str, dict[str,
         ["stackwright_management_address", "10.9.0.21"],
         ["ovn_tunnel_address", "10.9.1.21"],
     ]
-    assert compute["interfaces"] == [["ovn_tunnel_interface", "eth1"]]
+    assert compute["interfaces"] == [["ovn_tunnel_interface", "eth1", "10.9.1.21"]]
+    assert compute["name"] == "compute1"
 
 
 def test_hosts_must_reach_the_controllers_but_not_themselves(expected: dict[str, dict[str, Any]]) -> None:
     assert [one["host"] for one in expected["compute1"]["peers"]] == ["controller1", "controller2", "controller3"]
     assert expected["controller1"]["peers"] == [
-        {"host": "controller2", "address": "10.9.0.12", "port": 22},
-        {"host": "controller3", "address": "10.9.0.13", "port": 22},
+        {"host": "controller2", "address": "10.9.0.12", "port": 22, "assumed": False},
+        {"host": "controller3", "address": "10.9.0.13", "port": 22, "assumed": False},
     ]
+
+
+def test_forwarded_port_is_not_asked_of_another_address(tmp_path: Path) -> None:
+    """Behind a NAT or a jump host the port of ansible_host says nothing of the management address."""
+    forwarded = {"ansible_host": "10.9.9.1", "ansible_port": 52222, "stackwright_management_address": "10.9.0.12"}
+    case = {"inventory": {"all": {"children": {"controller": {"hosts": {"controller2": forwarded, "controller3": {"ansible_port": 2222}}}}}}}
+    peers = {one["host"]: one for one in cloudcase.expectations_of(cloudcase.write(case, tmp_path))["compute1"]["peers"]}
+    assert peers["controller2"] == {"host": "controller2", "address": "10.9.0.12", "port": 22, "assumed": True}
+    assert peers["controller3"] == {"host": "controller3", "address": "10.9.0.13", "port": 2222, "assumed": False}
 
 
 def test_imported_playbooks_and_all_forms_of_roles_are_read(tmp_path: Path) -> None:

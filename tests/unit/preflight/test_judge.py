@@ -10,6 +10,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
 
 EXPECTED: dict[str, Any] = {
+    "name": "controller1",
     "services": True,
     "listeners": [
         {"service": "MariaDB", "address": "10.0.0.11", "port": 3306, "unit": "mariadb"},
@@ -17,9 +18,10 @@ EXPECTED: dict[str, Any] = {
     ],
     "units": ["keystone", "mariadb"],
     "addresses": [["stackwright_management_address", "10.0.0.11"]],
-    "interfaces": [["ovn_external_interface", "eth1"]],
+    "interfaces": [["ovn_external_interface", "eth1", ""]],
+    "needed": [["ansible_host", "10.0.0.11"], ["stackwright_management_address", "10.0.0.11"], ["ovn_tunnel_address", "10.0.1.11"]],
     "names": [["stackwright_internal_address", "api.example.org"]],
-    "peers": [{"host": "controller2", "address": "10.0.0.12", "port": 22}],
+    "peers": [{"host": "controller2", "address": "10.0.0.12", "port": 22, "assumed": False}],
     "sources": [],
     "hypervisor": False,
     "distribution": "debian",
@@ -41,9 +43,12 @@ SEEN: dict[str, Any] = {
     "disk_free_mb": 50000,
     "interfaces": ["eth0", "eth1", "lo"],
     "addresses": ["10.0.0.11", "127.0.0.1", "::1"],
+    "carried": [["eth0", "10.0.0.11"], ["lo", "127.0.0.1"]],
+    "default_routes": ["eth0"],
     "listeners": [],
     "installed_units": [],
     "kvm": True,
+    "hosts_rewritten": "",
     "modules": {"openvswitch": True, "geneve": True},
     "peers": [""],
     "mirrors": {"http://mirror/debian/dists/trixie/InRelease": ""},
@@ -88,11 +93,6 @@ def test_fit_host_has_no_problem() -> None:
         ({"disk_free_mb": 19999}, "preflight_disk_minimum_mb", "/var has 19999 MB free, 20000 MB are wanted"),
         ({"addresses": ["10.0.0.99", "127.0.0.1"]}, "stackwright_management_address", "10.0.0.11, only 10.0.0.99"),
         ({"interfaces": ["eth0", "lo"]}, "ovn_external_interface", "no interface 'eth1', only eth0"),
-        (
-            {"names": {"controller1": False, "api.example.org": True}},
-            "inventory_hostname",
-            "own name 'controller1' does not resolve",
-        ),
         (
             {"names": {"controller1": True, "api.example.org": False}},
             "stackwright_internal_address",
@@ -170,10 +170,46 @@ def test_mirror_is_not_asked_when_switched_off() -> None:
     assert problems({"mirrors": {}}, {"check_mirror": False}) == []
 
 
-def test_machines_that_share_a_name_are_found() -> None:
-    found = judge.across({"a": SEEN | {"hostname": "debian"}, "b": SEEN | {"hostname": "debian.local"}, "c": SEEN})
-    assert [(one.host, one.variable) for one in found] == [("a", "hostname"), ("b", "hostname")]
-    assert "as does b" in found[0].wrong
+@pytest.mark.parametrize("own", ["controller1.example.org", "Controller1", "ctl01", "debian"])
+def test_machine_that_calls_itself_otherwise_is_told_before_anything_changes(own: str) -> None:
+    problem = only({"hostname": own})
+    assert problem.variable == "inventory_hostname"
+    assert problem.wrong == f"this machine calls itself {own!r}, not 'controller1'"
+    assert problem.mend == f"Run on it: hostnamectl hostname controller1; or call it {own!r} in the inventory."
+
+
+def test_machine_that_was_renamed_behind_the_cloud_is_not_renamed_again_unasked() -> None:
+    problem = only({"hostname": "ctl01", "installed_units": ["keystone"]})
+    assert "give it its name back and reboot it: hostnamectl hostname controller1" in problem.mend
+    assert "call it so in the inventory: Nova refuses to start under another name" in problem.mend
+
+
+def test_name_of_a_host_without_roles_is_its_own_affair() -> None:
+    assert problems({"hostname": "anything"}, {"name": ""}) == []
+
+
+@pytest.mark.parametrize(
+    ("expected", "seen", "wrong"),
+    [
+        ({"interfaces": [["ovn_bridge_interfaces", "eth0", ""]]}, {"default_routes": []}, "carries 10.0.0.11, this host's ansible_host"),
+        ({}, {"carried": [["eth1", "10.0.1.11"]]}, "carries 10.0.1.11, this host's ovn_tunnel_address"),
+        ({}, {"default_routes": ["eth1"]}, "'eth1' carries this host's default route"),
+    ],
+)
+def test_interface_that_the_host_needs_is_refused(expected: dict[str, Any], seen: dict[str, Any], wrong: str) -> None:
+    assert wrong in only(seen, expected).wrong
+
+
+def test_bridge_of_the_tunnels_takes_its_address_over() -> None:
+    tunnel = {"interfaces": [["ovn_tunnel_interface", "eth1", "10.0.1.11"]]}
+    assert problems({"carried": [["eth1", "10.0.1.11"]]}, tunnel) == []
+
+
+def test_peer_behind_a_forwarded_port_is_reached_by_any_answer() -> None:
+    peer = {"host": "controller2", "address": "10.0.0.12", "port": 22}
+    assert problems({"peers": ["connection refused"]}, {"peers": [peer | {"assumed": True}]}) == []
+    assert only({"peers": ["connection refused"]}, {"peers": [peer | {"assumed": False}]}).variable == judge.PEERS
+    assert only({"peers": ["no route to host"]}, {"peers": [peer | {"assumed": True}]}).variable == judge.PEERS
 
 
 def test_dead_host_is_reported_once() -> None:
@@ -181,6 +217,11 @@ def test_dead_host_is_reported_once() -> None:
     echo = only({"peers": ["no route to host"]})
     assert judge.without_echoes([echo, dead]) == [dead]
     assert judge.without_echoes([echo]) == [echo]
+
+
+def test_notes_tell_of_a_hosts_file_that_does_not_last() -> None:
+    (note,) = judge.notes(EXPECTED, SEEN | {"hosts_rewritten": "/etc/cloud/cloud.cfg"})
+    assert note.endswith("set manage_etc_hosts: false (/etc/cloud/cloud.cfg)")
 
 
 def test_notes_tell_of_slow_guests() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import probe
+from ansible_collections.stackwright.cloud.tests.stand_ins import Said, StandIns
 
 
 @pytest.fixture
@@ -203,7 +204,7 @@ def test_addresses_are_found_without_iproute2(files: dict[str, str], monkeypatch
         raise FileNotFoundError(2, "No such file or directory")
 
     monkeypatch.setattr("subprocess.run", missing)
-    assert probe._addresses() == ["192.0.2.7"]
+    assert probe._addresses() == [["", "192.0.2.7"]]
     assert probe._proxy("http") is None
 
 
@@ -219,3 +220,23 @@ def test_units_and_modules_are_those_of_this_machine(files: dict[str, str]) -> N
     release = os.uname().release
     files[f"/lib/modules/{release}/modules.builtin"] = "kernel/net/openvswitch/no-such-here.ko\n"
     assert probe._has_module("no-such-here") and not probe._has_module("nor-this")
+
+
+def test_addresses_stand_with_their_interfaces_and_default_routes_are_known(
+    files: dict[str, str], stand_ins: StandIns
+) -> None:
+    stand_ins.add(
+        "ip",
+        Said(
+            "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever\n"
+            "2: eth0@if7    inet 10.0.0.5/24 brd 10.0.0.255 scope global eth0\\       valid_lft forever\n"
+            "3: bond0.100    inet6 fd00::5/64 scope global \\       valid_lft forever\n"
+        ),
+    )
+    assert probe._addresses() == [["bond0.100", "fd00::5"], ["eth0", "10.0.0.5"], ["lo", "127.0.0.1"]]
+    files["/proc/net/route"] = (
+        "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
+        "eth0\t00000000\t0100000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n"
+        "eth1\t0000000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
+    )
+    assert probe._default_routes() == ["eth0"]

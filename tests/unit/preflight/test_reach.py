@@ -19,7 +19,12 @@ SSH = "Failed to connect to the host via ssh: "
             "nothing listens on the SSH port",
         ),
         (SSH + "deploy@10.0.0.9: Permission denied (publickey).", "ansible_user", "SSH refuses the login"),
-        (SSH + "Host key verification failed.", "ansible_host", "the SSH host key is not the known one"),
+        (SSH + "Host key verification failed.", "ansible_host", "the SSH host key is not known here yet"),
+        (
+            SSH + "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @ Host key verification failed.",
+            "ansible_host",
+            "the SSH host key is not the known one",
+        ),
         (
             SSH + "ssh: Could not resolve hostname c1: Name or service not known",
             "ansible_host",

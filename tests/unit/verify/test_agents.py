@@ -43,9 +43,11 @@ class Api:
     """Answers each path from a list, the last answer for ever."""
 
     def __init__(self, **answers: list[Response]) -> None:
+        self.microversions: list[str | None] = []
         self.answers = {"/" + path.replace("__", "/"): list(given) for path, given in answers.items()}
 
-    def get(self, path: str) -> Response:
+    def get(self, path: str, microversion: str | None = None) -> Response:
+        self.microversions.append(microversion)
         path = path.replace("os-services", "os_services")
         left = self.answers[path]
         return left.pop(0) if len(left) > 1 else left[0]
@@ -158,6 +160,8 @@ def test_age_is_measured_by_the_date_of_the_answer() -> None:
     expected = [agents.Expected("compute", "nova-conductor", ("c1",))]
     observer = agents.Observer(Cloud(NOW + 3600, compute=api), expected, wall=lambda: NOW + 3600)
     assert observer.look(30, 75).problems == []
+    # from here on Nova names its services by UUID, which is what the command that forgets one takes
+    assert api.microversions == ["2.53"]
 
 
 def test_age_is_measured_by_the_token_where_answers_have_no_date() -> None:

@@ -21,6 +21,10 @@ def arguments() -> Iterator[dict[str, Any]]:
 def test_login_takes_nothing_from_files_or_the_environment(arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OS_USERNAME", "somebody-else")
     monkeypatch.setenv("OS_CLOUD", "no-such-cloud")
+    # a proxy for the world outside, which nobody answers at
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.delenv("no_proxy", raising=False)
     connected = login.connect(arguments)
     assert connected.session.auth.get_access(connected.session).username == arguments["auth"]["username"]
 
