@@ -9,7 +9,7 @@ import contextlib
 import datetime
 import json
 import os
-import re
+import socket
 import stat
 import tempfile
 from dataclasses import dataclass, field
@@ -18,9 +18,11 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import (
     access,
+    apt,
     files,
     findings,
     guard,
+    listeners,
     services,
     system,
 )
@@ -106,6 +108,7 @@ class Engine:
     armed: set[str] = field(default_factory=set)
     postponed: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
+    unwritable: dict[str, str] = field(default_factory=dict)
     changed: bool = False
 
     def __post_init__(self) -> None:
@@ -218,21 +221,32 @@ class Engine:
                 self.changed = bool(self.changes)
                 return
             made = self._make()
-            if not made or self._unwritten():
+            if not made or self.host.full:
                 break
         if made:
             self._audit_again()
         if self.journal is not None:
-            if self._unwritten():  # the reserve stays for the rollback, and what closes the run may not fit
+            self._give_time_for_the_proof()
+            if self.host.full:  # the reserve stays for the rollback, and what closes the run may not fit
                 with contextlib.suppress(OSError):
                     self.journal.close(sorted(self.armed))
                 return
             self.journal.release_reserve()
             self.journal.close(sorted(self.armed))
 
-    def _unwritten(self) -> bool:
-        """Whether a disk was full or refused writes: every further change would fail as well."""
-        return any("could not be written" in one for one in self.problems)
+    def _give_time_for_the_proof(self) -> None:
+        """Start the timer anew: the run took part of its time. Where it was quicker, its groups are undone already."""
+        if not self.armed or self.host.full:
+            return
+        if guard.unproved(self._begin()):
+            self._arm()
+            return
+        self.problems.append(
+            f"The run took longer than the {self.request.get('undo_after', 180)} s after which access changes are undone, so "
+            f"the timer on the host undid {', '.join(sorted(self.armed))}. Give hardening_undo_after more seconds."
+        )
+        self.armed.clear()
+        self._audit_again()
 
     def _audit_again(self) -> None:
         self.host.forget()
@@ -259,6 +273,7 @@ class Engine:
         only = self.request.get("groups")
         for control in self._failing():
             before = self.host.mutations
+            planned = set(self.host.overlay)
             control.problems = []
             for spec in control.resources:
                 resource = TYPES[spec["type"]]
@@ -280,6 +295,9 @@ class Engine:
                 except (OSError, ValueError, KeyError, IndexError) as error:
                     control.problems.append(f"The remedy itself failed: {type(error).__name__}: {error}")
             self.host.group = "files"
+            for path in sorted((set(self.host.overlay) - planned) & set(self.unwritable)):  # it would fail again
+                del self.host.overlay[path]
+                control.problems.append(self.unwritable[path])
             if self.host.mutations > before or any(self.host.activations):
                 control.finding.changed = control.finding.changed or self.host.mutations > before
             if control.problems and not control.finding.detail:  # in check mode nothing is judged again
@@ -300,22 +318,42 @@ class Engine:
         if not groups and not host.activations:
             return False
         entries = self._begin()
-        new = (groups & set(journals.ACCESS_GROUPS)) - self.armed
-        if new:
-            self.armed |= new
+        access = groups & set(journals.ACCESS_GROUPS)
+        if access - self.armed:
+            self.armed |= access
             self._arm()
         self.changes += host.diff()
         commands, host.commands = host.commands, []
         activations, host.activations = host.activations, {}
+        touched = len(host.overlay) + len(host.sysctls_wanted) + len(host.units_wanted) + len(commands)
         self.problems += [*reclaim(host), *host.commit(entries)]
         self.changed = True
-        if self._unwritten():
-            return True
-        self._run_commands(commands)
+        self.unwritable |= {one.path: one.reason for one in host.failures}
+        if "sshd" in access:
+            activations.setdefault("sshd", "sshd")
+        if host.full:
+            # What was written in part is taken back, and what was written is taken into use: nothing waits for a later restart.
+            self._undo_now(access & {one.group for one in host.failures}, "there was no room for all of them")
+            commands, activations = [], {key: one for key, one in activations.items() if key == "sshd"}
+        failed = self._run_commands(commands)
         self._activate(activations)
-        guard.taken(entries, groups & self.armed)
+        self._undo_now(failed & access, "they could not be taken into use")
+        with contextlib.suppress(OSError):  # no room even for that: they are undone instead of confirmed
+            guard.taken(entries, access & self.armed)
         host.forget()
-        return True
+        return touched > len(host.failures)
+
+    def _undo_now(self, groups: set[str], reason: str) -> None:
+        """Undo access groups that are not in force as a whole: a login would prove nothing of them."""
+        groups = groups & self.armed
+        if not groups:
+            return
+        names = ", ".join(sorted(groups))
+        self.problems.append(f"The changes of group {names} are undone, since {reason}.")
+        self.problems += self._begin().undo(sorted(groups), self.host.run)
+        self.refused |= dict.fromkeys(groups, f"Its changes were undone, since {reason}.")
+        self.armed -= groups
+        self._arm()
 
     def _refuse_sudoers(self) -> None:
         """Take planned rules of sudo that visudo does not accept out of the plan: a single wrong line stops sudo for all."""
@@ -333,8 +371,10 @@ class Engine:
                 reason = output.strip().replace(candidate.name, path)[-300:]
                 self.problems.append(f"visudo refuses the new {path}, which stays as it was: {reason}")
 
-    def _run_commands(self, commands: list[dict[str, Any]]) -> None:
+    def _run_commands(self, commands: list[dict[str, Any]]) -> set[str]:
+        """Run planned commands. Returns the groups of those that failed."""
         entries = self._begin()
+        failed: set[str] = set()
         for one in commands:
             before = [
                 {"kind": "file", "group": one["group"], "path": path, "before": entries.before(path)}
@@ -346,9 +386,12 @@ class Engine:
             again = [{"kind": "after-undo", "group": one["group"], "argv": one["reload"]}] if one["reload"] else []
             entries.add([*before, *undo, *again])
             code, output = self.host.run(one["argv"])
+            entries.seal(before)
             if code:
+                failed.add(one["group"])
                 self.problems.append(f"{' '.join(one['argv'])} failed ({code}): {output.strip()[-300:]}")
             self.host.forget()
+        return failed
 
     def _activate(self, activations: dict[str, str]) -> None:
         entries = self._begin()
@@ -356,6 +399,9 @@ class Engine:
             group = activations[what]
             if what in LONG and self.armed:
                 self.postponed.add(what)  # it would outlast the timer that guards the access changes
+                continue
+            if what == "sshd":
+                self._activate_sshd(entries)
                 continue
             for argv, guards, undo in activation_commands(self.host, what):
                 before = [
@@ -369,18 +415,27 @@ class Engine:
                     self.problems += journals.reload_units(self.host.run, self.host.root)
                     continue
                 code, output = self.host.run(argv)
-                if not code and what == "sshd" and argv[0] == "sshd" and (surplus := access.unasked(self.host)):
-                    code, output = 1, f"it would change what no control asked for: {'; '.join(surplus)}"
-                if code and what == "sshd" and argv[0] == "sshd":
-                    self.refused["sshd"] = (
-                        f"sshd refuses its new configuration, which is undone: {output.strip()[-300:]}"
-                    )
-                    self.problems += [self.refused["sshd"], *entries.undo(["sshd"], self.host.run)]
-                    self.armed.discard("sshd")
-                    self._arm()
-                    break
+                entries.seal(before)
                 if code:
                     self.problems.append(f"{' '.join(argv)} failed ({code}): {output.strip()[-300:]}")
+
+    def _activate_sshd(self, entries: journals.Journal) -> None:
+        """Have sshd read its new configuration, and see that it did; what it refuses or does not read is undone at once."""
+        code, output = self.host.run(["sshd", "-t"])
+        if not code and (surplus := access.unasked(self.host)):
+            code, output = 1, f"it would change what no control asked for: {'; '.join(surplus)}"
+        if code:
+            reason = f"sshd refuses its new configuration, which is undone: {output.strip()[-300:]}"
+        else:
+            for argv in listeners.again(self.host):
+                entries.add([{"kind": "after-undo", "group": "sshd", "argv": argv}])
+            reason = listeners.take_into_use(self.host)
+        if not reason:
+            return
+        self.refused["sshd"] = reason
+        self.problems += [reason, *entries.undo(["sshd"], self.host.run)]
+        self.armed.discard("sshd")
+        self._arm()
 
     # ------------------------------------------------------------ packages
 
@@ -394,8 +449,22 @@ class Engine:
         wanted = self.host.packages_wanted
         if not wanted or check_mode:
             return
+        present = sorted(name for name, state in wanted.items() if state == "present")
+        absent = sorted(f"{name}-" for name, state in wanted.items() if state == "absent")
+        if holder := apt.wait_for_lock(self.host.root, int(self.request.get("apt_wait", 120))):
+            self.host.packages_wanted = {}
+            self.problems.append(
+                f"Packages could not be changed, since {holder} holds the lock of dpkg for more than "
+                f"{self.request.get('apt_wait', 120)} s: {', '.join([*present, *absent])}. Run again when it is done, or give "
+                "hardening_apt_wait more seconds."
+            )
+            return
+        plan = apt.plan(self.host.run, [*present, *absent])
+        self.problems += plan.problems
         self.changes += self.host.diff()
         self.host.packages_wanted = {}
+        if not plan.names:
+            return
         entries = self._begin()
         before_tree = tree(self.host.root)
         kept = [
@@ -406,58 +475,69 @@ class Engine:
             and facts[0] == "f"
             and facts[4] < 8 << 20
         ]
-        present = sorted(name for name, state in wanted.items() if state == "present")
-        absent = sorted(f"{name}-" for name, state in wanted.items() if state == "absent")
         installed = journals._installed(self.host.root)
-        entries.add([{"kind": "packages", "group": "packages", "before": installed}])
+        transaction = {
+            "kind": "packages", "group": "packages", "before": installed, "planned": sorted(plan.coming), "removing": sorted(plan.going),
+        }  # fmt: skip
+        entries.add([transaction])
         entries.write_head({**entries.head(), "packages": sorted(wanted)})
-        # Journaled as a file so that a crash during the transaction still leads back.
-        self._before_transaction(entries, kept)
-        apt = [
-            "apt-get", "-y", "-q", "--no-install-recommends", "-o", "Dpkg::Options::=--force-confdef",
-            "-o", "Dpkg::Options::=--force-confold", "-o", "Dpkg::Use-Pty=0",
-        ]  # fmt: skip
-        argv = [*apt, "install", *present, *absent]
-        code, output = self.host.run(argv)
-        if code and re.search(r"Unable to locate|404 |no installation candidate|has no installation", output):
-            self.host.run(["apt-get", "-q", "update"])
-            code, output = self.host.run(argv)
-        if code:
-            # One package that cannot be had must not keep the others away.
-            for name in [*present, *absent]:
-                code, output = self.host.run([*apt, "install", name])
-                if code:
-                    reason = output.strip().split("\n")[-1]
-                    self.problems.append(f"The package {name.rstrip('-')} could not be changed: {reason}")
-        if absent:
-            self.host.run(["dpkg", "--purge", *(one.rstrip("-") for one in absent)])
+        # Journaled as files so that a crash during the transaction still leads back.
+        self._rewrite(entries, [*kept, transaction])
+        self.problems += apt.carry_out(self.host.run, plan)
         self.changed = True
-        self._after_transaction(entries, before_tree)
+        self._after_transaction(entries, transaction, kept, before_tree)
         self._audit_again()
 
-    def _before_transaction(self, entries: journals.Journal, kept: list[dict[str, Any]]) -> None:
-        """The journal is followed backwards: these come before the packages entry and so are restored after it."""
+    @staticmethod
+    def _rewrite(entries: journals.Journal, lines: list[dict[str, Any]]) -> None:
+        """Replace the journal as a whole. It is followed backwards: what comes before the packages is restored after them."""
+        text = "".join(json.dumps(one, sort_keys=True) + "\n" for one in lines)
         path = f"{entries.directory}/journal.jsonl"
-        present = entries.entries()
-        lines = [json.dumps(one, sort_keys=True) + "\n" for one in [*kept, *present]]
-        journals.write_atomically(path, "".join(lines).encode(), 0o600, os.geteuid(), os.getegid())
+        journals.write_atomically(path, text.encode(), 0o600, os.geteuid(), os.getegid())
 
-    def _after_transaction(self, entries: journals.Journal, before: dict[str, tuple[Any, ...]]) -> None:
-        after = tree(self.host.root)
-        created = sorted((one for one in after if one not in before), key=lambda one: one.count("/"))
-        owned = [one for one in created if not one.startswith("/var/lib/dpkg/info/")]
-        known = {one["path"] for one in entries.entries() if one["kind"] == "file"}
-        changed_mode = [
+    def _after_transaction(
+        self, entries: journals.Journal, transaction: dict[str, Any], kept: list[dict[str, Any]], before: dict[str, tuple[Any, ...]]
+    ) -> None:  # fmt: skip
+        """Note what the packages changed, and nothing that users and services changed beside them."""
+        root = self.host.root
+        after = tree(root)
+        installed = journals._installed(root)
+        was = transaction["before"]
+        came = {one.removesuffix(journals.CONFIGURATION) for one in set(installed) - set(was)} & {
+            *transaction["planned"]
+        }
+        transaction |= {
+            "came": sorted(came),
+            "went": sorted({one for one in set(was) - set(installed) if not one.endswith(journals.CONFIGURATION)} & {*transaction["removing"]}),
+            "upgraded": {
+                one: [was[one], installed[one]]
+                for one in transaction["planned"]
+                if one in was and one in installed and was[one] != installed[one]
+            },
+        }  # fmt: skip
+        leaving = journals.Leaving(transaction, root)
+        brought = Brought({path for one in came for path in leaving._paths(one, "list")}, after)
+        changed = [one for one in kept if after.get(one["path"]) != before[one["path"]]]
+        known = {one["path"] for one in kept}
+        metadata = [
             {
                 "kind": "file", "group": "packages", "path": path,
                 "before": {"type": "directory" if facts[0] == "d" else "file", "mode": facts[1], "uid": facts[2], "gid": facts[3],
                            "mtime_ns": facts[5]},
             }
             for path, facts in before.items()
-            if path not in known and facts[0] in "fd" and path in after and after[path][:4] != facts[:4]
+            if path not in known and facts[0] in "fd" and path in after and after[path][:4] != facts[:4] and brought.touches(path)
         ]  # fmt: skip
-        fresh = [{"kind": "file", "group": "packages", "path": one, "before": {"type": "absent"}} for one in owned]
-        self._before_transaction(entries, [*changed_mode, *fresh])
+        fresh = [
+            {"kind": "file", "group": "packages", "path": path, "before": {"type": "absent"}}
+            for path in sorted(after, key=lambda one: one.count("/"))
+            if path not in before and brought.makes(path)
+        ]
+        lines = [*changed, *metadata, *fresh]
+        for one in lines:
+            one["left"] = entries.left(one)["state"]
+        self._rewrite(entries, [*lines, transaction])
+        entries.forget_blobs()
 
     # ------------------------------------------------------------ the way back when the control node is gone
 
@@ -619,6 +699,46 @@ def tree(root: str) -> dict[str, tuple[Any, ...]]:
     return found
 
 
+OF_PACKAGES = (
+    "/etc/", "/usr/", "/boot/", "/var/lib/dpkg/", "/var/lib/ucf/", "/var/lib/pam/", "/var/lib/systemd/", "/var/lib/apt/extended_states",
+    "/var/cache/debconf/", "/var/cache/ldconfig/",
+)  # fmt: skip
+DATA = ("/var/lib", "/var/cache", "/var/spool")
+
+
+class Brought:
+    """Tells what maintainer scripts made or changed from what users and services did while packages were installed."""
+
+    def __init__(self, listed: set[str], after: dict[str, tuple[Any, ...]]) -> None:
+        self.listed, self.after = listed, after
+        self.made: set[str] = set()
+
+    def touches(self, path: str) -> bool:
+        """Whether a changed path is one of those that packages change, in directories that only root can change."""
+        return (path.startswith(OF_PACKAGES) or path in TREE or path in self.listed) and self._roots(path)
+
+    def makes(self, path: str) -> bool:
+        """Whether a new path came with the packages and does not go with them by itself; ask for a directory before what is in it."""
+        if path in self.listed and not path.startswith("/etc/"):
+            return False  # dpkg removes it
+        if path.startswith("/var/lib/dpkg/info/"):
+            return False
+        above = os.path.dirname(path)
+        data = path.startswith(DATA) and (above in DATA or above in self.listed or above in self.made)
+        if not (data or (path.startswith(OF_PACKAGES) and self._roots(path))):
+            return False
+        self.made.add(path)
+        return True
+
+    def _roots(self, path: str) -> bool:
+        while path != "/":
+            path = os.path.dirname(path)
+            facts = self.after.get(path)
+            if facts is not None and (facts[2] not in (0, os.geteuid()) or facts[1] & 0o002):
+                return False
+        return True
+
+
 def activation_commands(host: Host, what: str) -> list[tuple[list[str], list[str], bool]]:
     """How a subsystem takes its files into use: commands, the paths they change, and whether an undo repeats them."""
     reload = (RELOAD, list[str](), False)  # an undo reads the units anew whenever it restores one
@@ -630,10 +750,6 @@ def activation_commands(host: Host, what: str) -> list[tuple[list[str], list[str
     }
     if what in service:
         return [(["systemctl", "try-restart", service[what]], [], True)] if host.systemd else []
-    if what == "sshd":
-        if not host.systemd:
-            return [(["sshd", "-t"], [], False)]
-        return [(["sshd", "-t"], [], False), (["systemctl", "try-reload-or-restart", "ssh.service"], [], True)]
     if what == "audit":
         if "auditd" not in host.packages:
             return []
@@ -676,38 +792,58 @@ def undo_groups(host: Host, run_id: str, groups: list[str]) -> list[str]:
     return guard.undo(journals.Journal(run_id, host.root or "/"), groups, host.run, host.systemd)
 
 
-def rollback(host: Host, to: str | None) -> tuple[list[str], list[str]]:
-    """Restore the state before a run: undo it and every later one, newest first.
+def chosen_runs(host: Host, to: str | None) -> list[str]:
+    """The runs that a rollback takes back, newest first.
 
     :param to: the run's id; the newest one when None.
-    :returns: the runs undone, and what could not be restored.
     :raises EngineError: when there is no such run.
     """
-    known = [
-        one
-        for one in journals.runs(host.root or "/")
-        if journals.Journal(one, host.root or "/").head().get("state") != "rolled back"
-    ]
+    root = host.root or "/"
+    known = [one for one in journals.runs(root) if journals.Journal(one, root).head().get("state") != "rolled back"]
     if not known:
         if to is None:
-            return [], []
+            return []
         raise EngineError(
             f"There is no run {to} to roll back on this host: nothing was enforced or all is rolled back."
         )
     if to is not None and to not in known:
         raise EngineError(f"There is no run {to} on this host. The runs here, oldest first: {', '.join(known)}.")
-    chosen = [one for one in reversed(known) if to is None or one >= to][: 1 if to is None else None]
-    try:
-        problems = reclaim(host)
-    except HostError as error:  # files can be restored all the same
-        problems = [str(error)]
+    return [one for one in reversed(known) if to is None or one >= to][: 1 if to is None else None]
+
+
+def rollback(host: Host, to: str | None, check_mode: bool = False) -> tuple[list[str], journals.Outcome]:
+    """Take back what runs changed and nobody has changed since: a run and every later one, newest first.
+
+    :param to: the run's id; the newest one when None.
+    :param check_mode: only say what would be done.
+    :returns: the runs undone, and what came of it.
+    :raises EngineError: when there is no such run.
+    """
+    chosen = chosen_runs(host, to)
+    total = journals.Outcome()
+    if chosen and not check_mode:
+        try:
+            total.problems += reclaim(host)
+        except HostError as error:  # files can be restored all the same
+            total.problems.append(str(error))
+    seen: dict[str, dict[str, Any]] = {}
     for run_id in chosen:
-        confirm(host, run_id)
-        problems += journals.Journal(run_id, host.root or "/").undo(None, host.run)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(host.root + BASELINE)
-    host.forget()
-    return chosen, problems
+        run = journals.Journal(run_id, host.root or "/")
+        if check_mode:
+            outcome = run.foresee(seen)
+        else:
+            guard.release(run, host.run, host.systemd)
+            outcome = run.follow(None, host.run)
+        for mine, more in zip(
+            (total.problems, total.kept, total.told), (outcome.problems, outcome.kept, outcome.told), strict=True
+        ):
+            mine += [one for one in more if one not in mine]
+        total.parts += outcome.parts
+    if chosen and not check_mode:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(host.root + BASELINE)
+        host.forget()
+    return chosen, total
 
 
 def reclaim(host: Host) -> list[str]:
@@ -721,8 +857,9 @@ def reclaim(host: Host) -> list[str]:
     if not host.systemd:
         return []
     lost = {name: [str(one.forgotten)] for name, one in host.units().items() if one.forgotten}
-    if "openssh-server" in host.packages and not host.unit("ssh.service").active and (found := _listeners(host)):
-        lost["ssh.service"] = found
+    hidden = "openssh-server" in host.packages and not host.unit("ssh.service").active and not listeners.by_socket(host)
+    if hidden and (found := listeners.processes(host)):
+        lost["ssh.service"] = [str(one) for one in found]
     if not lost:
         return []
     problems: list[str] = []
@@ -743,15 +880,6 @@ def reclaim(host: Host) -> list[str]:
             problems.append(f"{name} was lost to systemd and does not start: {output.strip()[-200:]}")
     host.forget()
     return problems
-
-
-def _listeners(host: Host) -> list[str]:
-    found = []
-    for path in host.glob("/proc/[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if re.match(rb"sshd: .*\[listener\]", Path(host.root + path).read_bytes()):
-                found.append(path.split("/")[2])
-    return found
 
 
 def resulting_state(host: Host, controls: list[Control]) -> list[findings.State]:
@@ -790,28 +918,36 @@ def _unit_states(host: Host, controls: list[Control]) -> list[findings.State]:
         for name, state in host.units().items()
         if state.forgotten
     ]
-    if "openssh-server" in host.packages and host.unit("ssh.service").active:
+    if "openssh-server" in host.packages and (host.unit("ssh.service").active or listeners.by_socket(host)):
         found.append(sshd_answers(host))
     return found
 
 
 def sshd_answers(host: Host) -> findings.State:
     """Ask the running sshd for its algorithms and compare them with its configuration."""
-    import socket
-
     what = "sshd answers with its configured algorithms"
     try:
         settings = access.effective(host, "sshd")
     except HostError as error:
         return findings.State(what, False, str(error))
-    # an address may have a port of its own, and then that of Port counts for nothing
-    address = re.match(r"\[?([^\]]*)\]?:(\d+)$", settings.get("listenaddress", ""))
-    name, port = (address[1], int(address[2])) if address else ("0.0.0.0", int(settings.get("port", "22")))
-    name = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(name, name)
+    where = listeners.places(host)
+    told = [_first_words(name, port) for name, port in where]
+    data = next((one for one in told if isinstance(one, bytes)), None)
+    if data is None:
+        return findings.State(what, False, str(told[0]))
+    lists = algorithm_lists(data)
+    for at, option in ((3, "ciphers"), (5, "macs")):
+        if len(lists) > at and set(lists[at].split(",")) != set(settings.get(option, "").split(",")):
+            return findings.State(what, False, f"it offers {option} {lists[at]} instead of {settings.get(option)}")
+    return findings.State(what, len(lists) >= 6, "" if len(lists) >= 6 else "no key exchange offered")
+
+
+def _first_words(name: str, port: int) -> bytes | str:
+    """What sshd says first at an address; why it says nothing as text."""
+    data = b""
     try:
         with socket.create_connection((name, port), timeout=5) as link:
             link.sendall(b"SSH-2.0-Stackwright_state\r\n")
-            data = b""
             while len(data) < 65536:
                 part = link.recv(65536)
                 if not part:
@@ -823,12 +959,8 @@ def sshd_answers(host: Host) -> findings.State:
                     if len(data) >= at + 5 + length:
                         break
     except OSError as error:
-        return findings.State(what, False, f"port {port} of {name}: {error.strerror or error}")
-    lists = algorithm_lists(data)
-    for at, option in ((3, "ciphers"), (5, "macs")):
-        if len(lists) > at and set(lists[at].split(",")) != set(settings.get(option, "").split(",")):
-            return findings.State(what, False, f"it offers {option} {lists[at]} instead of {settings.get(option)}")
-    return findings.State(what, len(lists) >= 6, "" if len(lists) >= 6 else "no key exchange offered")
+        return f"port {port} of {name}: {error.strerror or error}"
+    return data
 
 
 def algorithm_lists(data: bytes) -> list[str]:
@@ -864,6 +996,7 @@ def carry_out(request: dict[str, Any], host: Host | None = None) -> dict[str, An
     engine = Engine(host, request)
     problems: list[str] = []
     rolled_back: list[str] = []
+    back = journals.Outcome()
     if mode == "confirm":
         problems = confirm(host, request["run_id"])
         engine.resume(request["run_id"], list(request.get("postponed", [])))
@@ -871,11 +1004,8 @@ def carry_out(request: dict[str, Any], host: Host | None = None) -> dict[str, An
     elif mode == "undo":
         problems = undo_groups(host, request["run_id"], request["groups"])
     elif mode == "rollback":
-        if request.get("check_mode"):
-            known = journals.runs(host.root or "/")
-            rolled_back = [one for one in known if one >= (request.get("run_id") or (known or [""])[-1])]
-        else:
-            rolled_back, problems = rollback(host, request.get("run_id"))
+        rolled_back, back = rollback(host, request.get("run_id"), bool(request.get("check_mode")))
+        problems, engine.changes = back.problems, back.parts
     elif mode == "enforce":
         engine.enforce(bool(request.get("check_mode")))
         problems = engine.problems
@@ -913,4 +1043,6 @@ def carry_out(request: dict[str, Any], host: Host | None = None) -> dict[str, An
         "unproved": sorted(engine.armed),
         "postponed": sorted(engine.postponed),
         "rolled_back": rolled_back,
+        "kept": back.kept,
+        "changes": back.told,
     }

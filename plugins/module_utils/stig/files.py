@@ -479,7 +479,7 @@ def check_permissions(host: Host, spec: Spec) -> Check:
 def fix_permissions(host: Host, spec: Spec) -> None:
     """Take the forbidden bits, add the required ones, and give what has a wrong owner to the first one named."""
     rule = violations(host, spec)
-    for path, _ in rule.found:
+    for path, seen in rule.found:
         meta = host.stat(path)
         if meta is None:
             continue
@@ -494,7 +494,8 @@ def fix_permissions(host: Host, spec: Spec) -> None:
         ):
             gid = next(iter(one for one in (host.gid(str(name)) for name in spec["group"]) if one is not None), None)
         acl = limited_acl(default_acl(host.root + path), rule.new_files) if rule.new_files is not None else None
-        host.set_meta(path, mode if mode != meta.mode or uid is not None or gid is not None else None, uid, gid, acl)
+        # The mode is made anew of the one that is there by then: whose file it is may have changed it, or the file itself.
+        host.set_meta(path, uid=uid, gid=gid, acl=acl, clear=rule.forbid, add=rule.require, was=seen)
     _activate(host, spec)
 
 

@@ -63,7 +63,7 @@ def arm(run: journals.Journal, groups: Iterable[str], seconds: int, tool: Tool, 
     """
     names = sorted(set(groups))
     if not names:
-        _release(run, tool, systemd)
+        release(run, tool, systemd)
         return
     _mark(run, "unproved", names)
     journals.guard_boot(run)
@@ -95,7 +95,7 @@ def confirm(run: journals.Journal, tool: Tool, systemd: bool) -> list[str]:
             f"The changes of group {', '.join(idle)} were not in force when the login was proved, so they are undone.",
             *run.undo(idle, tool),
         ]
-    _release(run, tool, systemd)
+    release(run, tool, systemd)
     return problems
 
 
@@ -111,7 +111,7 @@ def undo(run: journals.Journal, groups: Iterable[str], tool: Tool, systemd: bool
         if left:
             _mark(run, "unproved", left)
         else:
-            _release(run, tool, systemd)
+            release(run, tool, systemd)
     return problems
 
 
@@ -119,7 +119,8 @@ def _mark(run: journals.Journal, name: str, words: list[str]) -> None:
     journals.write_atomically(f"{run.directory}/{name}", " ".join(words).encode(), 0o600, os.geteuid(), os.getegid())
 
 
-def _release(run: journals.Journal, tool: Tool, systemd: bool) -> None:
+def release(run: journals.Journal, tool: Tool, systemd: bool) -> None:
+    """End the guard of a run: neither the timer nor the next boot undoes anything any more."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(f"{run.directory}/unproved")
     journals.release_boot(run)

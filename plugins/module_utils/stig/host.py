@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import fnmatch
 import glob
 import hashlib
@@ -20,7 +21,14 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import journal as journals
 
-DEFAULT_ACL = "system.posix_acl_default"
+DEFAULT_ACL = journals.DEFAULT_ACL
+FULL = (errno.ENOSPC, errno.EDQUOT)  # every further write would fail as well
+# Files that decide who gets in, whatever control changes them.
+ACCESS_PATHS = {
+    "/etc/ssh/sshd_config": "sshd", "/etc/pam.d/": "pam", "/etc/security/": "pam", "/etc/nsswitch.conf": "pam",
+    "/etc/passwd": "account", "/etc/shadow": "account", "/etc/group": "account", "/etc/gshadow": "account",
+    "/etc/sudoers": "sudo", "/etc/ufw/": "firewall", "/etc/default/ufw": "firewall",
+}  # fmt: skip
 ACTIVATIONS = (
     "systemd", "tmpfiles", "sysctl", "audit", "dconf", "units", "rsyslog", "chrony", "sssd", "grub", "initramfs", "sshd", "ufw",
     "journald", "cracklib", "aide",
@@ -35,7 +43,9 @@ class HostError(Exception):
 class Pending:
     """A planned state of one path. `content` None keeps what is there; `removed` deletes the path.
 
-    `acl` is the default access control list of a directory, as the kernel keeps it.
+    `acl` is the default access control list of a directory, as the kernel keeps it. Where `mode` is None, the bits of `clear` are taken
+    from the mode that is found and those of `add` are given to it. `was` is device and inode of what the plan is made for; nothing
+    else gets its mode or owner.
     """
 
     content: bytes | None = None
@@ -46,6 +56,22 @@ class Pending:
     group: str = "files"
     link: str | None = None
     acl: bytes | None = None
+    clear: int = 0
+    add: int = 0
+    was: tuple[int, int] | None = None
+
+    def bits(self, mode: int) -> int:
+        """The planned mode of something that has this one."""
+        return self.mode if self.mode is not None else mode & ~self.clear | self.add
+
+
+@dataclass
+class Failure:
+    """A planned path that could not be made so."""
+
+    path: str
+    group: str
+    reason: str
 
 
 @dataclass
@@ -97,6 +123,8 @@ class Host:
     commands: list[dict[str, Any]] = field(default_factory=list)
     group: str = "files"
     mutations: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    full: bool = False
     read_paths: set[str] = field(default_factory=set)
     globbed: dict[str, list[str]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
@@ -140,7 +168,7 @@ class Host:
         meta = Meta(kind, stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid, found.st_size)
         if pending is not None:
             meta.kind = "file" if pending.content is not None else meta.kind
-            meta.mode = meta.mode if pending.mode is None else pending.mode
+            meta.mode = pending.bits(meta.mode)
             meta.uid = meta.uid if pending.uid is None else pending.uid
             meta.gid = meta.gid if pending.gid is None else pending.gid
         return meta
@@ -338,12 +366,14 @@ class Host:
         known = self.overlay.get(path)
         if known is not None and known.group != "files":
             return known.group
+        if self.group == "files":
+            return next((group for place, group in ACCESS_PATHS.items() if path.startswith(place)), self.group)
         return self.group
 
     def remove(self, path: str) -> None:
         """Plan the removal of a file."""
         if self.stat(path) is not None:
-            self.overlay[path] = Pending(removed=True, group=self.group)
+            self.overlay[path] = Pending(removed=True, group=self._group(path))
             self.mutations += 1
 
     def want_link(self, path: str, target: str) -> None:
@@ -355,16 +385,21 @@ class Host:
         self.mutations += 1
 
     def set_meta(
-        self,
-        path: str,
-        mode: int | None = None,
-        uid: int | None = None,
-        gid: int | None = None,
-        acl: bytes | None = None,
-    ) -> None:
-        """Plan mode, owner, group or the default access control list of what is at `path`."""
+        self, path: str, mode: int | None = None, uid: int | None = None, gid: int | None = None, acl: bytes | None = None,
+        clear: int = 0, add: int = 0, was: os.stat_result | None = None,
+    ) -> None:  # fmt: skip
+        """Plan mode, owner, group or the default access control list of what is at `path`.
+
+        :param clear: bits to take from the mode that is found when the change is made; `add` those to give to it.
+        :param was: the status of what the plan is made for.
+        """
         pending = self.overlay.setdefault(path, Pending())
-        pending.group = self._group(path)
+        if pending.group == "files":
+            pending.group = self.group
+        pending.clear |= clear
+        pending.add |= add
+        if was is not None:
+            pending.was = (was.st_dev, was.st_ino)
         if mode is not None:
             pending.mode = mode
         if uid is not None:
@@ -453,9 +488,10 @@ class Host:
         with contextlib.suppress(OSError):
             found = os.lstat(self.root + path)
             old = (stat.S_IMODE(found.st_mode), found.st_uid, found.st_gid)
-            new = tuple(
-                was if wanted is None else wanted
-                for was, wanted in zip(old, (pending.mode, pending.uid, pending.gid), strict=True)
+            new = (
+                pending.bits(old[0]),
+                old[1] if pending.uid is None else pending.uid,
+                old[2] if pending.gid is None else pending.gid,
             )
             if old != new or pending.acl is not None:
                 limits = "" if pending.acl is None else " with a default ACL that limits new files"
@@ -490,32 +526,25 @@ class Host:
     def commit(self, journal: journals.Journal) -> list[str]:
         """Journal the planned files, sysctls and units, then make them so.
 
+        A path that cannot be written keeps only itself from being changed: it is in :attr:`failures`. A disk without room stops
+        everything that follows (:attr:`full`).
+
         :returns: what could not be done, a sentence each. What was done is in the journal in any case.
         """
         problems: list[str] = []
-        unwritten = False
-        entries: list[dict[str, Any]] = []
-        for path, pending in sorted(self.overlay.items()):
-            entries += self._parents(path, pending, journal)
-            before = journal.before(path, content=pending.content is not None or pending.removed)
-            entries.append({"kind": "file", "group": pending.group, "path": path, "before": before})
-        for key, (_, group) in self.sysctls_wanted.items():
-            entries.append({"kind": "sysctl", "group": group, "key": key, "value": self.sysctl(key) or ""})
-        for unit, state in self.units_wanted.items():
-            for path in self._enablement(unit):
-                entries.append({"kind": "file", "group": state["group"], "path": path, "before": journal.before(path)})
-            was = self.unit(unit)
-            if was.enabled != "missing" or state.get("masked"):
-                entries.append({"kind": "unit", "group": state["group"], "unit": unit, "active": was.active})
+        self.failures = []
+        entries, before = self._announce(journal)
         journal.add(entries)
         for path, pending in sorted(self.overlay.items()):
+            if self.full:
+                self.failures.append(Failure(path, pending.group, f"{show(path)} was not written: the disk is full"))
+                continue
             try:
-                self._apply(path, pending)
+                self._apply(path, pending, before[path])
             except OSError as error:
-                problems.append(f"{show(path)} could not be written: {error.strerror}")
-                unwritten = True
-                if error.errno in (28, 30, 122):  # full, read-only, over quota: every further write would fail as well
-                    break
+                reason = f"{show(path)} could not be written: {error.strerror}"
+                self.failures.append(Failure(path, pending.group, reason))
+                self.full = error.errno in FULL
         for key, (value, _) in self.sysctls_wanted.items():
             try:
                 Path("/proc/sys/" + key.replace(".", "/")).write_text(value, "ascii")
@@ -524,10 +553,58 @@ class Host:
         self.overlay.clear()
         self.sysctls_wanted.clear()
         units, self.units_wanted = self.units_wanted, {}
-        if not unwritten:
+        if not self.full:
             problems += self._apply_units(units)
+            journal.seal(entries)
         self.forget()
-        return problems
+        return [*(one.reason for one in self.failures if "could not be" in one.reason), *problems]
+
+    def _announce(self, journal: journals.Journal) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
+        """The journal's entries for the plan, and what is at its paths now. What cannot be looked at is taken out of the plan."""
+        entries: list[dict[str, Any]] = []
+        known: dict[str, dict[str, Any]] = {}
+        for path, pending in sorted(self.overlay.items()):
+            try:
+                parents = self._parents(path, pending, journal)
+                before = journal.before(path, content=pending.content is not None or pending.removed)
+            except OSError as error:
+                self.failures.append(Failure(path, pending.group, f"{show(path)} could not be read: {error.strerror}"))
+                del self.overlay[path]
+                continue
+            known[path] = before
+            meant = self._meant(pending, before)
+            entries += [
+                *parents,
+                {"kind": "file", "group": pending.group, "path": path, "before": before, "meant": meant},
+            ]
+        for key, (value, group) in self.sysctls_wanted.items():
+            was = self.sysctl(key) or ""
+            entries.append({"kind": "sysctl", "group": group, "key": key, "value": was, "set": value})
+        for unit, state in self.units_wanted.items():
+            for path in self._enablement(unit):
+                entries.append({"kind": "file", "group": state["group"], "path": path, "before": journal.before(path)})
+            found = self.unit(unit)
+            if found.enabled != "missing" or state.get("masked"):
+                entries.append({"kind": "unit", "group": state["group"], "unit": unit, "active": found.active})
+        return entries, known
+
+    @staticmethod
+    def _meant(pending: Pending, before: dict[str, Any]) -> dict[str, Any]:
+        """The state that a path is about to get, for a rollback after the run was cut off."""
+        if pending.removed:
+            return {"type": "absent"}
+        if pending.link is not None:
+            return {"type": "link", "target": pending.link, "mode": 0o777, "uid": 0, "gid": 0}
+        file = before["type"] == "file"
+        meant = {
+            **{key: value for key, value in before.items() if key not in ("blob", "digest", "mtime_ns")},
+            "mode": pending.bits(before["mode"] if file or (pending.content is None and "mode" in before) else 0o644),
+            "uid": pending.uid if pending.uid is not None else before.get("uid", 0),
+            "gid": pending.gid if pending.gid is not None else before.get("gid", 0),
+        }
+        if pending.content is not None:
+            meant |= {"type": "file", "digest": hashlib.sha256(pending.content).hexdigest()}
+        return meant
 
     def _parents(self, path: str, pending: Pending, journal: journals.Journal) -> list[dict[str, Any]]:
         missing: list[str] = []
@@ -551,55 +628,41 @@ class Host:
                 for names in re.findall(r"^Alias=(.*)$", text, re.MULTILINE):
                     places += [f"/etc/systemd/system/{one}" for one in names.split()]
         places += [os.path.dirname(one) for one in places if re.search(rf"\.(wants|requires)/{re.escape(unit)}$", one)]
+        name = unit.removesuffix(".service")
+        if os.path.exists(f"{self.root}/etc/init.d/{name}"):  # systemctl enables its links as well
+            places += [f"/etc/rc{level}.d/{kind}01{name}" for level in "0123456S" for kind in "SK"]
+            places += [one[len(self.root) :] for one in glob.glob(f"{self.root}/etc/rc?.d/[SK][0-9][0-9]{name}")]
         return sorted(set(places), key=lambda one: one.count("/"))
 
     def _links(self, unit: str) -> list[str]:
         return [one[len(self.root) :] for one in glob.glob(f"{self.root}/etc/systemd/system/*.*s/{unit}")]
 
-    def _apply(self, path: str, pending: Pending) -> None:
-        real = self.root + path
-        if pending.removed:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(real)
-            return
-        if pending.link is not None:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(real)
-            os.symlink(pending.link, real)
-            return
-        if pending.content is not None:
-            os.makedirs(os.path.dirname(real), mode=0o755, exist_ok=True)
-            mode, uid, gid = pending.mode, pending.uid, pending.gid
-            if None in (mode, uid, gid):
-                found = os.stat(real)
-                mode = stat.S_IMODE(found.st_mode) if mode is None else mode
-                uid = found.st_uid if uid is None else uid
-                gid = found.st_gid if gid is None else gid
-            keep = journals.attributes(real) if os.path.lexists(real) and not os.path.islink(real) else {}
-            journals.write_atomically(real, pending.content, mode or 0, uid or 0, gid or 0)
-            for name, value in keep.items():
-                with contextlib.suppress(OSError):
-                    os.setxattr(real, name, bytes.fromhex(value), follow_symlinks=False)
+    def _apply(self, path: str, pending: Pending, before: dict[str, Any]) -> None:
+        owners = before.get("owners", ())
+        if pending.content is not None and pending.link is None and not pending.removed:
+            file = before["type"] == "file"
+            mode = pending.bits(before["mode"] if file else 0o644)
+            uid, gid = (
+                known if known is not None else before[key] if file else 0
+                for known, key in ((pending.uid, "uid"), (pending.gid, "gid"))
+            )
+            xattrs = before.get("xattrs", {}) if file else {}
+            journals.write_atomically(
+                path, pending.content, mode, uid, gid, owners=owners, xattrs=xattrs, make=True, root=self.root
+            )
             return
         try:
-            number = os.open(real, os.O_PATH | os.O_NOFOLLOW)
+            with journals.opened(path, owners, make=pending.link is not None, root=self.root) as place:
+                if pending.removed or pending.link is not None:
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(place.name, dir_fd=place.directory)
+                    if pending.link is not None:
+                        os.symlink(pending.link, place.name, dir_fd=place.directory)
+                    return
+                was = pending.was or (int(before.get("device", 0)), int(before.get("number", 0)))
+                journals.change_at(place, pending.uid, pending.gid, pending.bits, was, pending.acl)
         except FileNotFoundError:  # a log that was rotated away since the walk
             return
-        try:
-            found = os.fstat(number)
-            if stat.S_ISLNK(found.st_mode):
-                return
-            handle = f"/proc/self/fd/{number}"
-            mode = stat.S_IMODE(found.st_mode) if pending.mode is None else pending.mode
-            if pending.uid is not None or pending.gid is not None:
-                os.chown(handle, -1 if pending.uid is None else pending.uid, -1 if pending.gid is None else pending.gid)
-                os.chmod(handle, mode)
-            elif pending.mode is not None:
-                os.chmod(handle, mode)
-            if pending.acl is not None:
-                os.setxattr(handle, DEFAULT_ACL, pending.acl)
-        finally:
-            os.close(number)
 
     def _apply_units(self, units: dict[str, dict[str, Any]]) -> list[str]:
         problems: list[str] = []

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import listeners
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.findings import Evidence
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, HostError, show
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.resource import Check, Resource, Spec, judged
@@ -468,12 +469,6 @@ def fix_boot_password(host: Host, spec: Spec) -> None:
 # ---------------------------------------------------------------- firewall
 
 
-def _ssh_ports(host: Host) -> list[str]:
-    code, output = host.run(["sshd", "-T"])
-    ports = re.findall(r"^port (\d+)$", output, re.MULTILINE) if code == 0 else []
-    return ports or ["22"]
-
-
 def check_firewall(host: Host, spec: Spec) -> Check:
     """ufw is set to start, its rules hold the wanted ones, and the kernel has its chains where that can be asked."""
     what = spec["check"]
@@ -486,7 +481,7 @@ def check_firewall(host: Host, spec: Spec) -> Check:
         on = bool(enabled) and enabled is not None and enabled[1].lower() == "yes"
         return judged(on, "ENABLED=yes", enabled[0] if enabled else "not set", "/etc/ufw/ufw.conf")
     if what == "limit":
-        ports = [str(one) for one in spec.get("ports", [])] or host.cached("ssh ports", lambda: _ssh_ports(host))
+        ports = [str(one) for one in spec.get("ports", [])] or host.cached("ssh ports", lambda: listeners.ports(host))
         limited = {port for action, _, port, _ in tuples if action == "limit"}
         missing = [one for one in ports if one not in limited]
         return judged(
@@ -495,7 +490,7 @@ def check_firewall(host: Host, spec: Spec) -> Check:
             f"none on {', '.join(missing)}" if missing else "there",
             "/etc/ufw/user.rules",
         )
-    ports = host.cached("ssh ports", lambda: _ssh_ports(host))
+    ports = host.cached("ssh ports", lambda: listeners.ports(host))
     wanted = {(str(one).partition("/")[0], str(one).partition("/")[2] or "any") for one in spec.get("allow", [])}
     opened = {(port, proto) for action, proto, port, _ in tuples if action in ("allow", "limit")} - {
         (one, "tcp") for one in ports
@@ -516,7 +511,7 @@ def check_firewall(host: Host, spec: Spec) -> Check:
 def fix_firewall(host: Host, spec: Spec) -> None:
     """Plan the ufw commands; its files are journaled before they run. SSH is let in before the filter is switched on."""
     guards, reload = ["/etc/ufw/*", "/etc/default/ufw"], ["ufw", "reload"]
-    ports = [str(one) for one in spec.get("ports", [])] or host.cached("ssh ports", lambda: _ssh_ports(host))
+    ports = [str(one) for one in spec.get("ports", [])] or host.cached("ssh ports", lambda: listeners.ports(host))
     for port in ports:
         host.want_command(["ufw", "limit", f"{port}/tcp"], guards, reload=reload)
     if spec["check"] == "ports":

@@ -150,7 +150,7 @@ def test_links_of_a_unit_are_journaled_before_it_changes(host: Host, root: Path,
     assert set(paths) == {f"{system}/a.service", f"{system}/b.service", *targets, *(f"{one}/a.service" for one in targets)}
     # what is undone backwards removes a link before its directory
     assert all(paths.index(one) < paths.index(f"{one}/a.service") for one in targets)
-    assert entries[-1] == {"kind": "unit", "group": "files", "unit": "a.service", "active": False}
+    assert one.steps()[-1] == {"kind": "unit", "group": "files", "unit": "a.service", "active": False}
 
 
 def test_units_are_changed_with_one_reload_and_faults_are_told(host: Host, programs: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,7 +92,7 @@ def test_walk_finds_hostile_names_and_mends_them(host: Host, root: Path) -> None
     assert len(check.evidence) == 4
     assert all("\n" not in one.where for one in check.evidence)
     files.fix_permissions(host, spec)
-    assert {pending.mode for pending in host.overlay.values()} == {0o640}
+    assert {pending.bits(0o666) for pending in host.overlay.values()} == {0o640}
 
 
 def test_walk_leaves_links_and_other_trees_alone(host: Host, root: Path) -> None:

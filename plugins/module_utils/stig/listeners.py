@@ -1,0 +1,163 @@
+"""Who listens for logins on this host, on which addresses, and how sshd is brought to read its configuration."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import access
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, HostError
+
+LISTEN = "0A"  # state of a listening TCP socket in /proc/net/tcp
+SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A listening TCP socket: address and port, and the inode that tells it from the one that comes after it."""
+
+    address: str
+    port: int
+    inode: int
+
+    @property
+    def outside(self) -> bool:
+        """Whether others than this host can reach it."""
+        return not self.address.startswith("127.") and self.address != "::1"
+
+
+def _address(text: str) -> str:
+    """An address of /proc/net/tcp, which holds 32-bit words in the processor's order, as text."""
+    raw = b"".join(bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, len(text), 8))
+    return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
+
+
+def listening(host: Host) -> list[Listener]:
+    """The listening TCP sockets of this host."""
+    found = []
+    for name in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):
+            for line in Path(f"{host.root}/proc/net/{name}").read_text("ascii").splitlines()[1:]:
+                words = line.split()
+                if len(words) > 9 and words[3] == LISTEN:
+                    address, _, port = words[1].partition(":")
+                    found.append(Listener(_address(address), int(port, 16), int(words[9])))
+    return sorted(found, key=lambda one: (one.port, one.address))
+
+
+def processes(host: Host) -> list[int]:
+    """The processes that are sshd waiting for connections, started by systemd or by hand."""
+    found = []
+    for path in Path(f"{host.root}/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if re.match(rb"sshd: .*\[listener\]", path.read_bytes()):
+                found.append(int(path.parent.name))
+    return sorted(found)
+
+
+def sockets_of(host: Host, number: int) -> set[int]:
+    """The inodes of the sockets that a process holds."""
+    found = set()
+    with contextlib.suppress(OSError):
+        for name in os.listdir(f"{host.root}/proc/{number}/fd"):
+            with contextlib.suppress(OSError):
+                if match := re.match(r"socket:\[(\d+)\]", os.readlink(f"{host.root}/proc/{number}/fd/{name}")):
+                    found.add(int(match[1]))
+    return found
+
+
+def by_socket(host: Host) -> bool:
+    """Whether systemd itself listens for sshd."""
+    return host.systemd and host.unit("ssh.socket").active
+
+
+def _socket_ports(host: Host) -> list[int]:
+    code, output = host.run(["systemctl", "show", "--property=Listen", "ssh.socket"])
+    return (
+        [int(one) for one in re.findall(r"^Listen=(?:\S*:)?(\d+) \(Stream\)", output, re.MULTILINE)] if not code else []
+    )
+
+
+def _configured_ports(host: Host) -> list[int]:
+    """The ports that sshd's configuration names; an address with a port of its own makes that of Port count for nothing."""
+    code, output = host.run(["sshd", "-T"])
+    if code:
+        return []
+    own = re.findall(r"^listenaddress (?:\[[^\]]*\]|[^\s:\[]+):(\d+)", output, re.MULTILINE)
+    return [int(one) for one in own or re.findall(r"^port (\d+)$", output, re.MULTILINE)]
+
+
+def ports(host: Host) -> list[str]:
+    """The ports through which one logs in: those that listen, and those that sshd is configured for where it listens itself."""
+    if by_socket(host):
+        found = _socket_ports(host)
+    else:
+        held = {inode for number in processes(host) for inode in sockets_of(host, number)}
+        found = [one.port for one in listening(host) if one.inode in held and one.outside]
+        found += _configured_ports(host)
+    return [str(one) for one in sorted(set(found))] or ["22"]
+
+
+def places(host: Host) -> list[tuple[str, int]]:
+    """Addresses and ports where this host can be asked whether sshd answers, from within."""
+    wild = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+    try:
+        values = access.effective(host, "sshd")
+    except HostError:
+        values = {}
+    port = int(values.get("port", "22"))
+    address = values.get("listenaddress", "")
+    match = re.match(r"\[?([^\]]*)\]?:(\d+)$", address)
+    name, number = (match[1], int(match[2])) if match else ("0.0.0.0", port)
+    if by_socket(host):
+        own = _socket_ports(host)
+        number = own[0] if own else number
+    inet6 = values.get("addressfamily") == "inet6"
+    if inet6 and name == "0.0.0.0":
+        name = "::"
+    found = [(wild.get(name, name), number)]
+    if name == "0.0.0.0" and not inet6:
+        found.append(("::1", number))
+    elif name == "::":
+        found.append(("127.0.0.1", number))
+    return found
+
+
+def again(host: Host) -> list[list[str]]:
+    """The commands that have sshd read its configuration, for an undo as well; none where each connection reads it anew."""
+    if not host.systemd:
+        return [["kill", "-HUP", str(one)] for one in processes(host)]
+    if by_socket(host):
+        # systemd keeps the sockets; a service beside it must be started anew to get them back, and sessions go on.
+        return [["systemctl", "restart", "ssh.service"]] if host.unit("ssh.service").active else []
+    return [["systemctl", "try-reload-or-restart", "ssh.service"]]
+
+
+def take_into_use(host: Host, seconds: float = SECONDS) -> str:
+    """Have sshd read its configuration, and wait until it listens anew, which it does only then.
+
+    :returns: why it has not, or nothing.
+    """
+    before = {one: sockets_of(host, one) for one in processes(host)}
+    for argv in again(host):
+        code, output = host.run(argv)
+        if code:
+            return f"sshd did not take its new configuration, which is undone: {' '.join(argv)} failed ({code}): {output.strip()[-300:]}"
+    if by_socket(host) or not before:
+        return ""
+    deadline = time.monotonic() + seconds
+    while True:
+        now = {one: sockets_of(host, one) for one in processes(host)}
+        if now and all(held and held != before.get(one) for one, held in now.items()):
+            return ""
+        if time.monotonic() > deadline:
+            return (
+                f"sshd did not take its new configuration, which is undone: process {', '.join(map(str, before))} still listens "
+                f"as before {seconds:.0f} s after it was told to read it"
+            )
+        time.sleep(0.1)
