@@ -776,6 +776,8 @@ class Way:
 
     def _database_as_left(self, early: list[dict[str, Any]]) -> bool:
         """Whether no package was changed since the run's own transaction."""
+        if self.packages is not None and "planned" in self.packages and "came" not in self.packages:
+            return False  # the run was cut off in the middle of it
         status = next((one for one in early if one.get("path") == "/var/lib/dpkg/status"), None)
         if status is None or "left" not in status:
             return True
@@ -839,6 +841,8 @@ class Way:
         if _alike(now, before):
             dated = now["type"] != "file" or "digest" not in before or now["mtime_ns"] == before["mtime_ns"]
             return None if dated or left is None or now["mtime_ns"] != left.get("mtime_ns") else before
+        if "left" not in entry and not self.as_left and path.startswith((*OF_TOOLS, *TABLES)):
+            return None  # nobody knows what packages brought before the run was cut off, and accounts of theirs do no harm
         if left is None:
             self._keep(path, "it was changed long after the run was cut off")
             return None
