@@ -64,7 +64,7 @@ class Page:
 
 
 def make(chromium: Browser, path: Path, documents: dict[str, Any], missing: dict[str, str] | None = None) -> Page:
-    (path / "index.html").write_text(html.render(fleet.build(documents, missing or {}, EARLIER)), encoding="utf-8")
+    (path / "index.html").write_text(html.render(fleet.build(documents, missing or {}, EARLIER), "a STIG"), encoding="utf-8")
     page = Page(chromium, path / "index.html")
     chromium.log()
     page.open()
@@ -79,7 +79,8 @@ def page(chromium: Browser, tmp_path: Path) -> Iterator[Page]:
 
 
 def test_page_begins_with_totals_and_hosts_without_an_audit(page: Page) -> None:
-    assert page.text("#about") == "2 hosts, 8 controls, 2026-03-04T05:06:07Z"
+    assert page.text("#about") == "2 hosts, 8 controls, profile stig, 2026-03-04T05:06:07Z"
+    assert page.text("#source") == "Held against: a STIG"
     tiles = " ".join(page.text("#tiles").split())
     assert tiles.startswith("3 high, open 1 medium, open 1 low, open 1 waived 2 undecided")
     assert "2 new since the previous audit 1 still open since the previous audit 1 fixed since" in tiles
@@ -102,6 +103,15 @@ def test_matrix_shows_every_status_by_a_sign_and_a_name(page: Page) -> None:
     assert cells["web1, UBTU-24-000007: could not be checked, new"] == "!"
     assert cells["db1, UBTU-24-000002: not audited"] == ""
     assert len(cells) == 16
+
+
+def test_findings_begin_with_the_open_ones_and_end_with_what_passed(page: Page) -> None:
+    page.browser.click("#views button[value=findings]")
+    rows = [(row[0], row[1].split(" ", 1)[1]) for row in page.rows("findings")]
+    failed = [("high", "failed")] * 3 + [("medium", "failed"), ("low", "could not be checked")]
+    assert rows[:5] == failed
+    assert rows[5] == ("high", "waived")
+    assert {words for _, words in rows[-2:]} == {"passed"}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ Finding: passed. Not Applicable. Not Reviewed: whatever was not decided, errors 
 
 Vulnerability numbers, rule identifiers, CCIs and the official check texts are not shipped here. An operator who has the
 official STIG (the "manual XCCDF" in its archive) gives it as reference, and the checklists carry them.
+
+Controls that are not in that STIG never stand under its name: they have a second STIG of their own in the file.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ CKLB_STATUSES = {"NotAFinding": "not_a_finding"} | {
     name: name.lower() for name in ("Open", "Not_Applicable", "Not_Reviewed")
 }
 TECHNOLOGY = "UNIX OS"
+OWN = "STACKWRIGHT-"
+CATALOGUE_DATE = "26 Nov 2026"
 _SPACE = uuid.UUID("0d9a1f5e-6f57-5c3c-9d52-4f1a60c1d3b7")
 
 
@@ -61,13 +65,36 @@ class Reference:
     id: str = "Stackwright_Hardening"
     title: str = "Stackwright hardening of Debian, after the identifiers of the Ubuntu 24.04 STIG"
     version: str = "1"
-    release: str = "Release: 1"
+    # Readers take the number for the revision only where a word follows.
+    release: str = f"Release: 1 Benchmark Date: {CATALOGUE_DATE}"
     file_name: str = ""
     entries: dict[str, Entry] = field(default_factory=dict)
+    own: bool = False
 
     def entry(self, control: str) -> Entry:
         """The official entry of a control, or one that has only its identifier."""
         return self.entries.get(control) or Entry(control, control, control)
+
+    def holds(self, control: str) -> bool:
+        """Whether a control stands under the name of this STIG."""
+        return control in self.entries if self.entries else not control.startswith(OWN)
+
+
+def parts(document: model.Document, reference: Reference) -> list[tuple[Reference, list[model.Finding]]]:
+    """The findings by the STIG that they belong to: the reference's, then those beyond it."""
+    beyond = Reference(
+        "Stackwright_Beyond_STIG", "Stackwright hardening of Debian, controls beyond the STIG", entries={}, own=True
+    )
+    held = [one for one in document.findings if reference.holds(one.id)]
+    rest = [one for one in document.findings if not reference.holds(one.id)]
+    return [(name, found) for name, found in ((reference, held), (beyond, rest)) if found or name is reference]
+
+
+def source(reference: Reference) -> str:
+    """Whose STIG the findings are held against, in a line."""
+    if not reference.entries:
+        return f"identifiers of the Ubuntu 24.04 STIG, {reference.title}"
+    return f"{reference.title}, version {reference.version}, {reference.release}".rstrip(", ")
 
 
 def _local(element: ElementTree.Element) -> str:
@@ -211,7 +238,6 @@ def _identifier(document: model.Document, *parts: str) -> str:
 
 def render_ckl(document: model.Document, reference: Reference) -> Iterator[str]:
     """The STIG Viewer 2 checklist of one host, in pieces."""
-    stig_uuid = _identifier(document, "stig")
     asset = {
         "ROLE": "None",
         "ASSET_TYPE": "Computing",
@@ -227,6 +253,16 @@ def render_ckl(document: model.Document, reference: Reference) -> Iterator[str]:
         "WEB_DB_SITE": "",
         "WEB_DB_INSTANCE": "",
     }
+    yield '<?xml version="1.0" encoding="UTF-8"?>\n<!--DISA STIG Viewer :: 2.17-->\n<CHECKLIST><ASSET>'
+    yield "".join(_tag(name, value) for name, value in asset.items())
+    yield "</ASSET><STIGS>"
+    for stig, found in parts(document, reference):
+        yield from _stig(document, stig, found)
+    yield "</STIGS></CHECKLIST>\n"
+
+
+def _stig(document: model.Document, reference: Reference, found: list[model.Finding]) -> Iterator[str]:
+    stig_uuid = _stig_identifier(document, reference)
     information = {
         "version": reference.version,
         "classification": "UNCLASSIFIED",
@@ -240,16 +276,18 @@ def render_ckl(document: model.Document, reference: Reference) -> Iterator[str]:
         "notice": "",
         "source": "",
     }
-    yield '<?xml version="1.0" encoding="UTF-8"?>\n<!--DISA STIG Viewer :: 2.17-->\n<CHECKLIST><ASSET>'
-    yield "".join(_tag(name, value) for name, value in asset.items())
-    yield "</ASSET><STIGS><iSTIG><STIG_INFO>"
+    yield "<iSTIG><STIG_INFO>"
     for name, value in information.items():
         held = _tag("SID_DATA", value) if value else ""
         yield f"<SI_DATA><SID_NAME>{name}</SID_NAME>{held}</SI_DATA>"
     yield "</STIG_INFO>\n"
-    for one in document.findings:
+    for one in found:
         yield _vulnerability(one, reference, stig_uuid)
-    yield "</iSTIG></STIGS></CHECKLIST>\n"
+    yield "</iSTIG>"
+
+
+def _stig_identifier(document: model.Document, reference: Reference) -> str:
+    return _identifier(document, "stig", *([reference.id] if reference.own else []))
 
 
 def _rule(document: model.Document, one: model.Finding, reference: Reference, stig_uuid: str) -> dict[str, Any]:
@@ -296,11 +334,10 @@ def _rule(document: model.Document, one: model.Finding, reference: Reference, st
     }
 
 
-def render_cklb(document: model.Document, reference: Reference) -> str:
-    """The STIG Viewer 3 checklist of one host."""
-    stig_uuid = _identifier(document, "stig")
-    rules = [_rule(document, one, reference, stig_uuid) for one in document.findings]
-    stig = {
+def _stig_data(document: model.Document, reference: Reference, found: list[model.Finding]) -> dict[str, Any]:
+    stig_uuid = _stig_identifier(document, reference)
+    rules = [_rule(document, one, reference, stig_uuid) for one in found]
+    return {
         "stig_name": reference.title,
         "display_name": reference.title.removesuffix(" Security Technical Implementation Guide"),
         "stig_id": reference.id,
@@ -311,6 +348,10 @@ def render_cklb(document: model.Document, reference: Reference) -> str:
         "size": len(rules),
         "rules": rules,
     }
+
+
+def render_cklb(document: model.Document, reference: Reference) -> str:
+    """The STIG Viewer 3 checklist of one host."""
     target = {
         "target_type": "Computing",
         "host_name": document.host,
@@ -328,7 +369,7 @@ def render_cklb(document: model.Document, reference: Reference) -> str:
     whole = {
         "title": f"{document.host} {reference.id}",
         "id": _identifier(document, "checklist"),
-        "stigs": [stig],
+        "stigs": [_stig_data(document, stig, found) for stig, found in parts(document, reference)],
         "active": True,
         "mode": 2,
         "has_path": False,

@@ -91,13 +91,14 @@ def _host(fleet: Fleet, document: model.Document, place: dict[str, int], details
     }
 
 
-def data(fleet: Fleet) -> str:
+def data(fleet: Fleet, source: str = "") -> str:
     """The findings as JSON for a script element: nothing in it can end the element or begin another."""
     place = {name: number for number, name in enumerate(fleet.controls)}
     details = _Details()
     severity = {name: number for number, name in enumerate(model.SEVERITIES)}
     whole = {
         "time": fleet.time,
+        "source": source,
         "totals": fleet.totals(),
         "missing": [list(one) for one in fleet.missing.items()],
         "controls": [
@@ -114,8 +115,11 @@ def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def render(fleet: Fleet) -> str:
-    """The page."""
+def render(fleet: Fleet, source: str = "") -> str:
+    """The page.
+
+    :param source: whose STIG the findings are held against.
+    """
     style = (PAGE / "page.css").read_text(encoding="utf-8")
     script = (PAGE / "page.js").read_text(encoding="utf-8")
     parts = {
@@ -123,7 +127,7 @@ def render(fleet: Fleet) -> str:
         "{script_hash}": _digest(script),
         "{style}": style,
         "{script}": script,
-        "{data}": data(fleet),
+        "{data}": data(fleet, source),
     }
     page = (PAGE / "page.html").read_text(encoding="utf-8")
     pieces: list[str] = []

@@ -1,8 +1,8 @@
 """SARIF 2.1.0: one run, a rule for each control, a result for each finding that somebody should look at.
 
-Results are open findings (kind fail), waived ones (kind fail with an accepted suppression, section 3.35), controls for
-a person (review) and those that cannot be tested here (open). What passes or does not apply is left out: viewers have
-limits.
+Results are open findings (kind fail), waived ones (kind fail with an accepted suppression, section 3.35), and controls for a
+person (review). What passes, does not apply, or cannot be tested on the host is left out: viewers have limits, and in a container
+the last would bury what failed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 LEVELS = {"high": "error", "medium": "warning", "low": "note"}
 # Scores within the bands that code-scanning services call high, medium and low.
 SCORES = {"high": "8.0", "medium": "5.0", "low": "2.0"}
-KINDS = {"fail": "fail", "error": "fail", "waived": "fail", "manual": "review", "not_testable": "open"}
+KINDS = {"fail": "fail", "error": "fail", "waived": "fail", "manual": "review"}
 _PLACE = re.compile(r"(?P<path>/[^\n]*?)(?::(?P<line>[1-9]\d*))?")
 
 

@@ -68,9 +68,9 @@ def _put(path: Path, pieces: Iterable[str]) -> None:
         stream.writelines(pieces)
 
 
-def _write_fleet(audit: fleet.Fleet, request: Request, into: Path) -> None:
+def _write_fleet(audit: fleet.Fleet, request: Request, reference: checklist.Reference, into: Path) -> None:
     makers: dict[str, Callable[[], Iterable[str]]] = {
-        "html": lambda: [html.render(audit)],
+        "html": lambda: [html.render(audit, checklist.source(reference))],
         "json": lambda: as_json.render(audit),
         "junit": lambda: junit.render(audit),
         "sarif": lambda: sarif.render(audit, request.version),
@@ -83,8 +83,8 @@ def _write_fleet(audit: fleet.Fleet, request: Request, into: Path) -> None:
 def _write_host(document: model.Document, request: Request, reference: checklist.Reference, into: Path) -> None:
     makers: dict[str, Callable[[], Iterable[str]]] = {
         "findings": lambda: [json.dumps(document.as_dict(), indent=1), "\n"],
-        "xccdf": lambda: [xccdf.render(document, request.version)],
-        "arf": lambda: [xccdf.render_arf(document, request.version)],
+        "xccdf": lambda: [xccdf.render(document, request.version, reference)],
+        "arf": lambda: [xccdf.render_arf(document, request.version, reference)],
         "ckl": lambda: checklist.render_ckl(document, reference),
         "cklb": lambda: [checklist.render_cklb(document, reference)],
     }
@@ -115,7 +115,7 @@ def run(documents: Mapping[str, Any], missing: Mapping[str, str], request: Reque
     if request.write:
         try:
             with files.new_directory(reports) as fresh:
-                _write_fleet(audit, request, fresh)
+                _write_fleet(audit, request, reference, fresh)
                 for document in audit.documents:
                     _write_host(document, request, reference, fresh)
             if audit.documents:

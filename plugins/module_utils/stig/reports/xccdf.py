@@ -3,6 +3,9 @@
 A waived control has the result `informational`, which counts neither as passed nor as failed, and its waiver as a
 message. The `override` element would say more, but oscap's own rules then ask for one on every result of the host.
 `manual` and `not_testable` are `notchecked`.
+
+Rules have the identifiers of the official STIG where a reference gives them, and short ones of their own otherwise: STIG Manager
+keeps the first 45 characters only.
 """
 
 from __future__ import annotations
@@ -13,11 +16,13 @@ from ipaddress import ip_address
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import findings as model
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports import describe
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports.checklist import Reference
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports.fleet import Control
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports.text import xml, xml_attribute
 
 NAMESPACE = "http://checklists.nist.gov/xccdf/1.2"
-SPACE = "cloud.stackwright"
+SPACE = "stackwright"
+OFFICIAL = "xccdf_mil.disa.stig_rule_"
 BENCHMARK = f"xccdf_{SPACE}_benchmark_hardening"
 CHECKS = "urn:stackwright:hardening"
 PLATFORM = "cpe:/o:debian:debian_linux"
@@ -39,10 +44,16 @@ def _id(kind: str, name: str) -> str:
     return f"xccdf_{SPACE}_{kind}_{_NOT_NAME.sub('_', name) or '_'}"
 
 
+def rule_id(control: str, reference: Reference) -> str:
+    """The identifier of a control's rule: the official one where the reference has it."""
+    entry = reference.entries.get(control)
+    return OFFICIAL + _NOT_NAME.sub("_", entry.rule) if entry and entry.rule else _id("rule", control)
+
+
 @lru_cache(maxsize=2048)
-def _rule(control: Control) -> str:
+def _rule(control: Control, identifier: str) -> str:
     parts = [
-        f'<Rule id="{_id("rule", control.id)}" severity="{control.severity}" weight="1.0" selected="true">',
+        f'<Rule id="{identifier}" severity="{control.severity}" weight="1.0" selected="true">',
         f"<version>{xml(control.id)}</version>",
         f"<title>{xml(control.title or control.id)}</title>",
         f"<description>{xml(control.title or control.id)}</description>",
@@ -65,9 +76,10 @@ def _own(one: model.Finding) -> Control:
     return Control(one.id, one.rule, one.severity, one.title, one.rationale, one.remedy, tuple(one.rules))
 
 
-def _benchmark(document: model.Document, version: str, results: str) -> str:
-    chosen = "".join(f'<select idref="{_id("rule", one.id)}" selected="true"/>' for one in document.findings)
-    rules = "\n".join(_rule(_own(one)) for one in document.findings)
+def _benchmark(document: model.Document, version: str, results: str, reference: Reference) -> str:
+    names = {one.id: rule_id(one.id, reference) for one in document.findings}
+    chosen = "".join(f'<select idref="{names[one.id]}" selected="true"/>' for one in document.findings)
+    rules = "\n".join(_rule(_own(one), names[one.id]) for one in document.findings)
     profile = xml(document.profile)
     return (
         f'<Benchmark xmlns="{NAMESPACE}" id="{BENCHMARK}" xml:lang="en" resolved="true">'
@@ -81,9 +93,9 @@ def _benchmark(document: model.Document, version: str, results: str) -> str:
     )
 
 
-def _rule_result(one: model.Finding, time: str) -> str:
+def _rule_result(one: model.Finding, time: str, reference: Reference) -> str:
     parts = [
-        f'<rule-result idref="{_id("rule", one.id)}" severity="{one.severity}" time="{time}" weight="1.0">',
+        f'<rule-result idref="{rule_id(one.id, reference)}" severity="{one.severity}" time="{time}" weight="1.0">',
         f"<result>{RESULTS[one.status]}</result>",
     ]
     if one.status == "waived":
@@ -113,7 +125,7 @@ def _facts(document: model.Document) -> str:
     return f"<target-facts>{inner}</target-facts>"
 
 
-def _result(document: model.Document, version: str, *, namespace: bool) -> str:
+def _result(document: model.Document, version: str, reference: Reference, *, namespace: bool) -> str:
     time = xml_attribute(document.time)
     passed = sum(one.status == "pass" for one in document.findings)
     scored = sum(one.status in _SCORED for one in document.findings)
@@ -121,7 +133,7 @@ def _result(document: model.Document, version: str, *, namespace: bool) -> str:
     declared = f' xmlns="{NAMESPACE}"' if namespace else ""
     address = f"<target-address>{xml(document.system.address)}</target-address>" if document.system.address else ""
     title = f"Hardening of {document.host}: {document.mode} {document.run_id or ''}".strip()
-    results = "\n".join(_rule_result(one, time) for one in document.findings)
+    results = "\n".join(_rule_result(one, time, reference) for one in document.findings)
     return (
         f'<TestResult{declared} id="{_id("testresult", document.host)}" start-time="{time}" end-time="{time}" '
         f'version="{xml_attribute(version)}" test-system="{TEST_SYSTEM}">'
@@ -135,13 +147,15 @@ def _result(document: model.Document, version: str, *, namespace: bool) -> str:
     )
 
 
-def render(document: model.Document, version: str) -> str:
+def render(document: model.Document, version: str, reference: Reference | None = None) -> str:
     """The XCCDF of one host.
 
     :param version: of the collection; it is the benchmark's.
+    :param reference: the official STIG, whose rule identifiers are then used.
     """
-    result = _result(document, version, namespace=False)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{_benchmark(document, version, result)}\n'
+    known = reference or Reference()
+    result = _result(document, version, known, namespace=False)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{_benchmark(document, version, result, known)}\n'
 
 
 def _asset(document: model.Document) -> str:
@@ -161,8 +175,9 @@ def _asset(document: model.Document) -> str:
     return f"<ai:computing-device>{connections}{name}</ai:computing-device>"
 
 
-def render_arf(document: model.Document, version: str) -> str:
+def render_arf(document: model.Document, version: str, reference: Reference | None = None) -> str:
     """The ARF of one host: the benchmark as the request, the host as the asset, the result as the report."""
+    known = reference or Reference()
     vocabulary = "http://scap.nist.gov/specifications/arf/vocabulary/relationships/1.0#"
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -175,8 +190,8 @@ def render_arf(document: model.Document, version: str) -> str:
         "</core:relationship>"
         "</core:relationships>"
         '<arf:report-requests><arf:report-request id="request"><arf:content>'
-        f"{_benchmark(document, version, '')}</arf:content></arf:report-request></arf:report-requests>"
+        f"{_benchmark(document, version, '', known)}</arf:content></arf:report-request></arf:report-requests>"
         f'<arf:assets><arf:asset id="asset">{_asset(document)}</arf:asset></arf:assets>'
-        f'<arf:reports><arf:report id="report"><arf:content>{_result(document, version, namespace=True)}</arf:content>'
+        f'<arf:reports><arf:report id="report"><arf:content>{_result(document, version, known, namespace=True)}</arf:content>'
         "</arf:report></arf:reports></arf:asset-report-collection>\n"
     )

@@ -134,11 +134,15 @@
       ["Low", 1], ["Waived", 1], ["Passed", 1], ["Undecided", 1], ["Not applicable", 1], ["New", 1], ["Fixed", 1], ["System"], ["Notes"]), body));
   }
 
+  // Open ones first, then what somebody has to look at, and what passed at the end; within these by severity.
+  const ORDER = ["fe", "w", "m", "t", "n", "p"];
   function* matches() {
-    for (const severity of SEVERITIES) {
-      for (const control of shown.controls) {
-        if (control.severity !== severity) continue;
-        for (const host of shown.hosts) if (wanted(host, control)) yield [host, control];
+    for (const letters of ORDER) {
+      for (const severity of SEVERITIES) {
+        for (const control of shown.controls) {
+          if (control.severity !== severity) continue;
+          for (const host of shown.hosts) if (letters.includes(host.statuses[control.index]) && wanted(host, control)) yield [host, control];
+        }
       }
     }
   }
@@ -259,7 +263,9 @@
 
   function begin() {
     const total = data.totals;
-    at("about").textContent = `${plural(total.hosts, "host")}, ${plural(controls.length, "control")}, ${data.time}`;
+    const profiles = [...new Set(hosts.map((one) => one.profile))].sort();
+    at("about").textContent = `${plural(total.hosts, "host")}, ${plural(controls.length, "control")}, profile${profiles.length === 1 ? "" : "s"} ${profiles.join(", ")}, ${data.time}`;
+    at("source").textContent = data.source ? `Held against: ${data.source}` : "";
     for (const severity of SEVERITIES) tile(total.open[severity], `${severity}, open`, () => ({ severities: new Set([severity]), statuses: new Set(["f", "e"]) }));
     tile(total.statuses.waived, "waived", () => ({ statuses: new Set(["w"]) }));
     tile(total.statuses.manual + total.statuses.not_testable, "undecided", () => ({ statuses: new Set(["m", "t"]) }));
