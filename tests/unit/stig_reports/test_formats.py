@@ -416,8 +416,8 @@ def test_identifiers_of_xccdf_stay_apart_when_cut_and_are_the_official_ones_wher
     audit: fleet.Fleet, reference: checklist.Reference
 ) -> None:
     host = beyond(audit)
-    for text in (xccdf.render(host, "1.2.3", reference), xccdf.render_arf(host, "1.2.3", reference)):
-        root = ElementTree.fromstring(text)
+    for whole in (xccdf.render(host, "1.2.3", reference), xccdf.render_arf(host, "1.2.3", reference)):
+        root = ElementTree.fromstring(whole)
         results = [result.get("idref") or "" for result in root.iter(f"{XCCDF}rule-result")]
         assert results[0] == "xccdf_mil.disa.stig_rule_SV-900001r7_rule"
         assert results == [result.get("id") for result in root.iter(f"{XCCDF}Rule")]
