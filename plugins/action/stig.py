@@ -64,6 +64,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "address": str(variables.get("ansible_host", host)),
             "run_id": str(arguments.get("run") or "") or None,
             "undo_after": int(arguments.get("undo_after", 180)),
+            "apt_wait": int(arguments.get("apt_wait", 120)),
         }
         if mode == "audit" and self._task.check_mode:
             request["mode"] = "audit"
@@ -113,8 +114,21 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             return self._call(request_back, variables)
 
         proof = fresh_login.prove(
-            groups, self._fresh_login, undo, lambda: self._wait_for_timer(int(request["undo_after"]))
+            groups,
+            self._fresh_login,
+            undo,
+            lambda: self._wait_for_timer(int(request["undo_after"])),
+            lambda: list(
+                self._call({**request, "mode": "undo", "run_id": run_id, "groups": [], "controls": []}, variables).get(
+                    "unproved", []
+                )
+            ),
         )
+        if "sudo" in proof.undone:
+            proof.problems.append(
+                "Rules of sudo were taken back. Where one of them lets Ansible's account become root, name the account, %group, alias "
+                "or #number that the rule begins with in hardening parameter sudo_without_password, or give Ansible a become password."
+            )
         undone = proof.undone
         outcome["problems"] = [*outcome["problems"], *proof.problems]
         outcome["undone"] = undone

@@ -117,6 +117,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 },
                 "fail_on": {"type": "str", "choices": list(fleet.THRESHOLDS), "default": "none"},
                 "keep": {"type": "int", "default": 10},
+                "summary_only": {"type": "bool", "default": False},
                 "reference": {"type": "path"},
             }
         )
@@ -134,7 +135,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             keep=arguments["keep"],
             version=version(),
             reference=Path(arguments["reference"]) if arguments["reference"] else None,
-            write=not self._task.check_mode,
+            write=not (self._task.check_mode or arguments["summary_only"]),
         )
         try:
             if arguments["source"]:
@@ -165,5 +166,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if outcome.warnings:
             result["warnings"] = outcome.warnings
         if outcome.failure:
-            result |= {"failed": True, "msg": f"The audit fails: {outcome.failure}. See {where}."}
+            see = f"See {where}." if request.write else "Run audit.yml for the reports that tell them one by one."
+            result |= {"failed": True, "msg": f"The audit fails: {outcome.failure}. {see}"}
         return result

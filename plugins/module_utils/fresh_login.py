@@ -75,6 +75,7 @@ def prove(
     login: Callable[[], str],
     undo: Callable[[str], dict[str, Any]],
     wait: Callable[[], str],
+    left_by_timer: Callable[[], list[str]] = list,
 ) -> Proof:
     """Log in anew; where that fails, undo the groups one after the other until it succeeds.
 
@@ -84,6 +85,7 @@ def prove(
     :param login: returns why a fresh login fails, or nothing (:func:`fresh_login`).
     :param undo: has the host undo one group and returns the module's result.
     :param wait: waits for the timer on the host and returns as `login` does (:func:`wait_for_timer`).
+    :param left_by_timer: the groups that the timer has not undone, once a login is possible again.
     """
     from ansible.errors import AnsibleError
 
@@ -100,7 +102,8 @@ def prove(
         if back.get("failed"):
             # The open connection cannot become root either, so only the timer on the host can undo the changes.
             reason, failure = failure, wait()
-            proof.undone = sorted(groups)
+            kept = [] if failure else left_by_timer()
+            proof.undone = sorted(one for one in groups if one not in kept)
             proof.problems.append(
                 f"No fresh login was possible ({reason}), so the timer on the host undid {', '.join(proof.undone)}. "
                 "The findings of these groups stay open."

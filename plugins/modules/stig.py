@@ -74,6 +74,10 @@ options:
     description: Seconds after which the host undoes access changes that were not confirmed.
     type: int
     default: 180
+  apt_wait:
+    description: Seconds to wait for another program that holds the lock of dpkg.
+    type: int
+    default: 120
   with_controls:
     description: Whether to return the resolved controls as well, for tests and tools.
     type: bool
@@ -125,8 +129,20 @@ undone:
   type: list
   elements: str
   returned: when mode is enforce
+kept:
+  description:
+    - What a rollback left alone, since somebody changed it after the run, with the reason and the place of the former content.
+    - In check mode, what it would leave alone.
+  type: list
+  elements: str
+  returned: when mode is rollback
+changes:
+  description: What a rollback did, or would do in check mode, a phrase each.
+  type: list
+  elements: str
+  returned: when mode is rollback
 rolled_back:
-  description: The runs that were undone.
+  description: The runs that were undone, or would be.
   type: list
   elements: str
   returned: when mode is rollback
@@ -158,6 +174,7 @@ def main() -> None:
             },
             "run": {"type": "str", "default": ""},
             "undo_after": {"type": "int", "default": 180},
+            "apt_wait": {"type": "int", "default": 120},
             "with_controls": {"type": "bool", "default": False},
             "request": {"type": "dict"},
         },

@@ -55,6 +55,10 @@ options:
     description: How many audits the history keeps.
     type: int
     default: 10
+  summary_only:
+    description: Whether to print the summary and judge, and to write nothing; neither reports nor history are touched.
+    type: bool
+    default: false
   reference:
     description:
       - The official STIG, the "manual XCCDF" of its archive. The checklists then carry its vulnerability numbers, rule

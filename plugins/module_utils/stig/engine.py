@@ -127,7 +127,9 @@ class Engine:
         specs = [spec for one in self.controls for spec in one.resources]
         files.register(self.host, [spec for spec in specs if spec["type"] == "permissions"])
         units = {spec["name"] for spec in specs if spec["type"] == "unit"}
-        self.host.expect_units(sorted(units | {"ssh.service", "auditd.service", "chrony.service", "rsyslog.service"}))
+        self.host.expect_units(
+            sorted(units | {"ssh.service", "ssh.socket", "auditd.service", "chrony.service", "rsyslog.service"})
+        )
 
     def applicable(self, control: Control) -> str:
         """Why a control does not apply to this host; empty when it does."""
@@ -211,11 +213,13 @@ class Engine:
         if os.geteuid() != 0 and not self.host.root:
             raise EngineError("Hardening needs root on the host: give become, or log in as root.")
         self._packages(check_mode)
+        failed = self._failed_units() if not check_mode else set[str]()
         made = False
         for _ in range(PASSES):
             if made:
                 self._audit_again()
             self._plan()
+            self.problems += [one for one in self._cut_off() if one not in self.problems]
             if check_mode:
                 self.changes += self.host.diff()
                 self.changed = bool(self.changes)
@@ -226,6 +230,10 @@ class Engine:
         if made:
             self._audit_again()
         if self.journal is not None:
+            self.problems += [
+                f"{one} failed since the run began: systemctl status {one} says why."
+                for one in sorted(self._failed_units() - failed)
+            ]
             self._give_time_for_the_proof()
             if self.host.full:  # the reserve stays for the rollback, and what closes the run may not fit
                 with contextlib.suppress(OSError):
@@ -233,6 +241,35 @@ class Engine:
                 return
             self.journal.release_reserve()
             self.journal.close(sorted(self.armed))
+
+    def _failed_units(self) -> set[str]:
+        """The units that systemd counts as failed."""
+        if not self.host.systemd or self.host.root:
+            return set()
+        _, output = self.host.run(["systemctl", "list-units", "--state=failed", "--plain", "--no-legend", "--no-pager"])
+        return {one.split()[0] for one in output.splitlines() if one.strip()}
+
+    def _cut_off(self) -> list[str]:
+        """What listens by now and will not be reached any more when the planned packet filter is switched on."""
+        if not any(one["group"] == "firewall" for one in self.host.commands):
+            return []
+        specs = [one for control in self.controls for one in control.resources if one["type"] == "firewall"]
+        allowed = {str(one) for spec in specs for one in spec.get("allow", [])}
+        if not any(spec["check"] == "ports" for spec in specs):
+            return []
+        ssh = {f"{one}/tcp" for one in listeners.ports(self.host)}
+        names = listeners.served(self.host)
+        cut = [
+            f"{port} ({who})" for port, who in names.items()
+            if port not in allowed | ssh and port.partition("/")[0] not in allowed
+        ]  # fmt: skip
+        if not cut:
+            return []
+        forwards = self.host.sysctl("net.ipv4.ip_forward") == "1"
+        return [
+            f"ufw refuses connections from outside to what listens here on {', '.join(cut)}: name in hardening parameter "
+            f"firewall_allow what is to be reached.{' Packets that this host forwards are dropped, too.' if forwards else ''}"
+        ]
 
     def _give_time_for_the_proof(self) -> None:
         """Start the timer anew: the run took part of its time. Where it was quicker, its groups are undone already."""
@@ -909,10 +946,9 @@ def _unit_states(host: Host, controls: list[Control]) -> list[findings.State]:
             continue
         for spec in control.resources:
             if spec["type"] == "unit" and spec.get("active") and not (spec.get("kernel") and host.container):
-                state = host.unit(spec["name"])
-                found.append(
-                    findings.State(f"{spec['name']} runs", state.active, "" if state.active else "it does not run")
-                )
+                name = system._stands_for(host, spec["name"])
+                state = host.unit(name)
+                found.append(findings.State(f"{name} runs", state.active, "" if state.active else "it does not run"))
     found += [
         findings.State(f"{name} runs", False, f"process {state.forgotten} runs, but systemd has lost it")
         for name, state in host.units().items()
@@ -1003,6 +1039,7 @@ def carry_out(request: dict[str, Any], host: Host | None = None) -> dict[str, An
         problems = [*problems, *engine.problems]
     elif mode == "undo":
         problems = undo_groups(host, request["run_id"], request["groups"])
+        engine.armed = set(guard.unproved(journals.Journal(request["run_id"], host.root or "/")))
     elif mode == "rollback":
         rolled_back, back = rollback(host, request.get("run_id"), bool(request.get("check_mode")))
         problems, engine.changes = back.problems, back.parts

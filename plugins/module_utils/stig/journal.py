@@ -31,6 +31,8 @@ DEFAULT_ACL = "system.posix_acl_default"
 MOST, MERGED = 32 << 20, 256 << 10
 # Seconds after which a run that was cut off cannot have made a change any more.
 LONGEST_STEP = 1800
+# Seconds in which a control node that gets in again confirms what was not in its way.
+GRACE = 60
 ACCESS_GROUPS = ("sshd", "pam", "account", "sudo", "firewall")
 TOOL_ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -842,7 +844,9 @@ class Way:
             dated = now["type"] != "file" or "digest" not in before or now["mtime_ns"] == before["mtime_ns"]
             return None if dated or left is None or now["mtime_ns"] != left.get("mtime_ns") else before
         if "left" not in entry and not self.as_left and path.startswith((*OF_TOOLS, *TABLES)):
-            return None  # nobody knows what packages brought before the run was cut off, and accounts of theirs do no harm
+            return (
+                None  # nobody knows what packages brought before the run was cut off, and accounts of theirs do no harm
+            )
         if left is None:
             self._keep(path, "it was changed long after the run was cut off")
             return None
@@ -1465,15 +1469,30 @@ def main(arguments: list[str]) -> int:
     if not pending.exists():
         return 0
     groups = arguments or pending.read_text("utf-8").split()
-    problems = journal.undo(groups)
-    (directory / "undone-by-timer").write_text(
-        "\n".join([time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), " ".join(groups), *problems]) + "\n", "utf-8"
-    )
+    first = [one for one in groups if one == "sudo"]
+    problems: list[str] = []
+    if first and len(groups) > 1:
+        # An open connection that nobody can become root over any more says that sudo is in the way: perhaps it alone.
+        problems = journal.undo(first)
+        pending.write_text(" ".join(one for one in groups if one not in first), "utf-8")
+        _note(directory, first, problems)
+        time.sleep(GRACE)
+        if not pending.exists():  # somebody has logged in and confirmed the others
+            return 1 if problems else 0
+    problems += journal.undo([one for one in groups if one not in first] or first)
+    _note(directory, groups, problems)
     pending.unlink()
     release_boot(journal)
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
+
+
+def _note(directory: Path, groups: list[str], problems: list[str]) -> None:
+    """Say what the timer has undone, for the next audit."""
+    (directory / "undone-by-timer").write_text(
+        "\n".join([time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), " ".join(groups), *problems]) + "\n", "utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pathlib import Path
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import access
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, HostError
 
-LISTEN = "0A"  # state of a listening TCP socket in /proc/net/tcp
+LISTEN, BOUND = "0A", "07"  # states in /proc/net: of a listening TCP socket, of a UDP socket without a peer
 SECONDS = 10
 
 
@@ -37,17 +37,32 @@ def _address(text: str) -> str:
     return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
 
 
-def listening(host: Host) -> list[Listener]:
-    """The listening TCP sockets of this host."""
+def listening(host: Host, kind: str = "tcp", state: str = LISTEN) -> list[Listener]:
+    """The listening TCP sockets of this host, or others by kind and state."""
     found = []
-    for name in ("tcp", "tcp6"):
+    for name in (kind, f"{kind}6"):
         with contextlib.suppress(OSError):
             for line in Path(f"{host.root}/proc/net/{name}").read_text("ascii").splitlines()[1:]:
                 words = line.split()
-                if len(words) > 9 and words[3] == LISTEN:
+                if len(words) > 9 and words[3] == state:
                     address, _, port = words[1].partition(":")
                     found.append(Listener(_address(address), int(port, 16), int(words[9])))
     return sorted(found, key=lambda one: (one.port, one.address))
+
+
+def served(host: Host) -> dict[str, str]:
+    """What others can reach here: ports as in ``80/tcp``, each with the programs that hold it."""
+    holders: dict[int, str] = {}
+    for path in Path(f"{host.root}/proc").glob("[0-9]*/comm"):
+        with contextlib.suppress(OSError, ValueError):
+            for inode in sockets_of(host, int(path.parent.name)):
+                holders.setdefault(inode, path.read_text("utf-8", "replace").strip())
+    found: dict[str, set[str]] = {}
+    for kind, state in (("tcp", LISTEN), ("udp", BOUND)):
+        for one in listening(host, kind, state):
+            if one.outside:
+                found.setdefault(f"{one.port}/{kind}", set()).add(holders.get(one.inode, "a program"))
+    return {port: " and ".join(sorted(names)) for port, names in found.items()}
 
 
 def processes(host: Host) -> list[int]:

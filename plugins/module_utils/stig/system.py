@@ -51,9 +51,21 @@ def fix_package(host: Host, spec: Spec) -> None:
             host.want_package(name, "absent")
 
 
+# Services that a socket unit may stand for: it listens, and starts them when somebody comes.
+BY_SOCKET = {"ssh.service": "ssh.socket"}
+
+
+def _stands_for(host: Host, name: str) -> str:
+    """The unit that is to be enabled and to run: the socket where the site has chosen that, the named one otherwise."""
+    other = BY_SOCKET.get(name, "")
+    if other and (host.unit(other).active or host.unit(other).enabled == "enabled"):
+        return other
+    return str(name)
+
+
 def check_unit(host: Host, spec: Spec) -> Check:
     """A unit is enabled and running, or stopped and masked. `kernel` units cannot run in containers."""
-    name = spec["name"]
+    name = _stands_for(host, spec["name"]) if spec.get("enabled") or spec.get("active") else spec["name"]
     state = host.unit(name)
     if spec.get("absent_ok") and state.enabled == "missing":
         return judged(True, f"{name} off", "no such unit", "systemd")
@@ -80,7 +92,7 @@ def check_unit(host: Host, spec: Spec) -> Check:
 
 def fix_unit(host: Host, spec: Spec) -> None:
     """Plan the unit's state; a unit that does not exist is an error unless it is to be off."""
-    name = spec["name"]
+    name = _stands_for(host, spec["name"]) if spec.get("enabled") or spec.get("active") else spec["name"]
     state = host.unit(name)
     if state.enabled == "missing" and not spec.get("masked"):
         if spec.get("enabled"):
