@@ -1,7 +1,7 @@
 # The project's verbs. README.md says what they do for you; `make help` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup lab cloud cloud-clean test lint locks unit inventories molecule docs lock
+.PHONY: help setup lab-setup lab cloud cloud-clean test lint locks unit inventories molecule docs lock
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Ansible wants a UTF-8 locale, which a minimal machine does not set.
@@ -14,13 +14,16 @@ SCENARIO ?= $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.
 help: ## List the targets.
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile
 
-setup: ## Install host packages and the locked virtual environment.
+setup: ## Prepare this machine as a control node: host packages and the locked virtual environment.
 	@tools/setup
 
-lab: setup ## Make the lab's machines (COMPUTES=n).
+lab-setup: ## Prepare it for the lab as well: podman and what makes machines out of containers.
+	@tools/setup lab
+
+lab: lab-setup ## Make the lab's machines (COMPUTES=n).
 	@ansible-playbook playbooks/lab.yml
 
-cloud: setup ## Make the lab's machines, deploy a cloud on them and prove it (COMPUTES=n).
+cloud: lab-setup ## Make the lab's machines, deploy a cloud on them and prove it (COMPUTES=n).
 	@tools/vault-key create >/dev/null
 	@ansible-playbook playbooks/lab.yml
 	@ansible-playbook playbooks/secrets.yml
@@ -28,7 +31,7 @@ cloud: setup ## Make the lab's machines, deploy a cloud on them and prove it (CO
 	@ansible-playbook playbooks/verify.yml
 	@tools/summary
 
-cloud-clean: setup ## Remove the lab. Stored images stay; IMAGES=true removes them too.
+cloud-clean: lab-setup ## Remove the lab. Stored images stay; IMAGES=true removes them too.
 	@ansible-playbook playbooks/lab_clean.yml $(if $(IMAGES),-e lab_clean_images=true)
 
 test: ## Run all tests, and say how long each part took.

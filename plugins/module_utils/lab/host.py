@@ -58,7 +58,7 @@ def choose_runtime(cgroups: str, available: Iterable[str]) -> str:
     raise LabError(
         f"Choosing a container runtime for cgroup {cgroups}",
         f"{' and '.join(wanted)} {'are' if len(wanted) > 1 else 'is'} not installed",
-        f"Run tools/setup, or install the package {wanted[0]}",
+        f"Run tools/setup lab, or install the package {wanted[0]}",
     )
 
 
@@ -73,7 +73,7 @@ def detect(root: Path = Path("/sys/fs/cgroup")) -> Host:
         raise LabError(
             "Looking for the programs that the lab needs",
             f"not installed: {', '.join(missing)}",
-            "Run tools/setup, or install these packages",
+            "Run tools/setup lab, or install these packages",
         )
     cgroups = cgroup_version(root)
     runtime = choose_runtime(cgroups, [name for name in ("crun", "runc") if shutil.which(name)])

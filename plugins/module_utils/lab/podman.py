@@ -63,7 +63,7 @@ def run(
             text = done.stdout.decode(errors="replace")
             errors = done.stderr.decode(errors="replace") or text
     except OSError as error:
-        raise LabError(doing, f"{command[0]}: {error.strerror}", "Run tools/setup") from error
+        raise LabError(doing, f"{command[0]}: {error.strerror}", "Run tools/setup lab") from error
     except subprocess.TimeoutExpired as error:
         raise LabError(doing, f"{command[0]} did not end within {timeout} seconds", remedy) from error
     if done.returncode:

@@ -373,8 +373,20 @@ def _ipv6(inventory: Snapshot) -> Iterator[Problem]:
                 )
 
 
+_PLACEHOLDER_NETWORK = "verify_external_cidr"
+
+
 def _placeholders(inventory: Snapshot) -> Iterator[Problem]:
     for host in inventory.hosts.values():
+        network = parse_network(host.get(_PLACEHOLDER_NETWORK)) if _PLACEHOLDER_NETWORK in host.own else None
+        if network and any(network.overlaps(one) for one in _DOCUMENTATION if one.version == network.version):
+            yield Problem(
+                host.name,
+                _PLACEHOLDER_NETWORK,
+                f"{network} is a placeholder from the ranges for documentation",
+                "Put the network of your floating addresses there, with gateway and pool, or remove the four.",
+                host.where(_PLACEHOLDER_NETWORK),
+            )
         for name in ("ansible_host", MANAGEMENT, TUNNEL, INTERNAL, PUBLIC):
             setting = host.settings.get(name)
             address = parse(setting.value) if setting and setting.own and setting.value == setting.raw else None
