@@ -197,8 +197,9 @@ def write_atomically(path: Path, content: str, mode: int = 0o600) -> None:
     """Write a file so that it has either its old or its new content, whatever happens."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    temporary.touch(mode=mode)
-    temporary.write_text(content, encoding="utf-8")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(content)
     temporary.replace(path)
 
 

@@ -79,7 +79,9 @@ def locked(path: Path, doing: str, patience: int = LOCK_PATIENCE) -> Iterator[No
         LabError: Another run kept the lock for longer than ``patience`` seconds.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as handle:
+    # Others may put files where images are built: what a link of theirs names is neither opened nor emptied.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "r+", encoding="utf-8") as handle:
         deadline = time.monotonic() + patience
         while True:
             try:

@@ -12,6 +12,7 @@ import grp
 import os
 import pwd
 import re
+import secrets
 import shutil
 import stat
 import tempfile
@@ -21,6 +22,7 @@ from typing import Any
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import hosts_file
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import options as option_definitions
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import journal
 
 GENERATIONS = "/var/lib/stackwright/generations"
 GENERATIONS_KEPT = 10
@@ -248,41 +250,33 @@ def _save(generation: str, path: str) -> None:
 
 
 def _write(file: File) -> None:
-    parent = os.path.dirname(file.path)
-    if file.state == "absent":
-        if os.path.isdir(file.path) and not os.path.islink(file.path):
-            shutil.rmtree(file.path)
-        else:
-            os.unlink(file.path)
-        return
-    os.makedirs(parent, mode=0o755, exist_ok=True)
-    if file.state == "link":
-        partial = f"{file.path}.stackwright-new"
-        if os.path.lexists(partial):
-            os.unlink(partial)
-        os.symlink(file.target, partial)
-        os.replace(partial, file.path)
-        return
-    uid, gid = _identities(file)
-    if file.state == "directory":
-        os.makedirs(file.path, exist_ok=True)
-        os.chown(file.path, uid, gid)
-        os.chmod(file.path, file.mode)
-        return
-    assert file.content is not None
-    descriptor, partial = tempfile.mkstemp(prefix=f".{os.path.basename(file.path)}.", suffix=".stackwright-new", dir=parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
-            stream.write(file.content)
-            stream.flush()
-            os.fchown(stream.fileno(), uid, gid)
-            os.fchmod(stream.fileno(), file.mode)
-            os.fsync(stream.fileno())
-        os.replace(partial, file.path)
-    except BaseException:
-        if os.path.exists(partial):
-            os.unlink(partial)
-        raise
+    """Make one path so. Directories on the way may belong to services: nothing is done through a link of theirs."""
+    with journal.opened(file.path, make=file.state != "absent") as place:
+        found = journal.look(place)
+        if file.state == "absent":
+            if found is not None and stat.S_ISDIR(found.st_mode):
+                shutil.rmtree(place.name, dir_fd=place.directory)
+            else:
+                os.unlink(place.name, dir_fd=place.directory)
+            return
+        if file.state == "link":
+            partial = f".{place.name}.{secrets.token_hex(8)}.stackwright-new"
+            os.symlink(file.target, partial, dir_fd=place.directory)
+            os.rename(partial, place.name, src_dir_fd=place.directory, dst_dir_fd=place.directory)
+            return
+        uid, gid = _identities(file)
+        if file.state == "directory":
+            if found is None:
+                os.mkdir(place.name, 0o700, dir_fd=place.directory)
+            # A link of root's to another disk is followed, one of a service's is not.
+            with journal.opened(f"{file.path}/x") as inside:
+                handle = f"/proc/self/fd/{inside.directory}"
+                os.chown(handle, uid, gid)
+                os.chmod(handle, file.mode)
+            return
+        assert file.content is not None
+        content = file.content.encode("utf-8", "surrogateescape")
+        journal.write_at(place, content, file.mode, uid, gid)
 
 
 def _validate(file: File) -> str:

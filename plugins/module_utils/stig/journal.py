@@ -268,9 +268,10 @@ def read_at(place: Place, most: int = 64 << 20) -> bytes:
         return source.read()
 
 
-def _write_at(
-    place: Place, content: bytes, mode: int, uid: int, gid: int, mtime_ns: int | None, xattrs: dict[str, str]
-) -> None:
+def write_at(
+    place: Place, content: bytes, mode: int, uid: int, gid: int, mtime_ns: int | None = None,
+    xattrs: dict[str, str] | None = None,
+) -> None:  # fmt: skip
     """Replace the file at a place by one that nobody else has a handle of."""
     temporary = f".stackwright-{secrets.token_hex(8)}"
     number = os.open(
@@ -287,7 +288,7 @@ def _write_at(
             if os.geteuid() == 0:
                 os.fchown(number, uid, gid)
             os.fchmod(number, mode)
-            for name, value in xattrs.items():
+            for name, value in (xattrs or {}).items():
                 with contextlib.suppress(OSError):
                     os.setxattr(number, name, bytes.fromhex(value))
             if mtime_ns is not None:
@@ -323,7 +324,7 @@ def write_atomically(
     :raises OSError: when the directory is missing, read-only or full; the old file is then untouched.
     """
     with opened(path, owners, make, root) as place:
-        _write_at(place, content, mode, uid, gid, mtime_ns, xattrs or {})
+        write_at(place, content, mode, uid, gid, mtime_ns, xattrs)
 
 
 def _attributes_of(handle: int | str) -> dict[str, str]:
@@ -1123,7 +1124,7 @@ class Way:
             if content is not None and (found is None or read_at(place) != content):
                 mtime = None if target.get("merged") else target["mtime_ns"]
                 xattrs = target.get("xattrs", {})
-                _write_at(place, content, target["mode"], target["uid"], target["gid"], mtime, xattrs)
+                write_at(place, content, target["mode"], target["uid"], target["gid"], mtime, xattrs)
                 return
             if found is None and target["type"] != "directory":
                 return

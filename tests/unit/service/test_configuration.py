@@ -296,3 +296,32 @@ def test_right_options_pass_and_deprecated_ones_warn():
 def test_options_of_keystoneauth_plug_ins_are_known_where_one_is_loaded():
     assert options.check("n.conf", {"placement": {"username": "nova"}}, DEFINITIONS, [])[0] == []
     assert options.check("n.conf", {"api": {"username": "nova"}}, DEFINITIONS, [])[0] != []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has other accounts' directories to be careful in")
+@pytest.mark.parametrize("state", ["file", "directory", "link", "absent"])
+def test_nothing_is_done_through_a_link_that_a_service_put_in_the_way(root, state):
+    """A service that may write its directory puts a link to the system's configuration in the place of what is ours."""
+    (root / "etc").mkdir()
+    (root / "etc/shadow").write_text("secret")
+    (root / "etc/shadow").chmod(0o600)
+    (root / "service").mkdir()
+    (root / "service/d").symlink_to(root / "etc")
+    for path in (root / "service", root / "service/d"):
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    more = {"file": {"content": "x\n"}, "link": {"link": "/x"}, "directory": {"state": "directory"}, "absent": {"state": "absent"}}
+    before = {one.name: (one.stat().st_uid, one.stat().st_mode) for one in (root / "etc").iterdir()}
+    with pytest.raises(configuration.ConfigurationError, match="d on the way is a link that another account can change"):
+        configuration.apply([entry(root / "service/d/shadow", owner="nobody", group="nogroup", **more[state])], check_mode=False)
+    assert {one.name: (one.stat().st_uid, one.stat().st_mode) for one in (root / "etc").iterdir()} == before
+    with pytest.raises(configuration.ConfigurationError, match="on the way is a link"):
+        configuration.apply([entry(root / "service/d", owner="nobody", group="nogroup", state="directory")], check_mode=False)
+    assert (root / "etc").stat().st_uid == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make root's links")
+def test_directory_that_root_has_moved_to_another_disk_is_followed(root):
+    (root / "disk").mkdir()
+    (root / "instances").symlink_to(root / "disk")
+    configuration.apply([entry(root / "instances", state="directory", mode="0750")], check_mode=False)
+    assert (root / "disk").stat().st_mode & 0o777 == 0o750
