@@ -1,7 +1,7 @@
 """An administrator who goes on working on a hardened host, and what must still be there after the hardening is taken back.
 
 Run as root: ``python3 later.py work`` does the work, ``python3 later.py look`` prints what is lost of it, and fails then.
-``immutable`` makes a file of the hardening's unwritable and broken, ``mutable`` writable again.
+``rest`` takes the work away. ``immutable`` makes a file of the hardening's unwritable and broken, ``mutable`` writable again.
 """
 
 from __future__ import annotations
@@ -82,6 +82,11 @@ def main() -> int:
     what = sys.argv[1]
     if what == "work":
         work()
+    elif what == "rest":
+        run("userdel", "--remove", "alice")
+        run("apt-get", "-q", "-y", "purge", "redis-server", "redis-tools")
+        SSHD.write_text(SSHD.read_text("utf-8").replace(MATCH, ""), "utf-8")
+        run("sed", "-i", "s/^minlen.*//", "/etc/security/pwquality.conf")
     elif what == "immutable":
         pathlib.Path(BANNER).write_text("broken\n", "ascii")
         run("chattr", "+i", BANNER)

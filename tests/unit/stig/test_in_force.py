@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig import apt, engine, guard, journal, listeners, system
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import (
+    apt,
+    engine,
+    guard,
+    journal,
+    listeners,
+    system,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, UnitState
 
 Put = Callable[[str, str], Path]
