@@ -32,10 +32,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
             table = render(problems, width=shutil.get_terminal_size((120, 24)).columns, hosts=len(results))
             return result | {"failed": True, "msg": f"Preflight found {count}. Nothing was changed.\n\n{table}"}
-        told: dict[str, list[str]] = {}
-        for host, texts in notes.items():
-            for note in texts:
-                told.setdefault(note, []).append(host)
-        result["told"] = [f"{', '.join(hosts)}: {note}" for note, hosts in told.items()]
+        result["told"] = judge.gathered(notes)
         result["msg"] = "\n".join([f"All {len(results)} hosts are fit.", *(f"  {line}" for line in result["told"])])
         return result

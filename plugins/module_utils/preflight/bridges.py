@@ -17,6 +17,7 @@ EXTERNAL = "ovn_external_interface"
 TUNNEL = "ovn_tunnel_interface"
 RANGES = "neutron_vlan_ranges"
 NETWORKS = "neutron_physical_networks"
+VERIFIED = "verify_external_physical_network"
 _OWN = {"br-int": "OVN's own bridge", "br-tunnel": "the bridge of the tunnels"}
 
 
@@ -131,9 +132,10 @@ def _offered(inventory: Snapshot, hypervisors: list[Host]) -> Iterator[Problem]:
     if not hypervisors:
         return
     for host in inventory.hosts.values():
-        if "neutron" not in host.roles or not host.touched & {RANGES, NETWORKS, MAPPINGS}:
+        if "neutron" not in host.roles or not host.touched & {RANGES, NETWORKS, MAPPINGS, VERIFIED}:
             continue
-        for name in (RANGES, NETWORKS):
+        # verification makes its external network where the inventory says how
+        for name in (RANGES, NETWORKS, *([VERIFIED] if host.get("verify_external_cidr") else [])):
             values = host.get(name)
             for text in values if isinstance(values, list) else str(values or "").split(","):
                 network = str(text).split(":")[0].strip()

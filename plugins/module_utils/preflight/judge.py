@@ -241,3 +241,15 @@ def notes(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
     if expected["hypervisor"] and not seen["modules"]["openvswitch"]:
         found.append("the kernel has no Open vSwitch: guests' packets go through the userspace datapath")
     return found
+
+
+def gathered(notes: Mapping[str, Iterable[str]]) -> list[str]:
+    """A line for each note with the hosts that it is about.
+
+    :param notes: the notes of each host by its name.
+    """
+    told: dict[str, list[str]] = defaultdict(list)
+    for host, texts in notes.items():
+        for note in texts:
+            told[note].append(host)
+    return [f"{', '.join(hosts)}: {note}" for note, hosts in told.items()]

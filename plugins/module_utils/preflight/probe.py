@@ -88,16 +88,14 @@ def _os_release() -> dict[str, str]:
     return {key: fields.get(key, "") for key in ("ID", "VERSION_ID", "PRETTY_NAME")}
 
 
-def _hosts_rewritten() -> str:
+def _hosts_rewritten(root: str = "") -> str:
     """The file that lets cloud-init write /etc/hosts anew at each boot; empty where none does."""
-    if not Path("/etc/cloud").is_dir() or Path("/etc/cloud/cloud-init.disabled").exists():
+    cloud = Path(root + "/etc/cloud")
+    if not cloud.is_dir() or (cloud / "cloud-init.disabled").exists():
         return ""
     found = ""
-    for path in [
-        Path("/etc/cloud/cloud.cfg"),
-        *_glob("/etc/cloud/cloud.cfg.d", "*.cfg"),
-        Path("/var/lib/cloud/instance/cloud-config.txt"),
-    ]:
+    instance = Path(root + "/var/lib/cloud/instance/cloud-config.txt")
+    for path in [cloud / "cloud.cfg", *_glob(str(cloud / "cloud.cfg.d"), "*.cfg"), instance]:
         # the last word counts
         for value in re.findall(r"(?m)^\s*manage_etc_hosts:\s*['\"]?(\w+)", _read(str(path))):
             found = str(path) if value.lower() in ("true", "template") else ""

@@ -28,7 +28,7 @@ class _Block:
     def host_of(self, name: str) -> str:
         """The host that a name belongs to: its own, in any capitals, or with a domain behind it."""
         small = name.lower()
-        return next((host for host in self.hosts if small == host or small.startswith(f"{host}.")), "")
+        return next((host for host in self.hosts if small == host or small.startswith(f"{host}.") or host.startswith(f"{small}.")), "")
 
     def add(self, host: str, name: str) -> None:
         known = self.others.setdefault(host, [])
@@ -89,6 +89,10 @@ def merge(text: str, hosts: Mapping[str, str], extra: Sequence[str] = ()) -> str
     """
     before, inside, after = _parts(text)
     block = _Block(hosts)
+    for host in hosts:
+        # RabbitMQ's nodes know each other by their short names
+        if "." in host:
+            block.add(host, host.split(".")[0])
     for line in inside:
         words = line.split()
         for name in words[2:] if len(words) > 1 and hosts.get(words[1]) else []:

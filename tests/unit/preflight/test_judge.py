@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import cloudcase
 import pytest
+import yaml
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import judge
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
 
@@ -222,6 +224,19 @@ def test_dead_host_is_reported_once() -> None:
 def test_notes_tell_of_a_hosts_file_that_does_not_last() -> None:
     (note,) = judge.notes(EXPECTED, SEEN | {"hosts_rewritten": "/etc/cloud/cloud.cfg"})
     assert note.endswith("set manage_etc_hosts: false (/etc/cloud/cloud.cfg)")
+
+
+def test_note_of_several_hosts_is_told_once() -> None:
+    assert judge.gathered({"compute1": ["no KVM here", "slow"], "compute2": ["no KVM here"], "controller1": []}) == [
+        "compute1, compute2: no KVM here",
+        "compute1: slow",
+    ]
+
+
+def test_note_reaches_the_screen() -> None:
+    tasks = yaml.safe_load((cloudcase.ROLES / "preflight" / "tasks" / "main.yml").read_text())
+    (told,) = [task["ansible.builtin.debug"]["msg"] for task in tasks if "ansible.builtin.debug" in task]
+    assert told == "{{ __preflight_report.told }}"
 
 
 def test_notes_tell_of_slow_guests() -> None:

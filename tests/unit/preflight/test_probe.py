@@ -240,3 +240,19 @@ def test_addresses_stand_with_their_interfaces_and_default_routes_are_known(
         "eth1\t0000000A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n"
     )
     assert probe._default_routes() == ["eth0"]
+
+
+def test_cloud_init_that_writes_the_hosts_file_is_noticed(tmp_path: Path) -> None:
+    root = str(tmp_path)
+    assert probe._hosts_rewritten(root) == ""
+    directory = tmp_path / "etc" / "cloud" / "cloud.cfg.d"
+    directory.mkdir(parents=True)
+    (directory.parent / "cloud.cfg").write_text("users: []\nmanage_etc_hosts: true\n")
+    assert probe._hosts_rewritten(root) == str(directory.parent / "cloud.cfg")
+    # the last word counts
+    (directory / "10-site.cfg").write_text("manage_etc_hosts: false\n")
+    assert probe._hosts_rewritten(root) == ""
+    (directory / "20-vendor.cfg").write_text("manage_etc_hosts: 'template'\n")
+    assert probe._hosts_rewritten(root) == str(directory / "20-vendor.cfg")
+    (directory.parent / "cloud-init.disabled").touch()
+    assert probe._hosts_rewritten(root) == ""

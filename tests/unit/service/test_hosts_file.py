@@ -47,6 +47,13 @@ def test_name_of_the_cloud_stands_in_one_line_only(line: str, left: list[str], e
     assert merged("127.0.0.1 localhost", line) == ["127.0.0.1 localhost", *left, BLOCK[0], BLOCK[1], entry, BLOCK[3]]
 
 
+def test_host_with_a_full_name_has_its_short_one_as_well() -> None:
+    hosts = {"controller1.example.org": "10.0.0.11"}
+    assert merged("127.0.0.1 localhost", "127.0.1.1 controller1.example.org controller1 api", hosts=hosts)[2] == (
+        "10.0.0.11 controller1.example.org controller1 api"
+    )
+
+
 def test_loopback_keeps_its_own_names() -> None:
     assert merged("127.0.0.1 localhost controller1.example.org controller1")[0] == "127.0.0.1 localhost"
 
