@@ -805,6 +805,8 @@ def activation_commands(host: Host, what: str) -> list[tuple[list[str], list[str
                 False,
             )
         ]
+    if what.startswith("restart "):  # a unit whose drop-in is new
+        return [reload, (["systemctl", "try-restart", what.split(" ", 1)[1]], [], True)] if host.systemd else []
     if what == "cracklib":
         names = ("cracklib_dict.hwm", "cracklib_dict.pwd", "cracklib_dict.pwi", "src-dicts")
         return [(["update-cracklib"], [f"/var/cache/cracklib/{one}" for one in names], False)]

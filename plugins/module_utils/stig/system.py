@@ -487,7 +487,10 @@ def check_firewall(host: Host, spec: Spec) -> Check:
     if "ufw" not in host.packages:
         return judged(False, "ufw installed", "not installed", "dpkg")
     rules = host.text("/etc/ufw/user.rules") or ""
-    tuples = re.findall(r"^### tuple ### (\S+) (\S+) (\S+) \S+ \S+ \S+ (\S+)", rules, re.MULTILINE)
+    known = re.findall(r"^### tuple ### (\S+) (\S+) (\S+) \S+ \S+ \S+ (\S+)", rules, re.MULTILINE)
+    tuples = [one for one in known if not one[3].startswith("out")]
+    if what == "outgoing":
+        return _check_outgoing(host, spec, [one for one in known if one[3].startswith("out")])
     if what == "enabled":
         enabled = re.search(r"^ENABLED=(\S+)", host.text("/etc/ufw/ufw.conf") or "", re.MULTILINE)
         on = bool(enabled) and enabled is not None and enabled[1].lower() == "yes"
@@ -520,9 +523,28 @@ def check_firewall(host: Host, spec: Spec) -> Check:
     )
 
 
+def _check_outgoing(host: Host, spec: Spec, tuples: list[tuple[str, str, str, str]]) -> Check:
+    """Outgoing connections are dropped but for the ports named; what answers an incoming one passes in any case."""
+    opened = {port if proto == "any" else f"{port}/{proto}" for action, proto, port, _ in tuples if action == "allow"}
+    missing = sorted({str(one) for one in spec.get("allow", [])} - opened)
+    policy = re.search(r'^DEFAULT_OUTPUT_POLICY="?(\w+)', host.text("/etc/default/ufw") or "", re.MULTILINE)
+    closed = policy is not None and policy[1] in ("DROP", "REJECT")
+    return judged(
+        closed and not missing,
+        f"output dropped but for {', '.join(map(str, spec.get('allow', [])))}",
+        f"policy {policy[1] if policy else 'not set'}, missing: {', '.join(missing) or 'nothing'}",
+        "/etc/ufw/user.rules",
+    )
+
+
 def fix_firewall(host: Host, spec: Spec) -> None:
     """Plan the ufw commands; its files are journaled before they run. SSH is let in before the filter is switched on."""
     guards, reload = ["/etc/ufw/*", "/etc/default/ufw"], ["ufw", "reload"]
+    if spec["check"] == "outgoing":
+        for one in spec.get("allow", []):
+            host.want_command(["ufw", "allow", "out", str(one)], guards, reload=reload)
+        host.want_command(["ufw", "default", "deny", "outgoing"], guards, reload=reload)
+        return
     ports = [str(one) for one in spec.get("ports", [])] or host.cached("ssh ports", lambda: listeners.ports(host))
     for port in ports:
         host.want_command(["ufw", "limit", f"{port}/tcp"], guards, reload=reload)
@@ -530,7 +552,8 @@ def fix_firewall(host: Host, spec: Spec) -> None:
         text = host.text("/etc/default/ufw") or ""
         if not re.search(r'^DEFAULT_INPUT_POLICY="?(DROP|REJECT)', text, re.MULTILINE):
             host.want_command(["ufw", "default", "deny", "incoming"], guards, reload=reload)
-        tuples = re.findall(r"^### tuple ### (\S+) (\S+) (\S+)", host.text("/etc/ufw/user.rules") or "", re.MULTILINE)
+        pattern = r"^### tuple ### (\S+) (\S+) (\S+) \S+ \S+ \S+ (?!out)\S+"
+        tuples = re.findall(pattern, host.text("/etc/ufw/user.rules") or "", re.MULTILINE)
         wanted = {str(one) for one in spec.get("allow", [])}
         for action, proto, port in tuples:
             name = port if proto == "any" else f"{port}/{proto}"

@@ -350,3 +350,20 @@ def test_fact_that_only_people_can_change_says_so(host: Host) -> None:
 def test_host_that_shows_no_interfaces_has_no_radio(host: Host) -> None:
     assert system.check_probe(host, {"name": "wireless"}).ok
     assert not os.path.exists(f"{host.root}/sys/class/net")
+
+
+def test_outgoing_connections_are_dropped_but_for_named_ports(host: Host, put: Put) -> None:
+    put("/var/lib/dpkg/status", "Package: ufw\nStatus: install ok installed\nVersion: 1\n\n")
+    put("/etc/default/ufw", 'DEFAULT_INPUT_POLICY="DROP"\nDEFAULT_OUTPUT_POLICY="ACCEPT"\n')
+    rules = "### tuple ### allow any 53 0.0.0.0/0 any 0.0.0.0/0 out\n### tuple ### limit tcp 22 0.0.0.0/0 any 0.0.0.0/0 in\n"
+    put("/etc/ufw/user.rules", rules)
+    spec = {"check": "outgoing", "allow": ["53", "443/tcp"]}
+    assert "missing: 443/tcp" in system.check_firewall(host, spec).evidence[0].found
+    system.fix_firewall(host, spec)
+    made = [" ".join(one["argv"]) for one in host.commands]
+    assert made == ["ufw allow out 53", "ufw allow out 443/tcp", "ufw default deny outgoing"]
+    put("/etc/default/ufw", 'DEFAULT_INPUT_POLICY="DROP"\nDEFAULT_OUTPUT_POLICY="DROP"\n')
+    put("/etc/ufw/user.rules", rules + "### tuple ### allow tcp 443 0.0.0.0/0 any 0.0.0.0/0 out\n")
+    host.forget()
+    assert system.check_firewall(host, spec).ok
+    assert system.check_firewall(host, {"check": "ports", "allow": []}).ok
