@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from dataclasses import dataclass
 
@@ -143,9 +144,33 @@ def fix_absent(host: Host, spec: Spec) -> None:
         host.remove(one)
 
 
+def _includes(host: Host, spec: Spec) -> list[str]:
+    return re.findall(spec["match"], host.text(spec["main"]) or "", re.MULTILINE)
+
+
+def check_included(host: Host, spec: Spec) -> Check:
+    """The main file of a program includes the file that other resources write: otherwise nobody reads it."""
+    found = _includes(host, spec)
+    ok = host.text(spec["main"]) is None or any(fnmatch.fnmatchcase(spec["path"], one) for one in found)
+    expected = f"{spec['path']} is included"
+    return judged(ok, expected, show(", ".join(found)) or "nothing is included", spec["main"])
+
+
+def fix_included(host: Host, spec: Spec) -> None:
+    """Include that one file: the others of its directory are dormant, and what they would do nobody asked for."""
+    text = host.text(spec["main"]) or ""
+    host.write(spec["main"], f"{text.rstrip(chr(10))}\n{spec['line']}\n")
+    if "activate" in spec:
+        host.activate(spec["activate"])
+
+
 TYPES = {
     "time_sources": Resource(
         check_time_sources, fix_time_sources, {"maxpoll": int, "server": str}, ("maxpoll", "server")
     ),
+    "included": Resource(
+        check_included, fix_included, {"main": str, "path": str, "match": str, "line": str, "activate": str},
+        ("main", "path", "match", "line"),
+    ),
     "absent": Resource(check_absent, fix_absent, {"paths": list}, ("paths",)),
-}
+}  # fmt: skip

@@ -299,6 +299,24 @@ def test_configuration_that_sshd_refuses_is_undone_at_once(host: Host, root: Pat
     assert list(root.glob("var/lib/stackwright/hardening/*/unproved")) == []
 
 
+def test_configuration_that_changes_what_no_control_asked_for_is_undone(
+    host: Host, root: Path, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "Match User backup\nPermitTTY no\nMatch all\nX11Forwarding yes\n"
+    config = put("/etc/ssh/sshd_config", text)
+
+    def run(argv: list[str]) -> tuple[int, str]:
+        written = config.read_text("utf-8") != text
+        changed = "yes" if written and "-C" in argv else "no"
+        return 0, f"x11forwarding {'no' if written else 'yes'}\npasswordauthentication {changed}\n"
+
+    host.run = run
+    outcome = carry_out(host, control("X", {"type": "sshd", "option": "X11Forwarding", "value": "no"}), mode="enforce")
+    told = outcome["problems"][0]
+    assert "no control asked for: passwordauthentication no becomes yes for user=backup" in told
+    assert config.read_text("utf-8") == text
+
+
 def test_commands_that_fail_are_told_with_their_last_words(host: Host, put: Put, programs: Any) -> None:
     put("/var/lib/dpkg/status", "Package: ufw\nStatus: install ok installed\nVersion: 1\n\n")
     put("/etc/ufw/ufw.conf", "ENABLED=no\n")

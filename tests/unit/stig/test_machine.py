@@ -143,3 +143,20 @@ def test_device_that_goes_away_does_not_hide_an_encrypted_one(root: Path, put: P
     put("/sys/block/dm-1/dm/uuid", "CRYPT-LUKS2-1")
     finding, _ = carry_out(root, "UBTU-24-600090")
     assert (finding["status"], finding["evidence"][0]["found"]) == ("pass", "dm-1")
+
+
+def test_what_cannot_be_tested_says_what_was_read_and_why(root: Path, put: Put) -> None:
+    put("/run/.containerenv", "")
+    controls = catalogue.resolve(catalogue.load())
+    enforced = engine.carry_out({"mode": "enforce", "profile": "stig", "controls": controls}, Host(str(root), run=quiet))
+    found = [one for one in enforced["document"]["findings"] if one["status"] == "not_testable"]
+    assert len(found) > 60
+    for one in found:
+        assert one["detail"].startswith("Not testable here: "), one["id"]
+        assert one["evidence"], one["id"]
+        assert all(seen["where"] and seen["found"] for seen in one["evidence"]), one["id"]
+
+
+def quiet(argv: list[str]) -> tuple[int, str]:
+    """A host without programs."""
+    return 127, f"{argv[0]}: not found"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig import services
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import catalogue, services
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host
 
 Put = Callable[[str, str], Path]
@@ -88,3 +88,31 @@ def test_file_that_must_not_be_there_is_removed(host: Host, put: Put) -> None:
     assert services.check_absent(host, spec).evidence[0].where == "/etc/cron.deny"
     services.fix_absent(host, spec)
     assert services.check_absent(host, spec).ok
+
+
+RSYSLOG = next(
+    one
+    for control in catalogue.load().controls.values()
+    for one in control.get("resources", [])
+    if one["type"] == "included"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "ok"),
+    [
+        ("$IncludeConfig /etc/rsyslog.d/*.conf\n", True),
+        ('include(file="/etc/rsyslog.d/*.conf" mode="optional")\n', True),
+        ("#$IncludeConfig /etc/rsyslog.d/*.conf\n", False),
+        ("$IncludeConfig /etc/rsyslog.d/1*.conf\n", False),
+        ("module(load=\"imuxsock\")\n", False),
+    ],
+)
+def test_only_the_own_file_of_a_dormant_directory_is_included(host: Host, put: Put, text: str, ok: bool) -> None:
+    put("/etc/rsyslog.conf", text)
+    put("/etc/rsyslog.d/99-dormant.conf", "*.* @@192.0.2.9\n")
+    assert services.check_included(host, RSYSLOG).ok == ok
+    if not ok:
+        services.fix_included(host, RSYSLOG)
+        assert services.check_included(host, RSYSLOG).ok
+        assert "*" not in (host.text("/etc/rsyslog.conf") or "").removeprefix(text)
