@@ -35,16 +35,12 @@ _raw:
   elements: dict
 """
 
-from pathlib import Path
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
+from ansible_collections.stackwright.cloud.plugins.lookup.service_names import named
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.plan import split_term
-
-ROLES = Path(__file__).resolve().parents[2] / "roles"
-
 
 # What the health module takes; a specification's checks may say more to the engine.
 HEALTH_KEYS = {"name", "url", "status", "contains", "send", "ca", "host", "port", "unit", "log", "timeout"}
@@ -72,7 +68,7 @@ class LookupModule(LookupBase):  # type: ignore[misc,unused-ignore]
         found: list[dict[str, Any]] = []
         names = [name for term in terms for name in ([term] if isinstance(term, str) else term)]
         for name in names:
-            for service in self._services(name, variables):
+            for service in named(self._templar, name, variables):
                 role, component = split_term(service)
                 known = variables.get(f"__{role}_specifications")
                 if known is None or component not in known:
@@ -80,11 +76,3 @@ class LookupModule(LookupBase):  # type: ignore[misc,unused-ignore]
                 parts = [self._templar.template(known[component].get(key, [])) for key in ("units", "health")]
                 found += [check for check in checks_of(*parts) if check not in found]
         return found
-
-    def _services(self, term: str, variables: dict[str, Any]) -> list[str]:
-        """The services of a node role, by the inventory or its own defaults; or the term itself."""
-        if (named := variables.get(f"{term}_services")) is not None:
-            return list(self._templar.template(named))
-        defaults = ROLES / term / "defaults" / "main.yml"
-        own = yaml.safe_load(defaults.read_text(encoding="utf-8")) if defaults.is_file() else None
-        return list((own or {}).get(f"{term}_services", [term]))
