@@ -9,6 +9,7 @@ import re
 import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import (
@@ -315,6 +316,12 @@ def _check_new(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return []
 
 
+def _open_way(url: str) -> bool:
+    """Whether data come over a network without protection; this host's own servers are on none."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1")
+
+
 def _check(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     found = []
     if "file" in values and "url" in values:
@@ -323,6 +330,10 @@ def _check(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         found.append(("disk_format", "The key 'disk_format' is missing.", "Such as qcow2 or raw."))
     if "url" in values and not re.match(r"https?://", values["url"]):
         found.append(("url", f"'{values['url']}' is no address of http or https.", "Use file for a local one."))
+    elif "url" in values and "checksum" not in values and _open_way(values["url"]):
+        found.append(
+            ("checksum", "What comes over http may be changed on its way.", "Give the checksum, or an address of https.")
+        )
     if "checksum" in values:
         kind, _, digest = values["checksum"].lower().partition(":")
         if DIGESTS.get(kind) != len(digest) or not re.fullmatch(r"[0-9a-f]+", digest):

@@ -229,6 +229,13 @@ def without_echoes(problems: Iterable[Problem]) -> list[Problem]:
     return [one for one in kept if one.variable != PEERS or one.wrong.split(" ", 1)[0] not in dead]
 
 
+def _any_key(line: str) -> str:
+    """The server of a package source that is not Debian's own and names no key; empty for others."""
+    server = (re.search(r"://([^/\s]+)", line) or ["", ""])[1]
+    own = server == "debian.org" or server.endswith(".debian.org")
+    return "" if own or "signed-by" in line.lower() else server
+
+
 def notes(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
     """What an operator may want to know of this host although it stops nothing."""
     found: list[str] = []
@@ -240,6 +247,8 @@ def notes(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
         found.append("no KVM here: guests run emulated, slowly")
     if expected["hypervisor"] and not seen["modules"]["openvswitch"]:
         found.append("the kernel has no Open vSwitch: guests' packets go through the userspace datapath")
+    for server in sorted({server for line in expected["sources"] if (server := _any_key(line))}):
+        found.append(f"packages of {server} may be signed with any key that apt knows: name the mirror's own with [signed-by=...]")
     return found
 
 

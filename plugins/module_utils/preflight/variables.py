@@ -27,6 +27,9 @@ Fault = tuple[str, str]
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}\Z")  # IFNAMSIZ is 16 with the final zero
 _SOURCE = re.compile(r"\s*deb(-src)?\s+(\[[^\]]*\]\s+)?\S+:/\S+\s+(?P<suite>\S+)(\s+\S+)*\s*\Z")
 _SUITES = ("trixie",)
+# Options of a source that make apt take packages which nobody signed, or signed badly. Source: sources.list(5).
+_UNSIGNED = ("trusted", "allow-insecure", "allow-weak", "allow-downgrade-to-insecure")
+_NO = ("no", "false", "off", "0", "without", "disable")
 _EXAMPLE = "nova_config_overrides: {nova.conf: {DEFAULT: {debug: true}}}"
 
 
@@ -128,6 +131,13 @@ def _sources(value: Any) -> Fault | None:
         found = _SOURCE.match(str(line))
         if not found:
             return f"{line!r} is not a line of a package source", "Write lines as deb http://mirror/debian trixie main."
+        for option in re.findall(r"[^\s\[\]]+", found[2] or ""):
+            name, _, value = option.partition("=")
+            if name.rstrip("+-").lower() in _UNSIGNED and value.strip("'\"").lower() not in _NO:
+                return (
+                    f"{line!r} takes packages that nobody signed: {option}",
+                    f"Remove {name}, and name the mirror's key with [signed-by=/etc/apt/keyrings/NAME.asc].",
+                )
         suite = found.group("suite")
         if not suite.endswith("/") and suite.split("-")[0] not in _SUITES:
             return (

@@ -195,6 +195,7 @@ def test_without_waiting_the_data_are_sent_all_the_same(desk: Desk, file: Path) 
         ({"file": "/nowhere/disk"}, "images[0].file", "There is no file /nowhere/disk."),
         ({"file": "a", "url": "http://b"}, "images[0].url", "one source"),
         ({"file": "a", "disk_format": None}, "images[0].disk_format", "missing"),
+        ({"url": "http://mirror.example/image"}, "images[0].checksum", "may be changed on its way"),
         ({"url": "ftp://b"}, "images[0].url", "no address of http"),
         ({"checksum": "sha512:12"}, "images[0].checksum", "This is no checksum."),
         (

@@ -244,3 +244,15 @@ def test_notes_tell_of_slow_guests() -> None:
         "no KVM here: guests run emulated, slowly"
     ]
     assert judge.notes(EXPECTED, SEEN | {"kvm": False}) == []
+
+
+def test_notes_name_mirrors_whose_key_is_not_named() -> None:
+    sources = [
+        "deb http://mirror.debian.org/debian trixie main",
+        "deb https://mirror.example/debian trixie main",
+        "deb [arch=amd64] https://mirror.example/debian trixie-updates main",
+        "deb [signed-by=/etc/apt/keyrings/site.asc] https://packages.example/site trixie main",
+        "deb http://notdebian.org/debian trixie main",
+    ]
+    told = judge.notes(EXPECTED | {"sources": sources}, SEEN)
+    assert [line.split()[2] for line in told] == ["mirror.example", "notdebian.org"]
