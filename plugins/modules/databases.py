@@ -9,6 +9,7 @@ module: databases
 short_description: Create the databases of all services and their users in one call
 description:
   - Runs on the database host and connects through the server's local socket as root.
+  - Users may log in from the addresses that are named and from no others; accounts of theirs that any host may use are removed.
 author: The Stackwright developers
 attributes:
   check_mode: {support: full, description: "Says what would be changed."}
@@ -33,6 +34,11 @@ options:
         description: The user's password.
         type: str
         required: true
+  hosts:
+    description: Addresses from which the users may log in. Accounts at further addresses stay, since they are those of other hosts.
+    type: list
+    elements: str
+    required: true
 """
 
 EXAMPLES = r"""
@@ -42,6 +48,7 @@ EXAMPLES = r"""
       - name: glance
         user: glance
         password: "{{ stackwright_secrets.glance_database }}"
+    hosts: ["{{ stackwright_management_address }}"]
 """
 
 RETURN = r"""
@@ -71,12 +78,14 @@ def main() -> None:
                     "password": {"type": "str", "required": True, "no_log": True},
                 },
             },
+            "hosts": {"type": "list", "elements": "str", "required": True},
         },
         supports_check_mode=True,
         no_log=True,
     )
     try:
-        wanted = [databases.Database(**entry) for entry in module.params["databases"]]
+        hosts = list(dict.fromkeys(module.params["hosts"]))
+        wanted = [databases.Database(**entry, hosts=hosts) for entry in module.params["databases"]]
         if module.check_mode and not os.path.exists(databases.SOCKET):
             # the server starts in the course of the run that is foretold
             changes = [f"create database {one.name}" for one in wanted]

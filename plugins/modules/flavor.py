@@ -95,15 +95,15 @@ EXAMPLES = r"""
 - name: Make sure that the flavor is there
   stackwright.cloud.flavor:
     cloud: company
-    name: company.small
-    ram: 256
+    name: small
+    ram: 512
     vcpus: 1
-    disk: 1
+    disk: 5
 
 - name: Make sure that the flavor is gone
   stackwright.cloud.flavor:
     cloud: company
-    name: company.small
+    name: small
     state: absent
 """
 

@@ -9,6 +9,8 @@ module: message_queue
 short_description: Create the message queue users of all services in one call
 description:
   - Runs on the broker's host. Reads all users in one export and writes the differences in one import.
+  - A user may use the virtual hosts that are named for it; permissions that it has in others are taken away.
+  - The virtual host C(/), which every broker begins with, is removed with its queues once nobody may use it any more.
 author: The Stackwright developers
 attributes:
   check_mode: {support: full, description: "Says what would be changed."}
@@ -16,7 +18,7 @@ attributes:
   idempotent: {support: full, description: "Compares password hashes and permissions before it writes."}
 options:
   users:
-    description: Users with full permissions in their virtual host.
+    description: Users with full permissions in their virtual host, and in no other.
     type: list
     elements: dict
     required: true
@@ -30,9 +32,9 @@ options:
         type: str
         required: true
       vhost:
-        description: Virtual host.
+        description: Virtual host; C(/) and the user's name when left out.
         type: str
-        default: /
+        default: ''
   absent:
     description: Users that must not exist.
     type: list
@@ -70,7 +72,7 @@ def main() -> None:
                 "options": {
                     "name": {"type": "str", "required": True},
                     "password": {"type": "str", "required": True, "no_log": True},
-                    "vhost": {"type": "str", "default": "/"},
+                    "vhost": {"type": "str", "default": ""},
                 },
             },
             "absent": {"type": "list", "elements": "str", "default": ["guest"]},

@@ -68,13 +68,13 @@ EXAMPLES = r"""
 - name: Make sure that the project is there
   stackwright.cloud.project:
     cloud: company
-    name: web
-    description: Public sites
+    name: first
+    description: The first project
 
 - name: Make sure that the project is gone
   stackwright.cloud.project:
     cloud: company
-    name: web
+    name: first
     state: absent
 """
 

@@ -130,17 +130,17 @@ EXAMPLES = r"""
 - name: Make sure that the router is there
   stackwright.cloud.router:
     cloud: company
-    name: web
-    project: web
-    external_network: company-outside
+    name: first
+    project: first
+    external_network: outside
     interfaces:
-      - web
+      - first
 
 - name: Make sure that the router is gone
   stackwright.cloud.router:
     cloud: company
-    name: web
-    project: web
+    name: first
+    project: first
     state: absent
 """
 

@@ -159,20 +159,20 @@ EXAMPLES = r"""
 - name: Make sure that the subnet is there
   stackwright.cloud.subnet:
     cloud: company
-    name: company-outside
-    network: company-outside
-    cidr: 203.0.113.0/24
-    gateway_ip: 203.0.113.1
+    name: outside
+    network: outside
+    cidr: '{{ verify_external_cidr }}'
+    gateway_ip: '{{ verify_external_gateway }}'
     dhcp: false
     allocation_pools:
-      - start: 203.0.113.100
-        end: 203.0.113.199
+      - start: '{{ verify_external_pool_start }}'
+        end: '{{ verify_external_pool_end }}'
 
 - name: Make sure that the subnet is gone
   stackwright.cloud.subnet:
     cloud: company
-    name: company-outside
-    network: company-outside
+    name: outside
+    network: outside
     state: absent
 """
 

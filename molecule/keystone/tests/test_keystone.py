@@ -106,3 +106,58 @@ def test_secrets_stand_in_no_log_of_the_host(host):
     found = host.run("grep -rls %s /var/log", f"[{password[0]}]{password[1:]}")
     assert found.stdout == ""
     assert host.run("grep -ls %s /etc/keystone/keystone.conf", f"[{password[0]}]{password[1:]}").rc == 0
+
+
+def test_rotation_gives_a_new_key_and_ends_no_token(host):
+    keys = "/etc/keystone/fernet-keys"
+    with host.sudo():
+        # the unit's own run, with the token of before asked for afterwards
+        script = (
+            "import subprocess\n"
+            "subprocess.run(['systemctl', 'start', 'keystone-fernet-rotate.service'], check=True)\n"
+            "print(json.dumps(u.urlopen(u.Request(b + 'users', headers=t)).status))\n"
+        )
+        before = {name: host.file(f"{keys}/{name}").sha256sum for name in host.file(keys).listdir()}
+        assert as_administrator(host, script) == 200
+        after = {name: host.file(f"{keys}/{name}").sha256sum for name in host.file(keys).listdir()}
+        primary = str(max(int(name) for name in after))
+        # the key that waited becomes the one that signs, and a new one waits
+        assert after[primary] == before["0"] != after["0"]
+        for name in after:
+            key = host.file(f"{keys}/{name}")
+            assert (key.user, key.group, key.mode) == ("keystone", "keystone", 0o600)
+        assert host.file(f"{keys}/0.tmp").exists is False
+    assert host.service("keystone-fernet-rotate.timer").is_enabled
+    assert ask(host, secret(host, "keystone_admin"))[0] == 201
+
+
+def test_keys_last_as_long_as_tokens(host):
+    needed = host.ansible("debug", "msg={{ keystone_fernet_max_active_keys }}", become=False)["msg"]
+    # an hour of life and two days of grace, a rotation a day
+    assert int(needed) == 5
+
+
+def test_who_guesses_is_locked_out_and_the_administrator_is_not(host):
+    script = (
+        "import urllib.error, secrets\n"
+        "def call(path, method='GET', body=None, headers=t):\n"
+        "    data = json.dumps(body).encode() if body else None\n"
+        "    r = u.Request(b + path, data, {**headers, 'Content-Type': 'application/json'}, method=method)\n"
+        "    try:\n        a = u.urlopen(r); return a.status, json.loads(a.read() or b'{}')\n"
+        "    except urllib.error.HTTPError as error:\n        return error.code, {}\n"
+        "good = secrets.token_hex(16)\n"
+        "def login(user, password):\n"
+        "    identity = {'methods': ['password'], 'password': {'user': {'id': user, 'password': password}}}\n"
+        "    return call('auth/tokens', 'POST', {'auth': {'identity': identity, 'scope': 'unscoped'}}, {})[0]\n"
+        "weak = call('users', 'POST', {'user': {'name': 'weak', 'password': 'elevenchars'}})[0]\n"
+        "user = call('users', 'POST', {'user': {'name': 'guessed', 'password': good}})[1]['user']['id']\n"
+        "first = login(user, good)\n"
+        "guesses = [login(user, 'guess') for _ in range(6)]\n"
+        "last = login(user, good)\n"
+        "call('users/' + user, 'DELETE')\n"
+        "own = call('auth/tokens', headers={**t, 'X-Subject-Token': t['X-Auth-Token']})[1]['token']['user']['id']\n"
+        "tries = [login(own, 'guess') for _ in range(7)]\n"
+        "print(json.dumps([weak, first, guesses, last, tries]))\n"
+    )
+    assert as_administrator(host, script) == [400, 201, [401] * 6, 401, [401] * 7]
+    assert ask(host, secret(host, "keystone_admin"))[0] == 201

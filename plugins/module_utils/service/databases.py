@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import ipaddress
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 # Seconds that the server may take for one answer: a server that hangs must not hang the run.
 ANSWER_SECONDS = 60
 SOCKET = "/run/mysqld/mysqld.sock"
+ANY_HOST = "%"
 
 
 class DatabaseError(Exception):
@@ -20,16 +22,29 @@ class DatabaseError(Exception):
 
 @dataclass
 class Database:
-    """One database, its user and the user's password; names are MariaDB identifiers of letters, digits and underscores."""
+    """One database, its user and the user's password; names are MariaDB identifiers of letters, digits and underscores.
+
+    ``hosts`` are the addresses from which the user may log in.
+    """
 
     name: str
     user: str
     password: str
+    hosts: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for what in (self.name, self.user):
             if not re.fullmatch(r"[A-Za-z0-9_]{1,64}", what):
                 raise DatabaseError(f"{what!r} is no name for a database or its user: letters, digits and underscores only")
+        for host in self.hosts:
+            try:
+                ipaddress.ip_address(host)
+            except ValueError:
+                raise DatabaseError(
+                    f"database user {self.user}: {host!r} is no address from which it could log in; the server resolves no names"
+                ) from None
+        if not self.hosts:
+            raise DatabaseError(f"database user {self.user}: there is no address from which it may log in")
 
 
 @contextlib.contextmanager
@@ -69,7 +84,10 @@ def native_hash(password: str) -> str:
 
 
 def converge(connection: Any, wanted: list[Database], check_mode: bool) -> list[str]:
-    """Create databases and users, set passwords and grants where they differ.
+    """Create databases and users, set passwords and grants where they differ; remove accounts of these users that any host may use.
+
+    An account that is any host's goes last, when its successors are complete, so that a service that runs can always log in.
+    Accounts at other addresses stay: they are those of other controllers.
 
     :returns: what was (or would be) changed, a line each, without secrets.
     """
@@ -85,24 +103,34 @@ def converge(connection: Any, wanted: list[Database], check_mode: bool) -> list[
                 cursor.execute(statement, values)
 
         present = {row[0] for row in rows("SHOW DATABASES")}
-        users = {row[0]: row[1] for row in rows("SELECT User, authentication_string FROM mysql.user WHERE Host = '%%'")}
+        users = {(row[0], row[1]): row[2] for row in rows("SELECT User, Host, authentication_string FROM mysql.user")}
+        grants = {(row[0], row[1], row[2]) for row in rows("SELECT Db, User, Host FROM mysql.db WHERE Create_priv = 'Y' AND Drop_priv = 'Y'")}
         for one in wanted:
             if one.name not in present:
                 write(f"CREATE DATABASE `{one.name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
                 changes.append(f"create database {one.name}")
                 present.add(one.name)
-            if one.user not in users:
-                write(f"CREATE USER `{one.user}`@`%%` IDENTIFIED BY %s", one.password)
-                changes.append(f"create database user {one.user}")
-                users[one.user] = native_hash(one.password)
-            elif users[one.user] != native_hash(one.password):
-                write(f"ALTER USER `{one.user}`@`%%` IDENTIFIED BY %s", one.password)
-                changes.append(f"change the password of database user {one.user}")
-                users[one.user] = native_hash(one.password)
-            granted = rows("SELECT 1 FROM mysql.db WHERE Db = %s AND User = %s AND Host = '%%' AND Create_priv = 'Y' AND Drop_priv = 'Y'", one.name, one.user)
-            if not granted:
-                write(f"GRANT ALL PRIVILEGES ON `{one.name}`.* TO `{one.user}`@`%%`")
-                changes.append(f"grant {one.user} all on database {one.name}")
+            # an underscore stands for any character in a grant
+            pattern = one.name.replace("_", r"\_")
+            for host in one.hosts:
+                account = f"`{one.user}`@`{host}`"
+                hashed = users.get((one.user, host))
+                if hashed is None:
+                    write(f"CREATE USER {account} IDENTIFIED BY %s", one.password)
+                    changes.append(f"create database user {one.user} for {host}")
+                elif hashed != native_hash(one.password):
+                    write(f"ALTER USER {account} IDENTIFIED BY %s", one.password)
+                    changes.append(f"change the password of database user {one.user} for {host}")
+                users[one.user, host] = native_hash(one.password)
+                if (pattern, one.user, host) not in grants:
+                    write(f"GRANT ALL PRIVILEGES ON `{pattern}`.* TO {account}")
+                    changes.append(f"grant {one.user} for {host} all on database {one.name}")
+                if pattern != one.name and (one.name, one.user, host) in grants:
+                    write(f"REVOKE ALL PRIVILEGES ON `{one.name}`.* FROM {account}")
+                    changes.append(f"revoke from {one.user} for {host} what it has on databases named like {one.name}")
+        for user in sorted({one.user for one in wanted if (one.user, ANY_HOST) in users}):
+            write(f"DROP USER `{user}`@`%%`")
+            changes.append(f"remove database user {user} for any host")
     return changes
 
 

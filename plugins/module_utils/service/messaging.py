@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 UNIT = "rabbitmq-server"
@@ -23,6 +23,7 @@ HASHING = "rabbit_password_hashing_sha256"
 # The broker's own user reads the definitions, from a temporary file system.
 OWNER = "rabbitmq"
 RUNTIME = "/run"
+DEFAULT_VHOST = "/"
 
 
 class MessagingError(Exception):
@@ -31,11 +32,15 @@ class MessagingError(Exception):
 
 @dataclass
 class User:
-    """A user with full permissions in one virtual host."""
+    """A user with full permissions in one virtual host, and none in those that are not named for it."""
 
     name: str
     password: str
-    vhost: str = "/"
+    vhost: str = ""
+
+    def __post_init__(self) -> None:
+        # each service has a virtual host of its own, called after its user
+        self.vhost = self.vhost or f"/{self.name}"
 
 
 def password_hash(password: str, salt: bytes) -> str:
@@ -75,47 +80,69 @@ def read() -> dict[str, Any]:
     return parsed
 
 
-def difference(present: dict[str, Any], wanted: list[User], absent: list[str]) -> tuple[list[str], dict[str, Any]]:
+@dataclass
+class Difference:
+    """What is to change, a line each, and how: definitions to import (hashes, no passwords), then what is taken away."""
+
+    changes: list[str] = field(default_factory=list)
+    write: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"vhosts": [], "users": [], "permissions": []})
+    forbid: list[tuple[str, str]] = field(default_factory=list)
+    users: list[str] = field(default_factory=list)
+    vhosts: list[str] = field(default_factory=list)
+
+
+def difference(present: dict[str, Any], wanted: list[User], absent: list[str]) -> Difference:
     """Compare definitions with the wanted users.
 
-    :returns: what is to change, a line each, and the definitions to import (hashes, no passwords).
+    A wanted user may use the virtual hosts named for it and no other. The broker's own virtual host ``/`` goes with the queues that
+    were left in it once nobody may use it any more, since no service could ever empty it.
     """
     users = {user["name"]: user for user in present.get("users", [])}
     vhosts = {vhost["name"] for vhost in present.get("vhosts", [])}
     permissions = {(p["user"], p["vhost"]): (p["configure"], p["write"], p["read"]) for p in present.get("permissions", [])}
-    changes: list[str] = []
-    write: dict[str, Any] = {"vhosts": [], "users": [], "permissions": []}
+    own = {(user.name, user.vhost) for user in wanted}
+    names = {user.name for user in wanted}
+    result = Difference()
     for user in wanted:
         if user.vhost not in vhosts:
-            changes.append(f"create virtual host {user.vhost}")
-            write["vhosts"].append({"name": user.vhost})
+            result.changes.append(f"create virtual host {user.vhost}")
+            result.write["vhosts"].append({"name": user.vhost})
             vhosts.add(user.vhost)
         stored = users.get(user.name)
         if stored is None or not matches(user.password, stored.get("password_hash", "")):
-            changes.append(f"{'create' if stored is None else 'change the password of'} message queue user {user.name}")
+            result.changes.append(f"{'create' if stored is None else 'change the password of'} message queue user {user.name}")
             hashed = password_hash(user.password, os.urandom(4))
             users[user.name] = {"name": user.name, "password_hash": hashed, "hashing_algorithm": HASHING, "tags": [], "limits": {}}
-            write["users"].append(users[user.name])
+            result.write["users"].append(users[user.name])
         if permissions.get((user.name, user.vhost)) != (".*", ".*", ".*"):
-            changes.append(f"permit message queue user {user.name} in {user.vhost}")
-            write["permissions"].append({"user": user.name, "vhost": user.vhost, "configure": ".*", "write": ".*", "read": ".*"})
-    changes += [f"remove message queue user {user['name']}" for user in present.get("users", []) if user["name"] in absent]
-    return changes, write
+            result.changes.append(f"permit message queue user {user.name} in {user.vhost}")
+            result.write["permissions"].append({"user": user.name, "vhost": user.vhost, "configure": ".*", "write": ".*", "read": ".*"})
+    result.forbid = sorted(pair for pair in permissions if pair[0] in names and pair not in own)
+    result.changes += [f"forbid message queue user {user} in {vhost}" for user, vhost in result.forbid]
+    result.users = [user["name"] for user in present.get("users", []) if user["name"] in absent]
+    result.changes += [f"remove message queue user {name}" for name in result.users]
+    left = {vhost for user, vhost in {*permissions, *own} - set(result.forbid) if user not in result.users}
+    if wanted and DEFAULT_VHOST in vhosts - left:
+        result.vhosts = [DEFAULT_VHOST]
+        result.changes.append(f"remove virtual host {DEFAULT_VHOST}, which nobody may use any more")
+    return result
 
 
 def converge(wanted: list[User], absent: list[str], check_mode: bool) -> list[str]:
     """Bring users to what is wanted; return what was (or would be) changed."""
-    present = read()
-    changes, write = difference(present, wanted, absent)
-    if check_mode or not changes:
-        return changes
-    if any(write.values()):
+    due = difference(read(), wanted, absent)
+    if check_mode or not due.changes:
+        return due.changes
+    if any(due.write.values()):
         with tempfile.NamedTemporaryFile("w", dir=RUNTIME, suffix=".json") as definitions:
-            json.dump(write, definitions)
+            json.dump(due.write, definitions)
             definitions.flush()
             shutil.chown(definitions.name, user=OWNER)
             _control(["import_definitions", definitions.name])
-    for user in present.get("users", []):
-        if user["name"] in absent:
-            _control(["delete_user", user["name"]])
-    return changes
+    for user, vhost in due.forbid:
+        _control(["clear_permissions", "-p", vhost, user])
+    for name in due.users:
+        _control(["delete_user", name])
+    for vhost in due.vhosts:
+        _control(["delete_vhost", vhost])
+    return due.changes

@@ -29,8 +29,8 @@ class Server:
 
     def __init__(self, fails_at: int = 0) -> None:
         self.databases: set[str] = {"mysql"}
-        self.users: dict[str, str] = {}
-        self.grants: set[tuple[str, str]] = set()
+        self.users: dict[tuple[str, str], str] = {("root", "localhost"): "invalid"}
+        self.grants: set[tuple[str, str, str]] = set()
         self.statements: list[str] = []
         self.fails_at = fails_at
         self.closed = False
@@ -61,9 +61,9 @@ class Server:
         if statement == "SHOW DATABASES":
             self.rows = [(name,) for name in self.databases]
         elif statement.startswith("SELECT User"):
-            self.rows = list(self.users.items())
-        elif statement.startswith("SELECT 1 FROM mysql.db"):
-            self.rows = [(1,)] if (values[0], values[1]) in self.grants else []
+            self.rows = [(*account, hashed) for account, hashed in self.users.items()]
+        elif statement.startswith("SELECT Db"):
+            self.rows = list(self.grants)
         elif statement.startswith("SELECT table_schema"):
             self.rows = list(self.tables.items())
         elif statement.startswith("SELECT id FROM nova.cells"):
@@ -72,14 +72,26 @@ class Server:
             self.rows = [(1,)] if self.cells else []
         elif statement.startswith("CREATE DATABASE"):
             self.databases.add(words[2])
-        elif statement.startswith(("CREATE USER", "ALTER USER")):
-            assert words[2].endswith("@%")
-            self.users[words[2].removesuffix("@%")] = databases.native_hash(values[0])
+        elif statement.startswith("CREATE USER"):
+            assert self.account(words[2]) not in self.users
+            self.users[self.account(words[2])] = databases.native_hash(values[0])
+        elif statement.startswith("ALTER USER"):
+            assert self.account(words[2]) in self.users
+            self.users[self.account(words[2])] = databases.native_hash(values[0])
+        elif statement.startswith("DROP USER"):
+            del self.users[self.account(words[2])]
+            self.grants = {grant for grant in self.grants if grant[1:] != self.account(words[2])}
         elif statement.startswith("GRANT ALL PRIVILEGES"):
-            assert words[6].endswith("@%")
-            self.grants.add((words[4].removesuffix(".*"), words[6].removesuffix("@%")))
+            self.grants.add((words[4].removesuffix(".*"), *self.account(words[6])))
+        elif statement.startswith("REVOKE ALL PRIVILEGES"):
+            self.grants.remove((words[4].removesuffix(".*"), *self.account(words[6])))
         else:
             raise AssertionError(statement)
+
+    @staticmethod
+    def account(text: str) -> tuple[str, str]:
+        user, _, host = text.partition("@")
+        return user, host
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         return self.rows
@@ -88,7 +100,14 @@ class Server:
         return self.rows[0] if self.rows else None
 
 
-WANTED = [databases.Database("glance", "glance", "one"), databases.Database("nova", "nova", "two"), databases.Database("nova_api", "nova", "two")]  # fmt: skip
+HERE = "192.0.2.11"
+
+
+def database(name: str, user: str, password: str, *hosts: str) -> databases.Database:
+    return databases.Database(name, user, password, list(hosts or (HERE,)))
+
+
+WANTED = [database("glance", "glance", "one"), database("nova", "nova", "two"), database("nova_api", "nova", "two")]
 
 
 @pytest.fixture
@@ -108,12 +127,49 @@ def test_hash_is_the_servers_own() -> None:
 def test_databases_users_and_grants_are_made_once(server: Server) -> None:
     changes = databases.converge(server, WANTED, check_mode=False)
     assert changes == [
-        "create database glance", "create database user glance", "grant glance all on database glance",
-        "create database nova", "create database user nova", "grant nova all on database nova",
-        "create database nova_api", "grant nova all on database nova_api",
+        "create database glance", f"create database user glance for {HERE}", f"grant glance for {HERE} all on database glance",
+        "create database nova", f"create database user nova for {HERE}", f"grant nova for {HERE} all on database nova",
+        "create database nova_api", f"grant nova for {HERE} all on database nova_api",
     ]  # fmt: skip
     assert server.databases == {"mysql", "glance", "nova", "nova_api"}
     assert databases.converge(server, WANTED, check_mode=False) == []
+
+
+def test_underscore_of_a_name_grants_nothing_on_other_databases(server: Server) -> None:
+    databases.converge(server, WANTED, check_mode=False)
+    assert {grant[0] for grant in server.grants} == {"glance", "nova", r"nova\_api"}
+    server.grants.add(("nova_api", "nova", HERE))
+    assert databases.converge(server, WANTED, check_mode=False) == [f"revoke from nova for {HERE} what it has on databases named like nova_api"]
+    assert {grant[0] for grant in server.grants} == {"glance", "nova", r"nova\_api"}
+
+
+def test_account_of_any_host_goes_once_its_successors_are_complete(server: Server) -> None:
+    for name in ("nova", "nova_api"):
+        server.databases.add(name)
+        server.grants.add((name, "nova", "%"))
+    server.users["nova", "%"] = databases.native_hash("two")
+    server.users["nova", "192.0.2.12"] = databases.native_hash("two")
+    foretold = databases.converge(server, WANTED[1:], check_mode=True)
+    assert databases.converge(server, WANTED[1:], check_mode=False) == foretold
+    assert foretold[-1] == "remove database user nova for any host"
+    # a server that fails before the end leaves the account that running services use
+    writes = [statement.split()[0] for statement in server.statements if not statement.startswith(("SHOW", "SELECT"))]
+    assert writes == ["CREATE", "GRANT", "GRANT", "DROP"]
+    assert set(server.users) == {("root", "localhost"), ("nova", HERE), ("nova", "192.0.2.12")}
+    assert databases.converge(server, WANTED[1:], check_mode=False) == []
+
+
+def test_accounts_of_several_addresses_are_complete(server: Server) -> None:
+    databases.converge(server, [database("nova", "nova", "two", HERE, "2001:db8::11")], check_mode=False)
+    assert server.grants == {("nova", "nova", HERE), ("nova", "nova", "2001:db8::11")}
+
+
+@pytest.mark.parametrize("host", ["%", "192.0.2.%", "controller1", "192.0.2.0/24", ""])
+def test_host_that_is_no_address_is_refused(host: str) -> None:
+    with pytest.raises(databases.DatabaseError, match="is no address from which it could log in"):
+        database("nova", "nova", "two", host)
+    with pytest.raises(databases.DatabaseError, match="no address from which it may log in"):
+        databases.Database("nova", "nova", "two")
 
 
 def test_check_mode_foretells_and_writes_nothing(server: Server) -> None:
@@ -124,9 +180,9 @@ def test_check_mode_foretells_and_writes_nothing(server: Server) -> None:
 
 def test_another_password_is_set_and_not_told(server: Server) -> None:
     databases.converge(server, WANTED, check_mode=False)
-    changes = databases.converge(server, [databases.Database("glance", "glance", "sesame")], check_mode=False)
-    assert changes == ["change the password of database user glance"]
-    assert server.users["glance"] == databases.native_hash("sesame")
+    changes = databases.converge(server, [database("glance", "glance", "sesame")], check_mode=False)
+    assert changes == [f"change the password of database user glance for {HERE}"]
+    assert server.users["glance", HERE] == databases.native_hash("sesame")
 
 
 @pytest.mark.parametrize("name", ["", "a`b", "with space", "x" * 65])
@@ -157,7 +213,7 @@ def test_server_that_does_not_answer_is_named(server: Server, monkeypatch: pytes
 
 def test_host_without_the_client_is_told(run_module: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pymysql", None)
-    answer = run_module(module, databases=[{"name": "glance", "user": "glance", "password": "one"}])
+    answer = run_module(module, databases=[{"name": "glance", "user": "glance", "password": "one"}], hosts=[HERE])
     assert answer["msg"].endswith("python3-pymysql is not installed on the database host")
     assert "journalctl -u mariadb" in answer["hint"]
 
@@ -165,13 +221,13 @@ def test_host_without_the_client_is_told(run_module: Run, monkeypatch: pytest.Mo
 def test_check_mode_asks_no_server_that_does_not_run_yet(run_module: Run, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(databases, "SOCKET", str(tmp_path / "none"))
     wanted = [{"name": "glance", "user": "glance", "password": "one"}]
-    assert run_module(module, check=True, databases=wanted)["changes"] == ["create database glance"]
+    assert run_module(module, check=True, databases=wanted, hosts=[HERE])["changes"] == ["create database glance"]
     assert server.statements == []
-    assert run_module(module, databases=wanted)["changes"][0] == "create database glance"
+    assert run_module(module, databases=wanted, hosts=[HERE])["changes"][0] == "create database glance"
 
 
 def test_name_that_is_none_is_a_failure_of_the_module(run_module: Run, server: Server) -> None:
-    answer = run_module(module, databases=[{"name": "glance; DROP", "user": "glance", "password": "one"}])
+    answer = run_module(module, databases=[{"name": "glance; DROP", "user": "glance", "password": "one"}], hosts=[HERE])
     assert "'glance; DROP' is no name for a database or its user" in answer["msg"]
     assert server.statements == []
 

@@ -135,11 +135,11 @@ def test_message_queue_users_are_compared_by_their_salted_hash():
         "users": [{"name": "nova", "password_hash": stored}, {"name": "guest", "password_hash": ""}],
         "permissions": [{"user": "nova", "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}],
     }
-    assert messaging.difference(present, [messaging.User("nova", "right")], ["guest"])[0] == ["remove message queue user guest"]
-    changes, write = messaging.difference(present, [messaging.User("nova", "wrong")], [])
-    assert changes == ["change the password of message queue user nova"]
-    assert "wrong" not in repr(write)
-    assert messaging.matches("wrong", write["users"][0]["password_hash"])
+    assert messaging.difference(present, [messaging.User("nova", "right", "/")], ["guest"]).changes == ["remove message queue user guest"]
+    due = messaging.difference(present, [messaging.User("nova", "wrong", "/")], [])
+    assert due.changes == ["change the password of message queue user nova"]
+    assert "wrong" not in repr(due.write)
+    assert messaging.matches("wrong", due.write["users"][0]["password_hash"])
 
 
 def test_database_passwords_are_compared_as_the_server_keeps_them():

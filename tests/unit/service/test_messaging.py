@@ -15,7 +15,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service import m
 from ansible_collections.stackwright.cloud.plugins.modules import message_queue as module
 from ansible_collections.stackwright.cloud.tests.stand_ins import Call, Said, StandIns
 
-NOVA = {"name": "nova", "password": "open-sesame"}
+NOVA = {"name": "nova", "password": "open-sesame", "vhost": "/"}
 ALL = {"configure": ".*", "write": ".*", "read": ".*"}
 
 
@@ -47,9 +47,17 @@ class Broker:
             self.vhosts += [one["name"] for one in given["vhosts"]]
             self.users |= {one["name"]: one for one in given["users"]}
             self.permissions |= {(p["user"], p["vhost"]): {key: p[key] for key in ALL} for p in given["permissions"]}
+        elif command == "clear_permissions":
+            option, vhost, user = rest
+            assert option == "-p"
+            del self.permissions[user, vhost]
+        elif command == "delete_vhost":
+            assert not [user for user, vhost in self.permissions if vhost == rest[0]]
+            self.vhosts.remove(rest[0])
         else:
             assert command == "delete_user"
             del self.users[rest[0]]
+            self.permissions = {pair: one for pair, one in self.permissions.items() if pair[0] != rest[0]}
         return Said()
 
 
@@ -67,7 +75,7 @@ Run = Callable[..., dict[str, Any]]
 
 
 def test_users_are_made_with_one_import_and_the_second_run_only_reads(broker: Broker, run_module: Run, stand_ins: StandIns, tmp_path: Path) -> None:
-    wanted = [NOVA, {"name": "heat", "password": "other", "vhost": "/heat"}]
+    wanted = [NOVA, {"name": "heat", "password": "other"}]
     answer = run_module(module, users=wanted)
     assert answer["changes"] == [
         "create message queue user nova", "permit message queue user nova in /",
@@ -97,6 +105,39 @@ def test_check_mode_asks_no_broker_that_does_not_run_yet(broker: Broker, run_mod
     systemd.units["rabbitmq-server.service"]["ActiveState"] = "inactive"
     assert run_module(module, check=True, users=[NOVA])["changes"] == ["create message queue user nova"]
     assert stand_ins.lines("rabbitmqctl") == []
+
+
+def test_service_that_moves_to_a_virtual_host_of_its_own_leaves_no_permission_behind(broker: Broker, run_module: Run) -> None:
+    old = [NOVA, {"name": "neutron", "password": "other", "vhost": "/"}]
+    run_module(module, users=old)
+    new = [{**NOVA, "vhost": "/nova"}, {**old[1], "vhost": "/neutron"}]
+    foretold = run_module(module, check=True, users=new)["changes"]
+    assert foretold == [
+        "create virtual host /nova", "permit message queue user nova in /nova",
+        "create virtual host /neutron", "permit message queue user neutron in /neutron",
+        "forbid message queue user neutron in /", "forbid message queue user nova in /",
+        "remove virtual host /, which nobody may use any more",
+    ]  # fmt: skip
+    assert run_module(module, users=new)["changes"] == foretold
+    assert broker.permissions == {("nova", "/nova"): ALL, ("neutron", "/neutron"): ALL}
+    assert broker.vhosts == ["/nova", "/neutron"]
+    assert not run_module(module, users=new)["changed"]
+
+
+def test_virtual_host_that_somebody_else_uses_stays(broker: Broker, run_module: Run) -> None:
+    broker.users["billing"] = {"name": "billing", "password_hash": ""}
+    broker.permissions["billing", "/"] = ALL
+    run_module(module, users=[{**NOVA, "vhost": "/nova"}])
+    assert broker.vhosts == ["/", "/nova"]
+    assert broker.permissions == {("billing", "/"): ALL, ("nova", "/nova"): ALL}
+
+
+def test_permission_in_a_virtual_host_of_another_service_is_taken_away(broker: Broker, run_module: Run) -> None:
+    wanted = [{**NOVA, "vhost": "/nova"}, {"name": "neutron", "password": "other", "vhost": "/neutron"}]
+    run_module(module, users=wanted)
+    broker.permissions["nova", "/neutron"] = {**ALL, "configure": ""}
+    assert run_module(module, users=wanted)["changes"] == ["forbid message queue user nova in /neutron"]
+    assert ("nova", "/neutron") not in broker.permissions
 
 
 def test_user_of_two_virtual_hosts_is_made_once(broker: Broker, run_module: Run) -> None:

@@ -1,0 +1,138 @@
+"""What the roles' specifications come to with their own defaults, and with the variables that an operator may set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+
+ROLES = Path(__file__).parents[3] / "roles"
+APIS = {
+    "keystone": ("keystone", "/etc/keystone/keystone.conf"),
+    "glance": ("glance", "/etc/glance/glance-api.conf"),
+    "nova": ("api", "/etc/nova/nova.conf"),
+    "neutron": ("server", "/etc/neutron/neutron.conf"),
+}
+
+
+def component(role: str, name: str, **given: Any) -> dict[str, Any]:
+    """One component of a role's specification, as a host gets it."""
+    loader = DataLoader()
+    values: dict[str, Any] = {}
+    for one in ("stackwright", "ovn", "keystone", "glance", "nova", "neutron", "horizon", "placement"):
+        for part in ("defaults", "vars"):
+            path = ROLES / one / part / "main.yml"
+            values |= loader.load_from_file(str(path), trusted_as_template=True) if path.is_file() else {}
+    names = [f"{one}_{kind}" for one in ("keystone", "glance", "nova", "neutron", "placement") for kind in ("identity", "database", "messaging")]
+    secrets = {one: f"the-{one}" for one in [*names, "keystone_admin", "memcached_encryption", "neutron_metadata_proxy", "horizon_secret_key"]}
+    host = {"inventory_hostname": "controller1", "ansible_host": "192.0.2.11", "ansible_facts": {}, "stackwright_secrets": secrets}
+    templar = Templar(loader, variables=values | host | given)
+    result: dict[str, Any] = templar.template(values[f"__{role}_specifications"][name])
+    return result
+
+
+@pytest.mark.parametrize("role", APIS)
+def test_forwarded_headers_are_believed_only_where_a_proxy_is_declared(role: str) -> None:
+    name, path = APIS[role]
+    for declared in (False, True):
+        options = component(role, name, stackwright_proxy_headers=declared)["files"][path]["options"]
+        assert options["oslo_middleware"]["enable_proxy_headers_parsing"] is declared
+    assert component(role, name)["files"][path]["options"]["oslo_middleware"]["enable_proxy_headers_parsing"] is False
+
+
+@pytest.mark.parametrize("role", ["glance", "nova", "neutron", "placement"])
+def test_users_of_services_are_spared_what_locks_people_out(role: str) -> None:
+    name = {"nova": "api", "neutron": "server"}.get(role, role)
+    (user,) = component(role, name)["identity"]["users"]
+    assert user["options"]["ignore_lockout_failure_attempts"] is True
+    assert user["options"]["ignore_password_expiry"] is True
+
+
+def test_keystone_locks_out_and_wants_long_passwords_but_never_the_operator() -> None:
+    keystone = component("keystone", "keystone")
+    rules = keystone["files"]["/etc/keystone/keystone.conf"]["options"]["security_compliance"]
+    assert (rules["lockout_failure_attempts"], rules["lockout_duration"], rules["unique_last_password_count"]) == (6, 1800, 5)
+    assert rules["password_regex"] == "^.{12,}$"
+    assert keystone["identity"]["users"] == [{"name": "admin", "options": component_options()}]
+    off = component("keystone", "keystone", keystone_lockout_failure_attempts=0, keystone_password_regex="")
+    rules = off["files"]["/etc/keystone/keystone.conf"]["options"]["security_compliance"]
+    assert rules["lockout_failure_attempts"] is None and rules["password_regex"] is None
+
+
+def component_options() -> dict[str, bool]:
+    """Options of users of services."""
+    (user,) = component("glance", "glance")["identity"]["users"]
+    options: dict[str, bool] = user["options"]
+    return options
+
+
+@pytest.mark.parametrize(
+    ("given", "keys"),
+    [
+        # an hour and two days of grace: 49 hours hold two rotations and a part, the primary and the staged key come on top
+        ({}, 5),
+        ({"keystone_fernet_rotation": "hourly"}, 51),
+        ({"keystone_fernet_rotation": "weekly"}, 3),
+        ({"keystone_token_expiration": 86400}, 5),
+        ({"keystone_token_expiration": 86401}, 6),
+        ({"keystone_allow_expired_window": 0}, 3),
+        ({"keystone_fernet_rotation": ""}, 5),
+        ({"keystone_fernet_max_active_keys": 3}, 5),
+        ({"keystone_fernet_max_active_keys": 9}, 9),
+    ],
+)
+def test_as_many_keys_are_kept_as_a_token_may_outlive(given: dict[str, Any], keys: int) -> None:
+    options = component("keystone", "keystone", **given)["files"]["/etc/keystone/keystone.conf"]["options"]
+    assert options["fernet_tokens"]["max_active_keys"] == keys
+
+
+def test_keys_are_rotated_as_keystone_unless_the_site_does_it() -> None:
+    keystone = component("keystone", "keystone")
+    assert "User=keystone" in keystone["files"]["/etc/systemd/system/keystone-fernet-rotate.service"]["content"]
+    assert "OnCalendar=daily\n" in keystone["files"]["/etc/systemd/system/keystone-fernet-rotate.timer"]["content"]
+    timers = {one["name"]: one for one in keystone["units"]}
+    assert (timers["keystone-fernet-rotate.timer"]["state"], timers["keystone-fernet-rotate.timer"]["enabled"]) == ("started", True)
+    timers = {one["name"]: one for one in component("keystone", "keystone", keystone_fernet_rotation="")["units"]}
+    assert (timers["keystone-fernet-rotate.timer"]["state"], timers["keystone-fernet-rotate.timer"]["enabled"]) == ("stopped", False)
+
+
+def test_glance_fetches_from_named_servers_alone() -> None:
+    options = component("glance", "glance")["files"]["/etc/glance/glance-api.conf"]["options"]
+    assert options["DEFAULT"]["enabled_import_methods"] == "[glance-direct,copy-image]"
+    assert options["import_filtering_opts"]["allowed_hosts"] is None
+    named = component("glance", "glance", glance_web_download_hosts=["cloud.debian.org"])["files"]["/etc/glance/glance-api.conf"]["options"]
+    assert named["DEFAULT"]["enabled_import_methods"] == "[glance-direct,copy-image,web-download]"
+    assert named["import_filtering_opts"]["allowed_hosts"] == "[cloud.debian.org]"
+
+
+@pytest.mark.parametrize(("role", "name", "path"), [("nova", "api", "nova/nova.conf"), ("nova", "compute", "nova/nova.conf"), ("neutron", "server", "neutron/neutron.conf")])  # fmt: skip
+def test_each_service_speaks_in_a_virtual_host_of_its_own(role: str, name: str, path: str) -> None:
+    probe = {"__compute_probe": {"kvm": False, "security_module": "", "boots": True}}
+    url = component(role, name, **probe)["files"][f"/etc/{path}"]["options"]["DEFAULT"]["transport_url"]
+    assert url == f"rabbit://{role}:the-{role}_messaging@192.0.2.11:5672//{role}"
+
+
+def test_cells_find_the_virtual_host_in_the_services_own_configuration() -> None:
+    steps = {one["name"]: one for one in component("nova", "api")["bootstrap"]}
+    template = "{scheme}://{username}:{password}@{hostname}:{port}//{path}"
+    assert steps["nova cell1"]["command"][-1] == template
+    assert template in steps["nova cell1 transport"]["command"][-1]
+    assert template in steps["nova cell1 transport"]["done_query"]
+
+
+def test_dashboard_holds_browsers_back() -> None:
+    files = component("horizon", "horizon")["files"]
+    site = files["/etc/apache2/sites-available/stackwright-horizon.conf"]["content"]
+    assert "frame-ancestors 'none'" in site and "frame-src 'self' http://192.0.2.11:6080;" in site
+    for header in ("X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy"):
+        assert f"Header always set {header} " in site
+    settings = files["/etc/openstack-dashboard/local_settings.d/_9000_stackwright.py"]["content"]
+    given: dict[str, Any] = {"HORIZON_CONFIG": {}}
+    exec(settings, given)
+    assert given["ENFORCE_PASSWORD_CHECK"] and given["SESSION_COOKIE_HTTPONLY"]
+    assert given["HORIZON_CONFIG"]["password_autocomplete"] == "off"
+    assert given["HORIZON_CONFIG"]["disable_password_reveal"] is True
+    assert given["HORIZON_CONFIG"]["password_validator"]["regex"] == "^.{12,}$"
