@@ -52,9 +52,12 @@ options:
 import _thread
 import atexit
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -65,6 +68,7 @@ from ansible.plugins.callback.default import CallbackModule as Default
 from ansible.plugins.loader import action_loader
 from ansible.template import Templar
 from ansible.utils.color import stringc
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import progress
 from ansible_collections.stackwright.cloud.plugins.module_utils.console.reporter import Event, Reporter
 from ansible_collections.stackwright.cloud.plugins.module_utils.console.results import is_hidden
 from ansible_collections.stackwright.cloud.plugins.module_utils.console.runlog import RunLog
@@ -125,6 +129,7 @@ class CallbackModule(Default):  # type: ignore[misc]
             lambda text, kind: stringc(text, getattr(C, COLORS[kind])),
             verbosity=self._display.verbosity,
             heartbeat=self.get_option("heartbeat"),
+            hear=self._listen(),
         )
         arguments = {key: [str(one) for one in _as_list(context.CLIARGS.get(key))] for key in ARGUMENTS}
         self._reporter.run_started(name, bool(context.CLIARGS.get("check")), arguments)
@@ -306,6 +311,21 @@ class CallbackModule(Default):  # type: ignore[misc]
                 value = Templar(loader=self._play.get_loader(), variables=own).template(value)
             self._connections[name] = str(value)
         return self._connections[name]
+
+    def _listen(self) -> Callable[[], list[str]]:
+        """Make the directory in which tasks tell their steps, for as long as this process lives."""
+        try:
+            directory = tempfile.mkdtemp(prefix="stackwright-progress-")
+        except OSError:
+            return list
+        os.environ[progress.VARIABLE] = directory
+
+        def remove() -> None:
+            if os.getpid() == self._pid:
+                shutil.rmtree(directory, ignore_errors=True)
+
+        atexit.register(remove)
+        return progress.Listener(directory).hear
 
     def _log_directory(self) -> Path:
         chosen = self.get_option("log_directory")

@@ -25,6 +25,8 @@ HOSTS_IN_RECAP = 12
 DIFF_LINES = 60
 QUIET_WARNINGS = ("Could not match supplied host pattern, ignoring",)
 """Warnings that only the log needs: the phase's own line says it."""
+STEPS_AFTER = 15
+"""Seconds after which a task's steps are shown; of a quick one nobody wants to know them."""
 DISABLE_HINT = "Deprecation warnings can be disabled by setting"
 PROMPTING_ACTIONS = ("pause", "ansible.builtin.pause")
 SAYING_ACTIONS = ("debug", "ansible.builtin.debug")
@@ -69,6 +71,8 @@ class Task:
     prompting: bool = False
     running: dict[str, float] = field(default_factory=dict)
     attempt: str = ""
+    steps: list[str] = field(default_factory=list)
+    step: str = ""
 
 
 def clock(seconds: float) -> str:
@@ -105,10 +109,12 @@ class Reporter:
         verbosity: int = 0,
         heartbeat: float = 30,
         now: Callable[[], float] = time.monotonic,
+        hear: Callable[[], list[str]] = list,
     ) -> None:
         """:param screen: None when something else writes the screen; only the log and the summary are made then.
         :param log: None when no log can be written.
         :param heartbeat: seconds after which a task that still runs is mentioned where no line can be rewritten.
+        :param hear: returns the steps that running tasks have told since it was last called.
         """
         self._screen = screen
         self._log_file = log
@@ -116,6 +122,7 @@ class Reporter:
         self._verbosity = verbosity
         self._heartbeat = heartbeat
         self._now = now
+        self._hear = hear
         self._lock = threading.RLock()
         self._run: Run | None = None
         self._phase: Phase | None = None
@@ -293,6 +300,7 @@ class Reporter:
             if phase is None or run is None:
                 return
             task = self._tasks.get(event.task_id)
+            self.steps()
             since = task.running.pop(event.host, task.started) if task else self._now()
             phase.counts(event.host).add(event.status, event.rescued, event.ignored)
             if event.remote_runs:
@@ -540,10 +548,28 @@ class Reporter:
         terminal = bool(self._screen and self._screen.terminal)
         while not self._stop.wait(0.5 if terminal else 1.0):
             with self._lock:
+                self.steps()
                 if terminal:
                     self._show_live()
                 else:
                     self.beat()
+
+    def steps(self) -> None:
+        """Log what running tasks tell of their steps; show it once a task runs for long."""
+        with self._lock:
+            running = [task for task in self._tasks.values() if task.running]
+            for text in self._hear():
+                self._write(f"{self._time()} step: {text}")
+                for task in running[-1:]:
+                    task.steps.append(f"{clock(self._now() - task.started)} {text}")
+                    task.step = text
+            for task in running:
+                if task.steps and self._now() - task.started >= STEPS_AFTER:
+                    if self._screen and not self._screen.terminal and self._heartbeat:
+                        for line in task.steps:
+                            self._detail(line, "dim")
+                        task.heartbeat = self._now()
+                    task.steps.clear()
 
     def beat(self) -> None:
         """Where no line can be rewritten: mention tasks that have run for long."""
@@ -574,6 +600,8 @@ class Reporter:
             text += f"  {task.name}" + (f" ({clock(spent)}{task.attempt})" if spent >= 3 or task.attempt else "")
             if task.running:
                 text += f": {host_list(task.running)}"
+            if task.step and spent >= STEPS_AFTER:
+                text += f", {task.step}"
         return text
 
     def _live(self, text: str) -> None:

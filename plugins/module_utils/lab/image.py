@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import progress
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab import apt
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.errors import LabError
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.podman import Podman, locked, run, tail
@@ -282,10 +283,12 @@ def build_base(base: Base, options: Mapping[str, str], podman: Podman, log: Path
             f"--components={','.join(main.components)}", main.suite, str(tree), main.uri,
         ]  # fmt: skip
         remedy = "Check that the mirror answers and that the host has free space."
+        progress.tell(f"debootstrap installs Debian {base.suite}")
         run(isolated(bootstrap), doing, environment=proxy_environment(options), log=log, remedy=remedy)
         write_base_files(tree, base, options)
         finish = ["chroot", str(tree), "/bin/sh", "-c", FINISH, "finish", base.user]
         run(isolated(finish), doing, environment=proxy_environment(options), log=log, remedy=remedy)
+        progress.tell(f"the image of Debian {base.suite} is stored")
         labels = {"suite": base.suite, "distribution": base.distribution, "purpose": f"base-{base.suite}"}
         import_tree(tree, base.name(), labels, podman)
         remove_tree(tree)
@@ -327,12 +330,14 @@ def build_preloaded(
         mark = f"{LABEL}.build={purpose}"
         left = podman("ps", "--all", "--quiet", "--filter", f"label={mark}", doing=doing).split()
         podman("rm", "--force", "--ignore", container, *left, doing=doing)
+        progress.tell(f"{len(set(packages))} packages and what they need are installed for {purpose}")
         podman(
             "run", "--name", container, "--label", mark, "--network", "host", "--hostname", "localhost", "--uts", "private",
             "--stop-signal", "SIGKILL", base, "/bin/sh", "-c", write_options(options) + PRELOAD, "preload",
             "--install-recommends" if recommends else "--no-install-recommends", *sorted(set(packages)),
             doing=doing, log=log, remedy="Check the package names and the mirror.",
         )  # fmt: skip
+        progress.tell(f"the image for {purpose} is stored")
         changes = label_changes({"purpose": purpose, "packages": str(len(set(packages)))})
         podman("commit", "--quiet", "--pause=false", *changes, container, name, doing=f"Storing image {name}")
         podman("rm", "--force", container, doing=doing)

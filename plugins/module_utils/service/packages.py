@@ -7,11 +7,13 @@ import fcntl
 import glob
 import os
 import re
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import progress
 
 STATUS = "/var/lib/dpkg/status"
 UPDATES = "/var/lib/dpkg/updates"
@@ -126,7 +128,44 @@ def lists_age() -> float:
     return time.time() - newest
 
 
-def _run(command: list[str], doing: str, seconds: float = INSTALL_SECONDS) -> str:
+def step_of(line: str, names: int) -> str:
+    """What a line of apt's status tells: kind, what, percent, words; empty for what is no step."""
+    kind, _, rest = line.partition(":")
+    percent = rest.split(":")[1:2]
+    share = percent[0].split(".")[0] if percent else ""
+    if not share.isdigit():
+        return ""
+    doing = {"dlstatus": "downloading", "pmstatus": "unpacking and configuring"}.get(kind, "")
+    return f"{doing} what {names} packages need, {share} %" if doing else ""
+
+
+def _tell_steps(source: int, names: int) -> None:
+    """Tell apt's progress as this host's step until apt closes its end."""
+    said = ""
+    with os.fdopen(source, encoding="utf-8", errors="replace") as stream:
+        for line in stream:
+            step = step_of(line, names)
+            if step and step != said:
+                said = step
+                progress.tell_on_host(step)
+
+
+@contextlib.contextmanager
+def _steps_told(names: int) -> Iterator[int]:
+    """Inside the block what apt writes to the descriptor is told as this host's step."""
+    source, sink = os.pipe()
+    teller = threading.Thread(target=_tell_steps, args=(source, names), daemon=True)
+    teller.start()
+    try:
+        yield sink
+    finally:
+        os.close(sink)
+        # a daemon that a package has started may hold the other end for ever
+        teller.join(2)
+        progress.tell_on_host("")
+
+
+def _run(command: list[str], doing: str, seconds: float = INSTALL_SECONDS, inherits: Sequence[int] = ()) -> str:
     environment = {
         **os.environ,
         "DEBIAN_FRONTEND": "noninteractive",
@@ -134,7 +173,7 @@ def _run(command: list[str], doing: str, seconds: float = INSTALL_SECONDS) -> st
         "LC_ALL": "C.UTF-8",
     }
     try:
-        done = programs.run(command, seconds, environment)
+        done = programs.run(command, seconds, environment, inherits=inherits)
     except programs.CommandTimeoutError as error:
         hint = "See what holds it up: ps on the host, and /var/log/apt/term.log. The next run finishes what was begun."
         raise PackagesError(f"{doing} failed: {error}", hint) from error
@@ -186,6 +225,7 @@ APT = [
 
 
 def update_lists() -> None:
+    progress.tell_on_host("fetching the package lists")
     _run([*APT, "-o", "APT::Update::Error-Mode=any", "update"], "fetching the package lists", LISTS_SECONDS)
 
 
@@ -237,4 +277,6 @@ def services_held() -> Iterator[None]:
 
 def install(names: list[str], recommends: bool) -> None:
     """Install packages in one transaction; raises :class:`PackagesError`."""
-    _run([*APT, *_recommends(recommends), "install", *names], f"installing {len(names)} packages")
+    with _steps_told(len(names)) as status:
+        command = [*APT, "-o", f"APT::Status-Fd={status}", *_recommends(recommends), "install", *names]
+        _run(command, f"installing {len(names)} packages", inherits=[status])

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import progress
+
 # openstacksdk and keystoneauth have a root of exceptions each; those of requests are OSErrors
 API_ERRORS: tuple[type[Exception], ...]
 openstack: Any
@@ -93,6 +95,7 @@ class Steps:
         start = self._now()
         entry: dict[str, Any] = {"name": name, "ok": False, "seconds": 0.0, "detail": ""}
         self.done.append(entry)
+        progress.tell(name)
         try:
             entry["detail"] = action() or ""
             entry["ok"] = True

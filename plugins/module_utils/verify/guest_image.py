@@ -22,6 +22,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import progress
+
 # Raised when the layout of the image changes without a change of its inputs.
 FORMAT = 1
 KERNEL = "linux-image-cloud-amd64"
@@ -374,12 +376,14 @@ def build(names: Sequence[str], texts: dict[str, str], target: Path) -> None:
         root = work / "root"
         root.mkdir()
         doing = "download the packages of the test guest"
+        progress.tell("the test guest's packages are downloaded")
         run(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *names], doing, cwd=work)
         for package in sorted(work.glob("*.deb")):
             run(["dpkg-deb", "-x", str(package), str(root)], f"unpack {package.name}")
         kernels = list(root.glob("boot/vmlinuz-*"))
         if not kernels:
             raise BuildError("cannot build the test guest: the kernel package holds no boot/vmlinuz")
+        progress.tell("the test guest's disk is written")
         image = qcow2(write_disk(root, work, kernels[0].read_bytes(), initramfs(root, texts)))
         part = work / "image"
         with part.open("wb") as stream:

@@ -334,3 +334,43 @@ def test_screen_of_somebody_else_leaves_the_log_and_the_summary(tmp_path: Path) 
     desk.reporter.run_finished()
     assert desk.stream.getvalue() == "" and "TASK Packages" in desk.log.path.read_text()
     assert desk.summary["result"] == "ok"
+
+
+def test_steps_of_a_long_task_are_shown_as_they_come_and_those_of_a_quick_one_not_at_all(desk: Desk) -> None:
+    told: list[str] = []
+    desk.reporter._hear = lambda: [told.pop(0) for _ in list(told)]
+
+    def at(seconds: float, *steps: str) -> list[str]:
+        desk.now, before = seconds, len(desk.lines)
+        told.extend(steps)
+        desk.reporter.steps()
+        desk.reporter.beat()
+        return desk.lines[before:]
+
+    desk.phase("Verify", "n1")
+    quick = desk.task("Quick")
+    desk.reporter.host_started("n1", quick)
+    assert at(1, "one") == []
+    desk.result("n1", "ok")
+    slow = desk.task("The cloud is used")
+    desk.reporter.host_started("n1", slow)
+    assert at(5, "image is stored") == []
+    assert at(17, "server boots") == ["Verify (n1)", "  0:04 image is stored", "  0:16 server boots"]
+    assert at(30, "SSH logs in") == ["  0:29 SSH logs in"]
+    # whoever tells steps need not be said to be still running
+    assert at(50) == []
+    assert at(61) == ["  still running after 1:00: The cloud is used (n1)"]
+    log = next(desk.log.directory.glob("*.log")).read_text()
+    assert "step: one" in log
+    assert "step: SSH logs in" in log
+
+
+def test_step_that_a_task_is_at_stands_in_the_live_line(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, terminal=True)
+    desk.reporter._hear = lambda: ["server boots"]
+    desk.phase("Verify", "n1")
+    desk.reporter.host_started("n1", desk.task("Slow"))
+    desk.now = 20
+    desk.reporter.steps()
+    desk.reporter._show_live()
+    assert desk.stream.getvalue().endswith("server boots")

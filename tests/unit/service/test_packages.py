@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import subprocess
 import sys
 import threading
@@ -182,3 +183,12 @@ def test_apt_that_does_not_end_is_ended_and_told(host: Host, monkeypatch: pytest
     with pytest.raises(packages.PackagesError, match=r"fetching the package lists failed: .* did not end within 0\.5 s") as caught:
         packages.update_lists()
     assert "The next run finishes what was begun" in caught.value.hint
+
+
+def test_installation_tells_its_steps_while_it_runs_and_leaves_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(packages.progress, "tell_on_host", told.append)
+    with packages._steps_told(3) as status, os.fdopen(os.dup(status), "w") as stream:
+        stream.write("dlstatus:1:4.2:Retrieving file 1 of 9\ndlstatus:1:4.9:Retrieving file 1 of 9\nnonsense\n")
+        stream.write("pmstatus:dpkg:50.5:Unpacking\npmconffile:x:y\npmstatus:a:b:c\n")
+    assert told == ["downloading what 3 packages need, 4 %", "unpacking and configuring what 3 packages need, 50 %", ""]
