@@ -8,11 +8,18 @@ DOCUMENTATION = r"""
 module: compute_probe
 short_description: Find out what a compute node's machine can really do
 description:
-  - Boots a tiny guest with KVM, because a device that is there need not work; makes a kernel datapath; looks for AppArmor.
-  - The answer is kept until the machine is started anew.
+  - Boots guests with KVM, because a device that is there need not work; makes a kernel datapath; looks for AppArmor.
+  - The guests are defined as Nova defines them, and libvirt starts them apart from its own daemon. First a small system in a boot sector,
+    which goes through protected mode, paging and user space and tells within a second of most machines that are no use. Then the test
+    guest's kernel and user space, built from the host's own package sources, which is the proof. A guest that fails is a no only if the
+    same one runs without KVM.
+  - The answer is kept until something changes that it depends on, which are kernel, processor, QEMU, firmware, libvirt, settings, and
+    the device with its owner.
 author: The Stackwright developers
 attributes:
-  check_mode: {support: full, description: "Does the same; nothing on the host changes but the kept answer."}
+  check_mode:
+    support: full
+    description: Does the same; nothing on the host changes but the kept answers and the image beside them.
   diff_mode: {support: none, description: "Changes nothing."}
   idempotent: {support: full, description: "Returns the kept answer."}
 options:
@@ -20,6 +27,28 @@ options:
     description: Probe although there is an answer.
     type: bool
     default: false
+  kvm:
+    description: Whether KVM is asked for at all.
+    type: bool
+    default: true
+  datapath:
+    description: The datapath that is wanted; V(auto) finds out what the kernel has.
+    type: str
+    choices: [auto, system, netdev]
+    default: auto
+  cpu_mode:
+    description: Nova's C([libvirt] cpu_mode) for guests that run with KVM.
+    type: str
+    default: host-model
+  cpu_models:
+    description: Nova's C([libvirt] cpu_models).
+    type: list
+    elements: str
+    default: []
+  machine:
+    description: Machine type of guests.
+    type: str
+    default: pc
 """
 
 EXAMPLES = r"""
@@ -31,25 +60,64 @@ RETURN = r"""
 kvm:
   description: Whether guests run with KVM.
   type: bool
-  returned: always
+  returned: when asked for
+told_by:
+  description: By what that was told.
+  type: str
+  returned: when asked for
 datapath:
-  description: V(system) where the kernel has Open vSwitch and Geneve, V(netdev) otherwise.
+  description: V(system) where the kernel has Open vSwitch and Geneve, V(netdev) otherwise; or what was wanted.
   type: str
   returned: always
 security_module:
   description: Whether AppArmor can confine guests.
   type: bool
   returned: always
+ansible_facts:
+  description: The datapath as the fact C(stackwright_datapath), which other hosts' configuration depends on.
+  type: dict
+  returned: when Open vSwitch is there
 """
 
+import shutil
+from pathlib import Path
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import compute_probe
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import compute_probe, packages
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.probe_guest import Hardware
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.probe_image import probe_image
+
+IMAGES = Path("/var/lib/stackwright/probe")
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec={"again": {"type": "bool", "default": False}}, supports_check_mode=True)
-    found = compute_probe.answer(module.params["again"])
-    module.exit_json(changed=False, **{name: found[name] for name in ("kvm", "datapath", "security_module")})
+    module = AnsibleModule(
+        argument_spec={
+            "again": {"type": "bool", "default": False},
+            "kvm": {"type": "bool", "default": True},
+            "datapath": {"type": "str", "choices": ["auto", "system", "netdev"], "default": "auto"},
+            "cpu_mode": {"type": "str", "default": "host-model"},
+            "cpu_models": {"type": "list", "elements": "str", "default": []},
+            "machine": {"type": "str", "default": "pc"},
+        },
+        supports_check_mode=True,
+    )
+    asked = module.params
+    found: dict[str, object] = {
+        "datapath": compute_probe.datapath(asked["datapath"], asked["again"]),
+        "security_module": compute_probe.security_module(),
+    }
+    if asked["datapath"] != "auto" or shutil.which("ovs-dpctl"):
+        found["ansible_facts"] = {"stackwright_datapath": found["datapath"]}
+    if asked["kvm"]:
+        hardware = Hardware(asked["cpu_mode"], tuple(asked["cpu_models"]), asked["machine"])
+        try:
+            found["kvm"], found["told_by"] = compute_probe.kvm_answer(
+                hardware, lambda: probe_image(IMAGES, packages.update_lists), asked["again"]
+            )
+        except compute_probe.ProbeError as error:
+            module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":
