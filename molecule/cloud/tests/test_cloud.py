@@ -104,3 +104,56 @@ def test_the_previous_generation_of_a_file_is_kept(host):
     assert host.check_output("find /var/lib/stackwright/generations -name nova.conf | head -1").endswith(
         "/etc/nova/nova.conf"
     )
+
+
+# Logs in to the message queue as Nova does, to each virtual host that is named, and prints what came of it.
+MESSAGES = """
+import configparser, json, sys, urllib.parse
+import amqp
+configuration = configparser.ConfigParser(interpolation=None, strict=False)
+configuration.read("/etc/nova/nova.conf")
+url = urllib.parse.urlsplit(configuration["DEFAULT"]["transport_url"])
+login = {"host": f"{url.hostname}:{url.port}", "userid": url.username, "password": url.password}
+said = {}
+for vhost in sys.argv[1:]:
+    try:
+        with amqp.Connection(**login, virtual_host=vhost, connect_timeout=10, read_timeout=10) as connection:
+            connection.connect()
+        said[vhost] = "permitted"
+    except (amqp.exceptions.AMQPError, OSError) as error:
+        said[vhost] = type(error).__name__
+print(json.dumps(said))
+"""
+
+
+def test_a_service_may_use_its_own_virtual_host_and_no_other(controller):
+    said = json.loads(controller.check_output("python3 -c %s /nova /neutron /", MESSAGES))
+    assert said["/nova"] == "permitted"
+    assert "permitted" not in (said["/neutron"], said["/"])
+
+
+def test_the_database_takes_no_login_from_a_compute_node(host):
+    if group(host) != "compute":
+        pytest.skip("a controller's services log in to the database")
+    address = host.ansible("debug", "msg={{ stackwright_database_address }}", become=False)["msg"]
+    # the server greets those who may log in, and tells the others so; where the packet filter is, nobody answers at all
+    script = (
+        "import socket\n"
+        "try:\n"
+        f"    with socket.create_connection(('{address}', 3306), timeout=5) as connection:\n"
+        "        said = connection.recv(200)\n"
+        "    print('refused' if b'not allowed to connect' in said else 'greeted')\n"
+        "except OSError:\n"
+        "    print('refused')\n"
+    )
+    assert host.check_output("python3 -c %s", script) == "refused"
+
+
+def test_guests_disks_and_what_guests_talk_to_are_not_roots_or_anybodys(host):
+    if group(host) != "compute":
+        pytest.skip("guests are on compute nodes")
+    instances = host.file("/var/lib/nova/instances")
+    assert (instances.user, instances.group, instances.mode) == ("nova", "libvirt-qemu", 0o750)
+    assert host.run("setpriv --reuid=65534 --regid=65534 --clear-groups ls /var/lib/nova/instances").rc != 0
+    agents = host.process.filter(comm="neutron-ovn-met")
+    assert agents and {agent.user for agent in agents} == {"neutron"}
