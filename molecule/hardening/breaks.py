@@ -229,6 +229,7 @@ BREAKS = {
     "sudo_default": break_sudo_default,
     "time_sources": lambda spec: edit("/etc/chrony/chrony.conf", r"\Z", "server 192.0.2.1 iburst\n"),
     "included": lambda spec: edit(spec["main"], r"^\$IncludeConfig.*\n", "") or edit(spec["main"], r"^include\(.*\n", ""),
+    "audit_privileged": lambda spec: break_rules(rf"-a always,exit -F path=\S*.* -F key={spec['key']}"),
     "absent": lambda spec: pathlib.Path(spec["paths"][0]).write_text("games\n", "ascii") > 0,
     "sysctl": break_sysctl,
     "audit": lambda spec: break_rules(re.escape(spec["rules"][0])),

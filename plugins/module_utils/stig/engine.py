@@ -126,6 +126,8 @@ class Engine:
         """Announce what will be asked for, so that one walk and one call of systemctl answer for all controls."""
         specs = [spec for one in self.controls for spec in one.resources]
         files.register(self.host, [spec for spec in specs if spec["type"] == "permissions"])
+        if any(spec["type"] == "audit_privileged" for spec in specs):
+            files.register(self.host, [services.PRIVILEGED])
         units = {spec["name"] for spec in specs if spec["type"] == "unit"}
         self.host.expect_units(
             sorted(units | {"ssh.service", "ssh.socket", "auditd.service", "chrony.service", "rsyslog.service"})

@@ -6,6 +6,7 @@ import fnmatch
 import re
 from dataclasses import dataclass
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import files, system
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.findings import Evidence
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, show
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.resource import Check, Resource, Spec, judged
@@ -164,7 +165,32 @@ def fix_included(host: Host, spec: Spec) -> None:
         host.activate(spec["activate"])
 
 
+PRIVILEGED = {"type": "permissions", "paths": ["/"], "recursive": True, "kind": "file", "forbid": "6000"}
+PROGRAMS = ("/usr/", "/opt/")
+
+
+def privileged_rules(host: Host, spec: Spec) -> list[str]:
+    """An audit rule for each program that has the set-user or set-group bit."""
+    found = sorted(path for path, _ in files.violations(host, PRIVILEGED).found if path.startswith(PROGRAMS))
+    fields = f"-F perm=x -F auid>=1000 -F auid!=unset -F key={spec['key']}"
+    return [f"-a always,exit -F path={path} {fields}" for path in found if not re.search(r"[^\w./+@:-]", path)]
+
+
+def check_privileged(host: Host, spec: Spec) -> Check:
+    """augenrules compiles a rule for each such program."""
+    rules = privileged_rules(host, spec)
+    if not rules:
+        return judged(True, "a rule for each program with others' rights", "there is no such program", " ".join(PROGRAMS))
+    return system.check_audit(host, {"rules": rules})
+
+
+def fix_privileged(host: Host, spec: Spec) -> None:
+    """Add the rules that are missing."""
+    system.fix_audit(host, {"rules": privileged_rules(host, spec)})
+
+
 TYPES = {
+    "audit_privileged": Resource(check_privileged, fix_privileged, {"key": str}, ("key",)),
     "time_sources": Resource(
         check_time_sources, fix_time_sources, {"maxpoll": int, "server": str}, ("maxpoll", "server")
     ),

@@ -116,3 +116,22 @@ def test_only_the_own_file_of_a_dormant_directory_is_included(host: Host, put: P
         services.fix_included(host, RSYSLOG)
         assert services.check_included(host, RSYSLOG).ok
         assert "*" not in (host.text("/etc/rsyslog.conf") or "").removeprefix(text)
+
+
+def test_every_program_with_rights_of_others_has_an_audit_rule(host: Host, put: Put) -> None:
+    for name, mode in (("usr/bin/su", 0o4755), ("opt/tool", 0o2755), ("home/eve/mine", 0o4755), ("usr/bin/ls", 0o755)):
+        put(f"/{name}", "").chmod(mode)
+    fields = "-F perm=x -F auid>=1000 -F auid!=unset"
+    put("/etc/audit/rules.d/a.rules", f"-a always,exit -F path=/usr/bin/su {fields} -F key=su\n")
+    spec = {"type": "audit_privileged", "key": "others"}
+    check = services.check_privileged(host, spec)
+    assert [one.expected for one in check.evidence] == [f"-a always,exit -F path=/opt/tool {fields} -F key=others"]
+    services.fix_privileged(host, spec)
+    assert services.check_privileged(host, spec).ok
+    before = host.mutations
+    services.fix_privileged(host, spec)
+    assert host.mutations == before
+
+
+def test_host_without_such_programs_needs_no_rule(host: Host) -> None:
+    assert services.check_privileged(host, {"key": "others"}).ok
