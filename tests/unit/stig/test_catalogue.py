@@ -141,3 +141,40 @@ def test_malformed_file_of_the_catalogue_is_named_with_its_control(tmp_path: Pat
     first, second = caught.value.problems
     assert first.startswith("broken.yml cannot be read: ")
     assert re.match(r"time.yml, UBTU-24-\d{6}: severity must be one of", second)
+
+
+NODES = ("openstack-controller", "openstack-compute", "openstack-network", "ceph", "swift")
+
+
+@pytest.mark.parametrize("profile", NODES)
+def test_nodes_of_a_cloud_forward_packets_and_upgrade_host_by_host(known: catalogue.Catalogue, profile: str) -> None:
+    for entry in known.controls.values():
+        keys = [one.get("key", "") for one in entry.get("resources", []) if one["type"] == "sysctl"]
+        packages = [name for one in entry.get("resources", []) for name in one.get("present", []) if one["type"] == "package"]
+        if any("forward" in key or "rp_filter" in key for key in keys) or "unattended-upgrades" in packages:
+            assert entry["id"] in known.profiles[profile]["deviations"], entry["id"]
+
+
+def test_baseline_leaves_out_what_closes_new_files_to_others(known: catalogue.Catalogue) -> None:
+    chosen = {one["id"] for one in catalogue.resolve(known, "baseline")}
+    assert not chosen & {"UBTU-24-300030", "STACKWRIGHT-001050", "STACKWRIGHT-001140"}
+    assert "UBTU-24-600160" in chosen
+
+
+@pytest.mark.parametrize(
+    ("control", "parameter", "answer"),
+    [
+        ("UBTU-24-600130", "sudo_members", ["ada"]),
+        ("UBTU-24-100450", "audit_remote_server", "logs.example.org"),
+        ("UBTU-24-900950", "audit_offload_directory", "/mnt/audit"),
+    ],
+)
+def test_control_that_only_the_site_can_answer_is_for_people_until_it_does(
+    known: catalogue.Catalogue, control: str, parameter: str, answer: object
+) -> None:
+    bare = {one["id"]: one for one in catalogue.resolve(known)}[control]
+    assert (bare["status"], bare["resources"]) == ("manual", [])
+    assert parameter in bare["reason"]
+    given = {one["id"]: one for one in catalogue.resolve(known, parameters={parameter: answer})}[control]
+    assert "status" not in given
+    assert given["resources"]
