@@ -537,6 +537,19 @@ def _check_outgoing(host: Host, spec: Spec, tuples: list[tuple[str, str, str, st
     )
 
 
+# What ufw leaves in the kernel when it is switched off: its chains, empty, and the jumps to them.
+UFW_AT_REST = r"""
+if grep -qi '^ENABLED=yes' /etc/ufw/ufw.conf 2>/dev/null; then exec ufw reload; fi
+for tool in iptables ip6tables; do
+  command -v $tool >/dev/null || continue
+  $tool -S | sed -n 's/^-A \(.* -j ufw6\{0,1\}-.*\)$/\1/p' | while read -r rule; do $tool -D $rule; done
+  chains=$($tool -S | sed -n 's/^-N \(ufw6\{0,1\}-.*\)$/\1/p')
+  for chain in $chains; do $tool -F $chain; done
+  for chain in $chains; do $tool -X $chain; done
+done
+"""
+
+
 def fix_firewall(host: Host, spec: Spec) -> None:
     """Plan the ufw commands; its files are journaled before they run. SSH is let in before the filter is switched on."""
     guards, reload = ["/etc/ufw/*", "/etc/default/ufw"], ["ufw", "reload"]
@@ -562,7 +575,7 @@ def fix_firewall(host: Host, spec: Spec) -> None:
         for one in sorted(wanted):
             host.want_command(["ufw", "allow", one], guards, reload=reload)
     if spec["check"] == "enabled":
-        host.want_command(["ufw", "--force", "enable"], guards, ["ufw", "--force", "disable"], reload)
+        host.want_command(["ufw", "--force", "enable"], guards, ["ufw", "--force", "disable"], ["sh", "-c", UFW_AT_REST])
 
 
 # ---------------------------------------------------------------- AIDE's database
