@@ -75,13 +75,18 @@ def time_sources(host: Host) -> list[Source]:
     ]
 
 
-def timesyncd_servers(host: Host) -> list[str]:
-    """The servers that the site gave systemd-timesyncd, which chrony takes the place of (timesyncd.conf(5))."""
+def former_servers(host: Host) -> list[str]:
+    """The servers that the site gave the program which chrony takes the place of: systemd-timesyncd, ntpsec, ntp or openntpd.
+
+    A package that has to go leaves its configuration behind. Servers that Debian wrote there are nobody's choice.
+    """
     found: list[str] = []
     for path in [TIMESYNCD_CONFIG, *host.glob("/etc/systemd/timesyncd.conf.d/*.conf")]:
         for value in re.findall(r"^[ \t]*NTP[ \t]*=[ \t]*(.*?)[ \t]*$", host.text(path) or "", re.MULTILINE):
-            found = found + [one for one in value.split() if one not in found] if value else []
-    return found
+            found = found + value.split() if value else []
+    for path in ("/etc/ntpsec/ntp.conf", "/etc/ntp.conf", "/etc/openntpd/ntpd.conf"):
+        found += re.findall(r"^[ \t]*(?:server|pool|peer|servers)[ \t]+(\S+)", host.text(path) or "", re.MULTILINE)
+    return [one for one in dict.fromkeys(found) if not one.endswith(".debian.pool.ntp.org") and not one.startswith("127.127.")]
 
 
 def _transient(path: str) -> bool:
@@ -118,7 +123,7 @@ def fix_time_sources(host: Host, spec: Spec) -> None:
         lines[one.at] = limited + (f"{mark or ' '}{comment}" if comment else "")
         host.write(one.path, "\n".join(lines))
     if not chosen:
-        names = timesyncd_servers(host) or [str(spec["server"])]
+        names = former_servers(host) or [str(spec["server"])]
         lines = (host.text(CHRONY_CONFIG) or "").rstrip("\n").split("\n")
         for one in sources:
             if one.path == CHRONY_CONFIG:

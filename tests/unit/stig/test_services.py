@@ -74,6 +74,15 @@ def test_where_nobody_chose_a_source_timesyncds_or_the_parameter_counts(
     assert f"# {SHIPPED.strip()}" in lines
 
 
+@pytest.mark.parametrize("path", ["/etc/ntpsec/ntp.conf", "/etc/ntp.conf", "/etc/openntpd/ntpd.conf"])
+def test_servers_of_the_program_that_chrony_replaces_stay(host: Host, put: Put, path: str) -> None:
+    put("/etc/chrony/chrony.conf", DIRECTIVES + SHIPPED)
+    put(path, "server 10.0.0.5 iburst\npool 0.debian.pool.ntp.org iburst\nserver 127.127.1.0\n# server 10.9.9.9\n")
+    mended(host)
+    lines = (host.text("/etc/chrony/chrony.conf") or "").split("\n")
+    assert [one for one in lines if one.startswith("server")] == ["server 10.0.0.5 iburst maxpoll 16"]
+
+
 def test_dormant_directory_of_chrony_is_neither_read_nor_brought_to_life(host: Host, put: Put) -> None:
     put("/etc/chrony/chrony.conf", "driftfile /var/lib/chrony/drift\n")
     put("/etc/chrony/conf.d/old.conf", "server 10.9.9.9\n")
