@@ -25,6 +25,8 @@ SSH_CONFIG = "/etc/ssh/ssh_config"
 SSH_DROPIN = "/etc/ssh/ssh_config.d/00-stackwright-hardening.conf"
 OURS = "# Written by Stackwright's hardening; the first value that sshd or ssh reads counts.\n"
 LISTS = ("allowgroups", "allowusers", "denygroups", "denyusers")  # printed a line per name
+# What no Match block names, unless it is for everybody.
+NO_CONNECTION = "user=nobody,host=host.invalid,addr=192.0.2.1,laddr=192.0.2.2,lport=65535,rdomain=none"
 PAM_DIRECTORY = "/etc/pam.d"
 
 
@@ -93,7 +95,7 @@ def connection_for(host: Host, match: str) -> str:
         "addr": "192.0.2.1",
         "laddr": "192.0.2.2",
         "lport": "22",
-        "rdomain": "",
+        "rdomain": "none",
     }
     kinds = {"user": "user", "host": "host", "address": "addr", "localaddress": "laddr", "localport": "lport",
              "rdomain": "rdomain"}  # fmt: skip
@@ -120,6 +122,14 @@ def _member(host: Host, group: str) -> str:
     return next(iter(members), "")
 
 
+def sshd_dump(host: Host) -> tuple[int, str]:
+    """What ``sshd -T`` ends with and prints, also where a Match block asks for a port or an address, without which it refuses."""
+    code, output = host.run(["sshd", "-T"])
+    if code and "connection test specification" in output:
+        return host.run(["sshd", "-T", "-C", NO_CONNECTION])
+    return code, output
+
+
 def effective(host: Host, program: str, connection: str = "") -> dict[str, str]:
     """The settings that `sshd -T` or `ssh -G` derive from all their files.
 
@@ -130,7 +140,7 @@ def effective(host: Host, program: str, connection: str = "") -> dict[str, str]:
     def ask() -> dict[str, str]:
         argv = ["sshd", "-T"] if program == "sshd" else ["ssh", "-G", "-F", SSH_CONFIG, "host.invalid"]
         argv += ["-C", connection] if connection else []
-        code, output = host.run(argv)
+        code, output = sshd_dump(host) if argv == ["sshd", "-T"] else host.run(argv)
         if code == 127:
             raise HostError(f"{program} is not installed")
         if code:

@@ -100,7 +100,7 @@ def _socket_ports(host: Host) -> list[int]:
 
 def _configured_ports(host: Host) -> list[int]:
     """The ports that sshd's configuration names; an address with a port of its own makes that of Port count for nothing."""
-    code, output = host.run(["sshd", "-T"])
+    code, output = access.sshd_dump(host)
     if code:
         return []
     own = re.findall(r"^listenaddress (?:\[[^\]]*\]|[^\s:\[]+):(\d+)", output, re.MULTILINE)

@@ -313,6 +313,14 @@ def test_pattern_of_a_match_block_becomes_a_connection(host: Host, match: str, e
     assert expected in access.connection_for(host, match)
 
 
+def test_sshd_that_wants_a_connection_for_its_match_blocks_gets_one(host: Host, put: Put, programs: Any) -> None:
+    put("/etc/ssh/sshd_config", "Match LocalPort 2222\nX11Forwarding yes\n")
+    programs.answers["sshd -T -C"] = (0, "x11forwarding no\n")
+    programs.answers["sshd -T"] = (255, "'Match LocalPort' in configuration but 'lport' not in connection test specification.\n")
+    assert access.effective(host, "sshd") == {"x11forwarding": "no"}
+    assert not access.check_sshd(host, {"option": "X11Forwarding", "value": "no"}).ok
+
+
 @pytest.mark.parametrize("match", ["Group nobodys", "User !root"])
 def test_match_block_that_no_connection_stands_for_has_none(host: Host, match: str) -> None:
     assert access.connection_for(host, match) == ""
