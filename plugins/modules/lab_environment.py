@@ -78,7 +78,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.lab import environment
+from ansible_collections.stackwright.cloud.plugins.module_utils.lab import environment, isolation
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab import host as lab_host
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.definition import Lab
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.errors import LabError
@@ -100,15 +100,19 @@ def present(lab: Lab, module: AnsibleModule) -> dict[str, Any]:
     starting = sum(one.container not in running for one in lab.machines.values())
     lab_host.check_inotify(starting, lab_host.inotify_limit(), lab_host.inotify_instances())
     missing: list[str] = []
+    summary = todo.summary()
     if not module.check_mode:
         environment.apply(lab, todo, podman)
         missing = environment.load_modules(module.params["kernel_modules"])
+        networks = podman.networks("stackwright-")
+    if isolation.bring(lab, networks, module.check_mode):
+        summary["created"] = [*summary["created"], "packet filter"]
     return {
-        "changed": not todo.empty(),
+        "changed": not todo.empty() or "packet filter" in summary["created"],
         "host": asdict(detected),
         "missing_modules": missing,
-        **todo.summary(),
-        "diff": {"before": {"removed": todo.summary()["removed"]}, "after": {"created": todo.summary()["created"]}},
+        **summary,
+        "diff": {"before": {"removed": summary["removed"]}, "after": {"created": summary["created"]}},
     }
 
 

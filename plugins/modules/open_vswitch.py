@@ -30,6 +30,11 @@ options:
     description: Where the database accepts clients, such as V(ptcp:6640:127.0.0.1).
     type: str
     default: ''
+  forbidden_managers:
+    description: Kinds of connections, such as V(ptcp), on which the database must not take clients; such managers are removed.
+    type: list
+    elements: str
+    default: []
   datapath:
     description: Datapath of the bridges.
     type: str
@@ -88,6 +93,7 @@ def main() -> None:
             "external_ids": {"type": "dict", "default": {}},
             "other_config": {"type": "dict", "default": {}},
             "manager": {"type": "str", "default": ""},
+            "forbidden_managers": {"type": "list", "elements": "str", "default": []},
             "datapath": {"type": "str", "choices": ["system", "netdev"], "default": "system"},
             "bridges": {
                 "type": "list",
@@ -108,6 +114,7 @@ def main() -> None:
         external_ids={key: str(value) for key, value in given["external_ids"].items()},
         other_config={key: str(value) for key, value in given["other_config"].items()},
         manager=given["manager"],
+        forbidden_managers=given["forbidden_managers"],
         datapath=given["datapath"],
         bridges=[open_vswitch.Bridge(**bridge) for bridge in given["bridges"]],
     )

@@ -24,6 +24,13 @@ def group(host):
 
 
 @pytest.fixture
+def compute(host):
+    if group(host) != "compute":
+        pytest.skip("guests are on compute nodes")
+    return host
+
+
+@pytest.fixture
 def controller(host):
     if group(host) != "controller":
         pytest.skip("the APIs are on controllers")
@@ -68,6 +75,33 @@ def test_addresses_in_the_catalogue_are_there_once_and_are_the_right_ones(contro
     for kind, port in (("image", 9292), ("placement", 8778), ("compute", 8774), ("network", 9696)):
         for interface in ("internal", "public"):
             assert f"//{variables['lab_management_address']}:{port}" in seen[kind, interface], (kind, interface)
+
+
+NOBODY = "setpriv --reuid=65534 --regid=65534 --clear-groups timeout 10"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "virsh -c qemu:///system list",
+        "virsh -r -c qemu:///system list",
+        "ovsdb-client list-dbs unix:/run/openvswitch/db.sock",
+        "ovsdb-client list-dbs tcp:127.0.0.1:6640",
+    ],
+)
+def test_an_account_without_rights_gets_nowhere_on_a_compute_node(compute, command):
+    assert compute.run(f"{NOBODY} {command}").rc != 0
+    assert compute.run(f"timeout 10 {command}").rc == (1 if "6640" in command else 0)
+
+
+def test_compute_nodes_ask_no_cache(compute):
+    assert "memcache" not in compute.check_output("cat /etc/nova/nova.conf")
+
+
+def test_sessions_of_the_dashboard_are_not_in_a_shared_cache(controller):
+    settings = controller.check_output("cat /etc/openstack-dashboard/local_settings.d/_9000_stackwright.py")
+    assert "backends.db" in settings and "memcached" not in settings
+    assert int(controller.check_output("mariadb -BN horizon -e 'SELECT COUNT(*) FROM django_session'")) >= 0
 
 
 def test_nothing_failed(host):

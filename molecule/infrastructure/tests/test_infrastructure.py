@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import pytest
 
@@ -58,12 +59,38 @@ def test_the_message_queue_takes_and_gives_messages(host):
 
 
 def test_the_cache_keeps_what_it_is_given(host):
-    script = f"import memcache; c = memcache.Client(['{address(host)}:11211']); assert c.set('proof', 'kept'); print(c.get('proof'))"
+    script = "import memcache; c = memcache.Client(['127.0.0.1:11211']); assert c.set('proof', 'kept'); print(c.get('proof'))"
     assert host.check_output(f'python3 -c "{script}"') == "kept"
 
 
-@pytest.mark.parametrize("port", [3306, 5672, 11211])
-def test_services_listen_on_the_management_address_only(host, port):
-    assert host.socket(f"tcp://{address(host)}:{port}").is_listening
+@pytest.mark.parametrize(("port", "own"), [(3306, ""), (5672, ""), (11211, "127.0.0.1"), (4369, "127.0.0.1"), (25672, "127.0.0.1")])
+def test_services_listen_on_one_address_only(host, port, own):
     listening = host.check_output(f"ss -H -l -t -n 'sport = :{port}'").splitlines()
-    assert [line.split()[3] for line in listening] == [f"{address(host)}:{port}"]
+    assert [line.split()[3] for line in listening] == [f"{own or address(host)}:{port}"]
+
+
+def reaches(host, port):
+    """Whether this machine, which is no host of the cloud, gets a connection."""
+    try:
+        socket.create_connection((address(host), port), timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("port", [3306, 5672, 11211, 4369])
+def test_strangers_get_no_connection(host, port):
+    assert reaches(host, 22)
+    assert not reaches(host, port)
+
+
+def test_it_is_the_packet_filter_that_keeps_strangers_out_and_it_outlives_a_flush(host):
+    host.check_output("nft delete table inet stackwright")
+    try:
+        assert reaches(host, 3306)
+    finally:
+        host.check_output("systemctl restart nftables")
+    assert not reaches(host, 3306) and reaches(host, 22)
+    assert host.service("stackwright-filter").is_enabled
+    host.check_output("systemctl disable --now nftables")
+    assert not reaches(host, 3306) and reaches(host, 22)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import subprocess
 
 
 def test_systemd_is_up_with_nothing_failed(host):
@@ -80,3 +82,40 @@ def test_preloaded_packages_are_enabled_and_were_not_started(host):
     # full1 was stopped and started by the side effect: enabled services start at the second boot, as anywhere.
     assert service.is_running == (host.ansible.get_variables()["inventory_hostname"] == "full1")
     assert not host.file("/var/lib/stackwright-lab/enabled.tar").exists
+
+
+def local(*command, given=None, check=True):
+    return subprocess.run(command, input=given, capture_output=True, text=True, check=check)
+
+
+@contextlib.contextmanager
+def neighbour():
+    """A machine beside this one, which sends what it has for the lab through this one: the words that run a program on it."""
+    name = "stackwright-next"
+    local("ip", "netns", "add", name)
+    try:
+        local("ip", "link", "add", "sw-next", "type", "veth", "peer", "name", "eth0", "netns", name)
+        local("ip", "address", "add", "198.18.77.1/24", "dev", "sw-next")
+        local("ip", "link", "set", "sw-next", "up")
+        inside = ["ip", "netns", "exec", name]
+        local(*inside, "ip", "address", "add", "198.18.77.2/24", "dev", "eth0")
+        local(*inside, "ip", "link", "set", "eth0", "up")
+        local(*inside, "ip", "route", "add", "default", "via", "198.18.77.1")
+        yield inside
+    finally:
+        local("ip", "netns", "delete", name)
+
+
+def test_neighbours_of_the_control_node_do_not_get_in(host):
+    variables = host.ansible.get_variables()
+    table = "stackwright_lab_" + variables["lab_name"].replace("-", "_")
+    script = f"import socket; socket.create_connection(('{variables['lab_management_address']}', 22), timeout=3)"
+    with neighbour() as inside:
+        assert local(*inside, "python3", "-c", script, check=False).returncode != 0
+        kept = local("nft", "list", "table", "inet", table).stdout
+        local("nft", "delete", "table", "inet", table)
+        try:
+            assert local(*inside, "python3", "-c", script, check=False).returncode == 0
+        finally:
+            local("nft", "-f", "-", given=kept)
+        assert local(*inside, "python3", "-c", script, check=False).returncode != 0

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.lab import host, image, machine
+from ansible_collections.stackwright.cloud.plugins.module_utils.lab import host, image, isolation, machine
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.definition import (
     SIZES_FILE,
     Lab,
@@ -190,6 +190,7 @@ def remaining(lab: Lab, podman: Podman, images: bool) -> dict[str, list[str]]:
         "networks": [network.name for network in lab.networks.values() if network.name in known],
         "volumes": sorted(volumes),
         "images": sorted(stored, key=len, reverse=True),
+        "packet filter": [isolation.table(lab.name)] if isolation.exists(lab) else [],
         "state": [lab.state_directory] if Path(lab.state_directory).exists() else [],
     }
 
@@ -204,6 +205,8 @@ def remove(lab: Lab, found: Mapping[str, Sequence[str]], podman: Podman) -> None
     machine.close_connections(connections)
     shutil.rmtree(connections, ignore_errors=True)
     podman.remove_containers(found["containers"])
+    if found.get("packet filter"):
+        isolation.remove(lab)
     for name in found["networks"]:
         podman("network", "rm", name, doing=f"Removing network {name}")
     for name in found["volumes"]:

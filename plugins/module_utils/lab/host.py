@@ -24,6 +24,7 @@ PROGRAMS = {
     "debootstrap": "debootstrap",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
+    "nft": "nftables",
     "unshare": "util-linux",
     "tar": "tar",
 }

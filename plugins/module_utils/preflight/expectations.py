@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import bridges
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.addresses import (
     INTERNAL,
     MANAGEMENT,
+    PUBLIC,
     TUNNEL,
     parse,
 )
@@ -46,6 +46,9 @@ def _of_host(host: Host, inventory: Snapshot, roles: Mapping[str, Role]) -> dict
         "peers": [_peer(inventory.hosts[name]) for name in peers if name in inventory.hosts and name != host.name],
         "sources": [str(line) for line in _list(host.get("base_apt_sources"))],
         "hypervisor": "compute" in host.roles,
+        # users come in where the hosts speak among themselves: only the packet filter keeps the two apart
+        "shared_address": "controller" in host.roles and host.get(PUBLIC) is not None and host.get(PUBLIC) == host.get(MANAGEMENT),
+        "filter": bool(host.get("base_filter")),
         "distribution": host.get("preflight_distribution"),
         "versions": [str(one) for one in _list(host.get("preflight_distribution_versions"))],
         "memory_mb": host.get("preflight_memory_minimum_mb"),
@@ -89,19 +92,15 @@ def _components(host: Host, roles: Mapping[str, Role]) -> Iterator[Mapping[str, 
 
 
 def _listeners(host: Host, component: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Where the component will listen, as its health checks tell: `{service, address, port, unit}`."""
-    for check in _list(component.get("health")):
-        worked_out = host.work_out(check)
-        if not isinstance(worked_out, Mapping) or not worked_out.get("unit"):
+    """Where the component will listen, as its filter says: `{service, address, port, unit}`, one for each address and port."""
+    for entry in _list(host.work_out(component.get("filter"))):
+        if entry.get("protocol", "tcp") != "tcp" or not entry.get("unit"):
             continue
-        address, port = worked_out.get("host"), worked_out.get("port")
-        if worked_out.get("url"):
-            url = urlsplit(str(worked_out["url"]))
-            address, port = url.hostname, url.port or {"http": 80, "https": 443}.get(url.scheme)
-        if port:
-            yield {
-                "service": str(worked_out.get("name")),
-                "address": str(address),
-                "port": int(port),
-                "unit": str(worked_out["unit"]),
-            }
+        for port in _list(entry.get("ports")):
+            for address in _list(entry.get("addresses")) if str(port).isdigit() else []:
+                yield {
+                    "service": str(entry.get("name")),
+                    "address": str(address),
+                    "port": int(port),
+                    "unit": str(entry["unit"]),
+                }

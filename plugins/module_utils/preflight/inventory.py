@@ -5,6 +5,7 @@ from __future__ import annotations
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import (
     addresses,
     bridges,
+    filter_rules,
     secret_checks,
     topology,
     variables,
@@ -17,7 +18,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapsh
 def examine(inventory: Snapshot, policy: Policy) -> list[Problem]:
     """All problems of the inventory at once, sorted for the report."""
     cloud = members(inventory, policy)
-    parts = (addresses, bridges, variables, secret_checks)
+    parts = (addresses, bridges, filter_rules, variables, secret_checks)
     found = [problem for part in parts for problem in part.check(cloud, policy)]
     return collect([*topology.check(inventory, cloud, policy), *found])
 

@@ -243,6 +243,9 @@ def notes(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
         found.append(
             f"cloud-init writes /etc/hosts anew at each boot, without the cloud's names: set manage_etc_hosts: false ({seen['hosts_rewritten']})"
         )
+    if expected["shared_address"]:
+        kept = "the packet filter lets them to the APIs alone" if expected["filter"] else "and base_filter is false: every port is open to them"
+        found.append(f"users come in on the management address; {kept}")
     if expected["hypervisor"] and not seen["kvm"]:
         found.append("no KVM here: guests run emulated, slowly")
     if expected["hypervisor"] and not seen["modules"]["openvswitch"]:

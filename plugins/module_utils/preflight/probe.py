@@ -20,8 +20,12 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.sockets import LISTEN
+from ansible_collections.stackwright.cloud.plugins.module_utils.sockets import decode as _decode
+from ansible_collections.stackwright.cloud.plugins.module_utils.sockets import holders as _holders
+from ansible_collections.stackwright.cloud.plugins.module_utils.sockets import unit_of as _unit
+
 PROGRAM_SECONDS = 30  # that a program of the host may take
-LISTEN = "0A"  # state of a listening socket in /proc/net/tcp
 
 
 def observe(wanted: dict[str, Any]) -> dict[str, Any]:
@@ -141,15 +145,6 @@ def _default_routes() -> list[str]:
     return sorted({row[0] for row in rows if len(row) > 7 and row[1] == row[7] == "00000000"})
 
 
-def _decode(hexadecimal: str) -> str:
-    """An address of /proc/net/tcp: 32-bit words in the machine's order."""
-    words = [bytes.fromhex(hexadecimal[i : i + 8]) for i in range(0, len(hexadecimal), 8)]
-    raw = b"".join(word[::-1] if sys.byteorder == "little" else word for word in words)
-    if len(raw) == 16 and raw.startswith(b"\0" * 10 + b"\xff\xff"):
-        raw = raw[12:]
-    return socket.inet_ntop(socket.AF_INET if len(raw) == 4 else socket.AF_INET6, raw)
-
-
 def _listeners(ports: Any) -> list[dict[str, Any]]:
     """Who listens on these ports: address, port, process, unit. Naming the process takes root."""
     sockets: dict[str, tuple[str, int]] = {}
@@ -169,28 +164,6 @@ def _listeners(ports: Any) -> list[dict[str, Any]]:
             entry["unit"] = _unit(_read(f"/proc/{process}/cgroup"))
         found.append(entry)
     return found
-
-
-def _holders(inodes: Any) -> dict[str, str]:
-    """Socket inode to the id of a process that holds it."""
-    holders: dict[str, str] = {}
-    for path in _glob("/proc", "[0-9]*/fd/*"):
-        try:
-            target = os.readlink(str(path))
-        except OSError:
-            continue
-        if target.startswith("socket:[") and target[8:-1] in inodes:
-            holders.setdefault(target[8:-1], path.parts[2])
-    return holders
-
-
-def _unit(cgroups: str) -> str:
-    """The systemd unit in the text of /proc/PID/cgroup, without its suffix; empty when there is none."""
-    for line in cgroups.splitlines():
-        for part in reversed(line.split(":", 2)[-1].split("/")):
-            if part.endswith((".service", ".socket")) and not part.startswith("user@"):
-                return part.rsplit(".", 1)[0]
-    return ""
 
 
 def _has_unit(unit: str) -> bool:

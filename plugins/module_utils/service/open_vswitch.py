@@ -32,11 +32,15 @@ class Bridge:
 
 @dataclass
 class Wanted:
-    """What the switch is to be. A value of '' in ``external_ids`` removes the key."""
+    """What the switch is to be. A value of '' in ``external_ids`` removes the key.
+
+    ``forbidden_managers`` are kinds of connections (ptcp, pssl) on which the database must not take clients.
+    """
 
     external_ids: dict[str, str] = field(default_factory=dict)
     other_config: dict[str, str] = field(default_factory=dict)
     manager: str = ""
+    forbidden_managers: list[str] = field(default_factory=list)
     datapath: str = "system"
     bridges: list[Bridge] = field(default_factory=list)
 
@@ -127,14 +131,22 @@ def converge(wanted: Wanted, needed: Collection[str], check_mode: bool) -> tuple
                 command if value else ["remove", "Open_vSwitch", ".", column, key],
             )
             restart = restart or column == "other_config"
-    managers = [str(row["target"]) for row in table("Manager", "target")]
-    if wanted.manager and wanted.manager not in managers:
-        change.add(f"manager {wanted.manager}", ["set-manager", wanted.manager])
+    _managers(wanted, change)
     _bridges(wanted, change)
     if not check_mode:
         for command in change.commands:
             _run(command)
     return change.lines, restart
+
+
+def _managers(wanted: Wanted, change: _Change) -> None:
+    """Where the database takes clients. The command that sets managers replaces all of them, so what stays is said again."""
+    managers = [str(row["target"]) for row in table("Manager", "target")]
+    kept = [one for one in managers if one == wanted.manager or one.split(":", 1)[0] not in wanted.forbidden_managers]
+    final = list(dict.fromkeys([*kept, *([wanted.manager] if wanted.manager else [])]))
+    lines = [f"manager {one} removed" for one in managers if one not in final] + [f"manager {one}" for one in final if one not in managers]
+    if lines:
+        change.add("; ".join(lines), ["set-manager", *final] if final else ["del-manager"])
 
 
 def _bridges(wanted: Wanted, change: _Change) -> None:

@@ -20,6 +20,7 @@ KEYS = {
     "bootstrap": list,
     "units": list,
     "health": list,
+    "filter": list,
 }
 
 # Registration with the identity service is done by the host itself, through the distribution's SDK.

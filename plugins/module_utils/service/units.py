@@ -181,6 +181,26 @@ def journal(unit: Unit, lines: int = 12) -> str:
     return words
 
 
+def restart(names: list[str], seconds: float) -> None:
+    """Restart units; a socket with its service stopped, since systemd leaves the socket of a running service as it is.
+
+    :param seconds: how long each call may take.
+    :raises UnitsError: systemd refuses to stop or to start what a socket belongs to, or that takes too long.
+    """
+    held = [name for name in names if name.endswith(".socket")]
+    if held:
+        told = parse_show(must("show", "--property=Triggers", "--", *held))
+        services = sorted({word for one in told for word in one.get("Triggers", "").split()})
+        running = [name for name in services if systemctl("is-active", "-q", name).returncode == 0]
+        if running:
+            must("stop", *running, seconds=seconds)
+        must("restart", *held, seconds=seconds)
+        if running:
+            must("start", *running, seconds=seconds)
+    if others := [name for name in names if name not in held]:
+        systemctl("restart", *others, seconds=seconds)
+
+
 def carry_out(decided: Plan, seconds: float = JOB_SECONDS) -> None:
     """Do what was decided; systemd orders the units among themselves. What does not start is for :func:`wait` to find.
 
@@ -196,7 +216,7 @@ def carry_out(decided: Plan, seconds: float = JOB_SECONDS) -> None:
     if decided.disable:
         must("-q", "disable", *[_full(n) for n in decided.disable])
     if decided.restart:
-        systemctl("restart", *[_full(n) for n in decided.restart], seconds=seconds)
+        restart([_full(name) for name in decided.restart], seconds)
     if decided.stop:
         must("stop", *[_full(n) for n in decided.stop], seconds=seconds)
         systemctl("reset-failed", *[_full(n) for n in decided.stop])

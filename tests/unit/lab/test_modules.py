@@ -41,6 +41,18 @@ class Engine:
     failed_units: str = ""
     fails: dict[str, str] = field(default_factory=dict)
     made: int = 0
+    tables: dict[str, str] = field(default_factory=dict)
+
+    def nft(self, call: Call) -> Said:
+        """A kernel that keeps tables as they are written."""
+        name = call.words[-1]
+        if "list" in call.words:
+            return Said(self.tables[name]) if name in self.tables else Said(status=1, errors="No such file or directory")
+        if "delete" in call.words:
+            del self.tables[name]
+        else:
+            self.tables[call.given.split()[2]] = call.given
+        return Said()
 
     def __call__(self, call: Call) -> Said:
         against = next((text for begin, text in self.fails.items() if " ".join(call.words).startswith(begin)), "")
@@ -144,6 +156,7 @@ def engine(stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     """A host on which podman, ssh and apt-config are programs of this test, and no network is routed yet."""
     engine = Engine()
     stand_ins.add("podman", engine)
+    stand_ins.add("nft", engine.nft)
     stand_ins.add("ssh", Said())
     stand_ins.add("apt-config", Said('Acquire::http::Proxy "http://127.0.0.1:3142";\n'))
     stand_ins.add("ip", Said("[]"))
@@ -180,9 +193,12 @@ def test_environment_is_made_once_and_goes_away_without_a_trace(engine: Engine, 
     if Path("/proc/modules").exists():
         assert made["missing_modules"] == ["geneve"]
     assert not run_module(lab_environment, definition=lab.document())["changed"]
+    assert all(f"ip daddr {network.cidr} ct state" in engine.tables["stackwright_lab_lab"] for network in lab.networks.values())
+    engine.tables.clear()
+    assert run_module(lab_environment, definition=lab.document())["created"] == ["packet filter"]
     engine.volumes, engine.images = ["stackwright-lab-compute1-srv"], {"localhost/stackwright-node:trixie-1": {}}
     gone = run_module(lab_environment, definition=lab.document(), state="absent")
-    assert (engine.networks, engine.volumes, len(engine.images)) == ({}, [], 1)
+    assert (engine.networks, engine.volumes, len(engine.images), engine.tables) == ({}, [], 1, {})
     assert lab.state_directory in gone["removed"] and not Path(lab.state_directory).exists()
     assert run_module(lab_environment, definition=lab.document(), state="absent", images=True)["changed"]
     assert engine.images == {}

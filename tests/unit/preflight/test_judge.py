@@ -26,6 +26,8 @@ EXPECTED: dict[str, Any] = {
     "peers": [{"host": "controller2", "address": "10.0.0.12", "port": 22, "assumed": False}],
     "sources": [],
     "hypervisor": False,
+    "shared_address": False,
+    "filter": True,
     "distribution": "debian",
     "versions": ["13"],
     "memory_mb": 8000,
@@ -237,6 +239,12 @@ def test_note_reaches_the_screen() -> None:
     tasks = yaml.safe_load((cloudcase.ROLES / "preflight" / "tasks" / "main.yml").read_text())
     (told,) = [task["ansible.builtin.debug"]["msg"] for task in tasks if "ansible.builtin.debug" in task]
     assert told == "{{ __preflight_report.told }}"
+
+
+@pytest.mark.parametrize(("filtered", "said"), [(True, "the packet filter lets them to the APIs alone"), (False, "every port is open to them")])
+def test_notes_tell_that_users_come_in_on_the_management_address(filtered: bool, said: str) -> None:
+    (note,) = judge.notes(EXPECTED | {"shared_address": True, "filter": filtered}, SEEN)
+    assert note.startswith("users come in on the management address; ") and said in note
 
 
 def test_notes_tell_of_slow_guests() -> None:

@@ -62,8 +62,10 @@ class Switch:
                 self.columns[column][key] = json.loads(value)
             case ["remove", "Open_vSwitch", ".", column, key]:
                 del self.columns[column][key]
-            case ["set-manager", target]:
-                self.managers = [target]
+            case ["set-manager", *targets]:
+                self.managers = targets
+            case ["del-manager"]:
+                self.managers = []
             case ["--may-exist", "add-br", bridge, "--", "set", "Bridge", _, kind, "external_ids:stackwright=true"]:
                 self.bridges[bridge], self.ports[bridge] = kind.removeprefix("datapath_type="), []
                 self.marks.add(bridge)
@@ -115,6 +117,16 @@ def test_everything_that_differs_is_changed_and_the_second_run_is_empty(switch: 
     assert switch.columns["external_ids"] == {"ovn-encap-type": "geneve", "ovn-remote": "tcp:192.0.2.11:6642"}
     assert switch.ports == {"br-ex": ["eth2"]}
     assert open_vswitch.converge(WANTED, (), check_mode=False) == ([], False)
+
+
+@pytest.mark.parametrize("others", [[], ["ssl:192.0.2.9:6640"]])
+def test_port_on_which_every_account_gets_in_is_closed_and_others_managers_stay(switch: Switch, others: list[str]) -> None:
+    switch.managers = ["ptcp:6640:127.0.0.1", *others]
+    wanted = Wanted(forbidden_managers=["ptcp", "pssl"])
+    assert open_vswitch.converge(wanted, (), check_mode=True)[0] == ["manager ptcp:6640:127.0.0.1 removed"]
+    open_vswitch.converge(wanted, (), check_mode=False)
+    assert switch.managers == others
+    assert open_vswitch.converge(wanted, (), check_mode=False) == ([], False)
 
 
 def test_check_mode_foretells_and_writes_nothing(switch: Switch) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import units
 from ansible_collections.stackwright.cloud.plugins.modules import units as module
 from ansible_collections.stackwright.cloud.tests.stand_ins import StandIns
 
@@ -204,3 +206,25 @@ def test_running_unit_gets_its_configuration_before_another_is_stopped(
     assert "failed" not in run_module(module, units=wanted)
     done = [line.split()[0] for line in written(stand_ins)]
     assert done.index("restart") < done.index("stop")
+
+
+def test_socket_is_restarted_while_its_service_is_stopped_so_that_its_new_mode_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def must(*words: str, **_: Any) -> str:
+        calls.append(" ".join(words))
+        return "Triggers=libvirtd.service\n\nTriggers=libvirtd.service\n" if words[0] == "show" else ""
+
+    def systemctl(*words: str, **_: Any) -> subprocess.CompletedProcess[str]:
+        calls.append(" ".join(words))
+        return subprocess.CompletedProcess([], 0, "", "")
+
+    monkeypatch.setattr(units, "must", must)
+    monkeypatch.setattr(units, "systemctl", systemctl)
+    units.restart(["libvirtd.socket", "libvirtd-ro.socket", "nova-compute.service"], 10)
+    assert calls[2:] == [
+        "stop libvirtd.service",
+        "restart libvirtd.socket libvirtd-ro.socket",
+        "start libvirtd.service",
+        "restart nova-compute.service",
+    ]

@@ -1,0 +1,105 @@
+# Copyright: The Stackwright developers
+# Apache License 2.0 (see LICENSE)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: service_filter
+short_description: What a host lets in, and what listens there, from the specifications of its services
+description:
+  - Reads the key C(filter) of the specifications of every service that the host carries, with the addresses of all hosts of the
+    inventory, whatever C(--limit) says, and the site's C(base_filter_*) variables.
+  - Reads the roles' own files, so that the roles need not be part of the play.
+author: The Stackwright developers
+options:
+  _terms:
+    description: One mapping of inventory groups to the node roles, or services, that their hosts carry.
+    type: list
+    elements: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: What this host lets in
+  ansible.builtin.debug:
+    msg: "{{ lookup('stackwright.cloud.service_filter', {'controller': ['base', 'controller'], 'compute': ['base', 'compute']}).rules }}"
+"""
+
+RETURN = r"""
+_raw:
+  description:
+    - C(enabled), C(rules) for M(stackwright.cloud.packet_filter), C(listeners) and C(sockets) as M(stackwright.cloud.listeners) takes them, and
+      C(closed), the host's ports that only members may reach.
+    - A mistake of the operator's is returned as the only key C(problem).
+  type: list
+  elements: dict
+"""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.lookup import LookupBase
+from ansible.template import Templar, trust_as_template
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import interfaces
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import host_filter, packet_filter
+
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+
+
+@functools.cache
+def known_roles() -> dict[str, interfaces.Role]:
+    """The roles of the collection, read once for all hosts of a process."""
+    return interfaces.load_roles(ROLES)
+
+
+def trusted(value: Any) -> Any:
+    """Data of the roles' own files, as templates."""
+    if isinstance(value, str):
+        return trust_as_template(value)
+    if isinstance(value, list):
+        return [trusted(one) for one in value]
+    if isinstance(value, dict):
+        return {key: trusted(one) for key, one in value.items()}
+    return value
+
+
+@functools.cache
+def role_variables() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Defaults and internals of all roles."""
+    roles = known_roles()
+    return trusted(interfaces.all_defaults(roles)), trusted(interfaces.all_internals(roles))
+
+
+class LookupModule(LookupBase):  # type: ignore[misc]
+    """Put together what the inventory and the specifications say."""
+
+    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
+        """Return the filter of the host whose variables these are."""
+        own = variables or {}
+        if len(terms) != 1 or not isinstance(terms[0], dict):
+            raise AnsibleError("service_filter: give one mapping of inventory groups to node roles")
+        hostvars, groups = own["hostvars"], own["groups"]
+        name = str(own["inventory_hostname"])
+        carriers: dict[str, list[str]] = {}
+        for group, carried in terms[0].items():
+            for host in groups.get(group, []):
+                known = carriers.setdefault(str(host), [])
+                known += [one for one in carried if one not in known]
+        # what the play knows of the host itself is in its own variables
+        views = {host: self._view(own if host == name else hostvars.raw_get(host), hostvars) for host in {*carriers, name}}
+        try:
+            return [host_filter.of_host(name, carriers, known_roles(), views)]
+        except packet_filter.FilterError as error:
+            return [{"problem": str(error)}]
+
+    def _view(self, variables: dict[str, Any], hostvars: Any) -> host_filter.View:
+        """Works data of a role out in the variables of a host, below which lie all roles' defaults."""
+        defaults, internals = role_variables()
+        templar = Templar(loader=self._loader, variables={**defaults, **variables, **internals, "hostvars": hostvars})
+
+        def work_out(raw: Any) -> Any:
+            return templar.template(trusted(raw))
+
+        return work_out
