@@ -42,7 +42,7 @@ options:
 notes:
   - Every host gets RV(ignore:lab_definition), RV(ignore:lab_name), RV(ignore:lab_management_address),
     RV(ignore:lab_management_interface), RV(ignore:lab_tunnel_address), RV(ignore:lab_tunnel_interface),
-    RV(ignore:lab_external_interface) and RV(ignore:lab_external_network) besides the connection variables.
+    RV(ignore:lab_tunnel_mtu), RV(ignore:lab_external_interface) and RV(ignore:lab_external_network) besides the connection variables.
 """
 
 EXAMPLES = r"""
@@ -78,6 +78,7 @@ def common_variables(lab: Lab) -> dict[str, Any]:
         "lab_name": lab.name,
         "lab_management_interface": lab.networks["management"].interface,
         "lab_tunnel_interface": lab.networks["tunnel"].interface,
+        "lab_tunnel_mtu": lab.networks["tunnel"].mtu,
         "lab_external_interface": lab.networks["external"].interface,
         "lab_external_network": lab.external_network(),
     }

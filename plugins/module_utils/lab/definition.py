@@ -24,11 +24,16 @@ ADDRESSES_PER_GROUP = 20
 # Each network is a /24 of the lab's range. Machines live below the pool of floating addresses.
 POOL = (100, 199)
 SIZES_FILE = "sizes.json"
+# Geneve takes 58 bytes of a packet: guests keep the 1500 bytes of the external network.
+TUNNEL_MTU = 1558
 
 
 @dataclass(frozen=True)
 class Network:
-    """One of the lab's podman networks; addresses are strings, ``interface`` is its name inside every machine."""
+    """One of the lab's podman networks; addresses are strings, ``interface`` is its name inside every machine.
+
+    ``mtu`` is its greatest packet in bytes; 0 leaves it to podman.
+    """
 
     role: str
     name: str
@@ -36,6 +41,7 @@ class Network:
     gateway: str
     interface: str
     internal: bool
+    mtu: int = 0
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,15 @@ def _networks(name: str, cidr: object, source: str) -> dict[str, Network]:
         )
     parts = list(zip(NETWORKS, whole.subnets(new_prefix=24), strict=False))
     return {
-        role: Network(role, f"{PREFIX}-{name}-{role}", str(part), str(part[1]), f"eth{index}", role != "management")
+        role: Network(
+            role,
+            f"{PREFIX}-{name}-{role}",
+            str(part),
+            str(part[1]),
+            f"eth{index}",
+            role != "management",
+            TUNNEL_MTU if role == "tunnel" else 0,
+        )
         for index, (role, part) in enumerate(parts)
     }
 

@@ -78,6 +78,7 @@ def network_matches(network: Network, found: Mapping[str, Any]) -> bool:
         subnets == [(network.cidr, network.gateway)]
         and bool(found.get("internal")) == network.internal
         and not found.get("dns_enabled")
+        and str((found.get("options") or {}).get("mtu", 0)) == str(network.mtu)
     )
 
 
@@ -85,7 +86,7 @@ def network_command(network: Network, lab: str) -> list[str]:
     """Return podman's arguments that make a network."""
     return [
         "network", "create", "--disable-dns", "--subnet", network.cidr, "--gateway", network.gateway,
-        *(["--internal"] if network.internal else []), "--label", f"{machine.LABEL}={lab}", network.name,
+        *(["--internal"] if network.internal else []), *(["--opt", f"mtu={network.mtu}"] if network.mtu else []), "--label", f"{machine.LABEL}={lab}", network.name,
     ]  # fmt: skip
 
 
@@ -118,7 +119,8 @@ def plan(
             if not recreate and set(containers) & wanted:
                 raise LabError(
                     f"Comparing network {network.name} with its definition",
-                    f"it is {found.get('subnets')}, wanted {network.cidr}, and machines use it",
+                    f"it is {found.get('subnets')} {found.get('options') or ''}, wanted {network.cidr} with MTU "
+                    f"{network.mtu or 'of podman'}, and machines use it",
                     "Set lab_recreate: true to make these machines anew, losing what is on them",
                 )
             result.remove_containers = sorted(containers)

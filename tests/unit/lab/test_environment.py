@@ -27,6 +27,7 @@ def existing(lab: Lab) -> dict[str, dict[str, Any]]:
             "subnets": [{"subnet": net.cidr, "gateway": net.gateway}],
             "internal": net.internal,
             "dns_enabled": False,
+            "options": {"mtu": str(net.mtu)} if net.mtu else {},
             "network_interface": f"podman{index}",
         }
         for index, net in enumerate(lab.networks.values())
@@ -62,7 +63,7 @@ def test_machines_that_the_definition_lost_are_removed(lab: Lab) -> None:
 
 @pytest.mark.parametrize(
     "difference",
-    [{"subnets": [{"subnet": "10.9.0.0/24", "gateway": "10.9.0.1"}]}, {"internal": False}, {"dns_enabled": True}],
+    [{"subnets": [{"subnet": "10.9.0.0/24", "gateway": "10.9.0.1"}]}, {"internal": False}, {"dns_enabled": True}, {"options": {}}],
 )
 def test_a_network_in_use_changes_only_with_consent(lab: Lab, difference: dict[str, Any]) -> None:
     networks = existing(lab)

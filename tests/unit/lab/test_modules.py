@@ -75,7 +75,10 @@ class Engine:
 
     def do_network_create(self, call: Call, words: list[str]) -> None:
         subnets = [{"subnet": values(words, "--subnet")[0], "gateway": values(words, "--gateway")[0]}]
-        self.networks[words[-1]] = {"subnets": subnets, "internal": "--internal" in words, "dns_enabled": False, "network_interface": "podman1"}
+        options = dict(word.split("=", 1) for word in values(words, "--opt"))
+        self.networks[words[-1]] = {
+            "subnets": subnets, "internal": "--internal" in words, "dns_enabled": False, "network_interface": "podman1", "options": options
+        }  # fmt: skip
 
     def do_network_rm(self, call: Call, words: list[str]) -> None:
         del self.networks[words[-1]]
