@@ -14,8 +14,9 @@ description:
     failure or
     an interruption. What an interrupted run could not remove is removed by the next.
   - The steps are image, flavor, external network, tenant network with router, security group, key pair, server, console
-    log, ping and SSH through a floating address, metadata, user data, name server and MTU inside the guest, guest to guest
-    across hosts (with two hosts or more), rebuild, removal.
+    log, ping and SSH through a floating address, throughput both ways, large packets, metadata, user data, name server and
+    MTU inside the guest, IPv6, guest to guest across hosts (with two hosts or more), rebuild, removal.
+  - While it waits it asks the hypervisors through Nova, and stops within seconds when a guest does not run although Nova says ACTIVE.
   - A failure names the step and its cause, with the state of server and ports, agents that are down, and the end of
     the console log.
   - Needs C(ssh), C(ssh-keygen) and C(ping), and a route to the floating addresses, on the machine that runs it.
@@ -41,6 +42,26 @@ options:
     description: Address range of the tenant network.
     type: str
     default: 192.168.213.0/24
+  tenant_cidr_v6:
+    description: IPv6 address range of the tenant network, by which guests configure themselves. Empty leaves IPv6 out.
+    type: str
+    default: fd53:7477:6774::/64
+  throughput_minimum:
+    description:
+      - Data rate in MiB/s below which the test fails, into and out of each guest, measured with 4 MiB over SSH.
+      - Emulated guests on a busy machine reach ten times the default. V(0) for no bound.
+    type: float
+    default: 0.5
+  large_packets:
+    description:
+      - Whether the test fails when packets of the external network's MTU that must not be split are lost without an answer.
+      - Otherwise it only tells.
+    type: bool
+    default: true
+  resize:
+    description: Whether the first server is resized as well. With a single compute node Nova must allow it on the same host.
+    type: bool
+    default: false
   name_servers:
     description: Name servers that DHCP has to hand out. They are not asked.
     type: list
@@ -83,7 +104,11 @@ options:
     type: float
     default: 180
   keep_failed:
-    description: Leave everything in place after a failure, for a look. The next run removes it.
+    description: Leave everything in place after a failure, for a look. The next run removes it. An interrupted run removes it anyway.
+    type: bool
+    default: false
+  remains_only:
+    description: Only remove what earlier runs with the same prefix left.
     type: bool
     default: false
 extends_documentation_fragment:
@@ -141,6 +166,11 @@ seconds:
   description: How long all took.
   returned: always
   type: float
+guests:
+  description: Identifier and name of each server that was made.
+  returned: always
+  type: list
+  elements: dict
 summary:
   description: The steps, for people.
   returned: always
@@ -172,6 +202,10 @@ OPTIONS: dict[str, Any] = {
     "prefix": {"type": "str", "default": "stackwright-verify"},
     "hosts": {"type": "list", "elements": "str", "default": []},
     "tenant_cidr": {"type": "str", "default": "192.168.213.0/24"},
+    "tenant_cidr_v6": {"type": "str", "default": "fd53:7477:6774::/64"},
+    "throughput_minimum": {"type": "float", "default": 0.5},
+    "large_packets": {"type": "bool", "default": True},
+    "resize": {"type": "bool", "default": False},
     "name_servers": {"type": "list", "elements": "str", "default": ["192.0.2.53"]},
     "external_name": {"type": "str", "default": ""},
     "external_physical_network": {"type": "str", "default": "external"},
@@ -184,11 +218,12 @@ OPTIONS: dict[str, Any] = {
     "timeout": {"type": "float", "default": 180},
     "keep_failed": {"type": "bool", "default": False},
 }
+REMAINS: dict[str, Any] = {"remains_only": {"type": "bool", "default": False}}
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(argument_spec={**ARGUMENTS, **OPTIONS}, supports_check_mode=True)
+    module = AnsibleModule(argument_spec={**ARGUMENTS, **OPTIONS, **REMAINS}, supports_check_mode=True)
     values = {name: module.params[name] for name in OPTIONS}
     values["hosts"], values["name_servers"] = tuple(values["hosts"]), tuple(values["name_servers"])
     if module.check_mode:
@@ -212,7 +247,10 @@ def main() -> None:
         test = BootTest(cloud, engine, Settings(**values), Shell(Path(directory)))
         failure = ""
         try:
-            test.run()
+            if module.params["remains_only"]:
+                test.step("remains of earlier runs are removed", test.remove_remains)
+            else:
+                test.run()
         except (BootTestError, InterruptedRunError) as error:
             failure = failure_message(error, test.steps, str(module.params["auth"].get("auth_url")))
     result = {
@@ -220,6 +258,7 @@ def main() -> None:
         "steps": test.steps.done,
         "seconds": round(time.monotonic() - start, 1),
         "summary": test.steps.lines(),
+        "guests": [{"id": one.id, "name": one.name} for one in test.made.guests if one.id],
     }
     if failure:
         module.fail_json(msg=failure, **result)

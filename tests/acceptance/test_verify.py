@@ -112,3 +112,24 @@ def test_boot_test_that_is_killed_leaves_nothing_that_stops_the_next() -> None:
     process.wait()
     status, output = verify(boot=True)
     assert status == 0, output
+
+
+def test_guest_that_is_paused_behind_novas_back_is_named_within_seconds() -> None:
+    """Nova goes on to call it ACTIVE; libvirt's reason and what to do stand in the failure."""
+    process = start("ansible-playbook", "playbooks/verify.yml")
+    deadline = time.monotonic() + 300
+    domain = None
+    while domain is None and process.poll() is None and time.monotonic() < deadline:
+        domain = re.search(r"instance-[0-9a-f]{8}", on("compute[0]", "virsh", "list", "--name"))
+    assert domain is not None, "the boot test started no guest"
+    on("compute[0]", "virsh", "suspend", domain[0])
+    paused = time.monotonic()
+    output, _ = process.communicate(timeout=300)
+    # the removal of everything made is in it
+    assert time.monotonic() - paused < 90
+    assert process.returncode != 0
+    assert re.search(r"does not run: its hypervisor says (paused|not running), although Nova says ACTIVE", output), output
+    assert f"({domain[0]}) is paused (user)" in output
+    assert f"virsh resume {domain[0]}" in output
+    status, output = verify(boot=True)
+    assert status == 0, output

@@ -535,6 +535,16 @@ def history(state: State, request: Request, match: dict[str, str]) -> Answer:
     return Answer(200, {"instanceAction": one | {"events": events}})
 
 
+def diagnostics(state: State, request: Request, match: dict[str, str]) -> Answer:
+    """What the hypervisor says now: refused with the state's name when the domain does not run."""
+    server = fetch(state, request, state.types["server"], {"id": match["id"]})
+    domain = state.extra.get("domain", lambda server: "running")(server)
+    if domain != "running":
+        remembered = state.extra.get("power_state", lambda server: domain)(server)
+        raise Refusal(409, f"Cannot 'get_diagnostics' instance {server['id']} while it is in power state {remembered}")
+    return Answer(200, {"state": domain, "driver": "libvirt"})
+
+
 def metadata(state: State, request: Request, match: dict[str, str]) -> Answer:
     """Metadata of a server: read, merge (POST), replace (PUT), one key."""
     server = fetch(state, request, state.types["server"], {"id": match["id"]})
@@ -662,6 +672,7 @@ ROUTES = [
     Route(SERVICE, "DELETE", "/v2.1/os-keypairs/{name}", keypair, "keypair"),
     Route(SERVICE, "POST", "/v2.1/os-aggregates/{id}/action", aggregate_action, "aggregate"),
     Route(SERVICE, "POST", "/v2.1/servers/{id}/action", server_action, "server_action"),
+    Route(SERVICE, "GET", "/v2.1/servers/{id}/diagnostics", diagnostics, "server_diagnostics"),
     Route(SERVICE, "GET", "/v2.1/servers/{id}/os-instance-actions", history, "server_history"),
     Route(SERVICE, "GET", "/v2.1/servers/{id}/os-instance-actions/{request}", history, "server_history"),
     *(Route(SERVICE, m, "/v2.1/servers/{id}/metadata", metadata, "server_metadata") for m in ("GET", "POST", "PUT")),

@@ -251,8 +251,20 @@ def addresses(state: State, obj: Object) -> list[Object]:
     """The addresses that a port asks for, or one of the network."""
     given = obj.get("fixed_ips")
     if given is None:
-        return [address(state, obj["network_id"])] if state.find("subnet", network_id=obj["network_id"]) else []
+        own = [s for s in state.find("subnet", network_id=obj["network_id"]) if s.get("ipv6_address_mode") != "slaac"]
+        return [address(state, obj["network_id"], own[0]["id"]), *slaac(state, obj)] if own else slaac(state, obj)
     return [address(state, obj["network_id"], ip.get("subnet_id", ""), ip.get("ip_address", "")) for ip in given]
+
+
+def slaac(state: State, obj: Object) -> list[Object]:
+    """Addresses that a machine gives itself, out of its MAC address (RFC 4291, appendix A)."""
+    octets = [int(one, 16) for one in obj["mac_address"].split(":")]
+    octets = [octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]]
+    return [
+        {"subnet_id": s["id"], "ip_address": str(net(s["cidr"])[int.from_bytes(bytes(octets))])}
+        for s in state.find("subnet", network_id=obj["network_id"], ipv6_address_mode="slaac")
+        if not obj["device_owner"].startswith("network:")
+    ]
 
 
 def change_port(state: State, request: Request, obj: Object, values: Object) -> None:

@@ -25,7 +25,8 @@ class Settings:
     """What to build.
 
     ``hosts`` are compute hosts that get one guest each; empty lets the scheduler place a single guest. ``timeout`` is
-    in seconds and applies to each thing that is waited for. ``external_*`` describe the provider network that is made
+    in seconds and applies to each thing that is waited for. ``throughput_minimum`` is in MiB/s, 0 for no bound.
+    An empty ``tenant_cidr_v6`` leaves IPv6 out. ``external_*`` describe the provider network that is made
     when the cloud has no external network yet.
     """
 
@@ -42,6 +43,10 @@ class Settings:
     external_gateway: str = ""
     external_pool_start: str = ""
     external_pool_end: str = ""
+    tenant_cidr_v6: str = "fd53:7477:6774::/64"
+    throughput_minimum: float = 0.5
+    large_packets: bool = True
+    resize: bool = False
     timeout: float = 180
     keep_failed: bool = False
 
@@ -62,6 +67,16 @@ class Run:
     def mark(self) -> str:
         """What tells that this run made a thing."""
         return f"{any_run(self.prefix)}{self.number}"
+
+    @property
+    def larger(self) -> str:
+        """Name of the flavor that a server is resized to."""
+        return f"{self.name}-larger"
+
+    @property
+    def subnet_v6(self) -> str:
+        """Name of the guests' IPv6 subnet."""
+        return f"{self.name}-v6"
 
     @property
     def external(self) -> str:
@@ -92,6 +107,12 @@ def document(
     """
     named = {"name": run.name}
     marked = {**named, "description": run.mark}
+    slaac = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+    v6_subnets: list[dict[str, Any]] = []
+    v6_rules: list[dict[str, Any]] = []
+    if settings.tenant_cidr_v6:
+        v6_subnets = [{**marked, "name": run.subnet_v6, "network": run.name, "cidr": settings.tenant_cidr_v6, **slaac}]
+        v6_rules = [{"protocol": "ipv6-icmp", "ethertype": "IPv6"}]
     return {
         "images": [
             {
@@ -105,7 +126,11 @@ def document(
                 "properties": {"stackwright": run.mark, "hw_rng_model": "virtio"},
             }
         ],
-        "flavors": [{**marked, "ram": MEMORY_MIB, "vcpus": 1, "disk": 1, "public": False}],
+        "flavors": [
+            {**marked, "name": name, "ram": memory, "vcpus": 1, "disk": 1, "public": False}
+            for name, memory in ((run.name, MEMORY_MIB), (run.larger, MEMORY_MIB + 64))
+            if name == run.name or settings.resize
+        ],
         "networks": [marked],
         "subnets": [
             {
@@ -113,10 +138,11 @@ def document(
                 "network": run.name,
                 "cidr": settings.tenant_cidr,
                 "dns_nameservers": list(settings.name_servers),
-            }
+            },
+            *v6_subnets,
         ],
-        "routers": [{**marked, "external_network": external, "interfaces": [run.name]}],
-        "security_groups": [{**marked, "rules": [{"protocol": "icmp"}, {"protocol": "tcp", "port_range_min": 22}]}],
+        "routers": [{**marked, "external_network": external, "interfaces": [run.name, *(one["name"] for one in v6_subnets)]}],
+        "security_groups": [{**marked, "rules": [{"protocol": "icmp"}, {"protocol": "tcp", "port_range_min": 22}, *v6_rules]}],
         "keypairs": [{**named, "public_key": key}],
         "servers": [
             {

@@ -11,10 +11,12 @@ import contextlib
 import ipaddress
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
@@ -35,11 +37,20 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.verify.guest_she
     Boot,
     Shell,
     console_report,
+    large_ping,
     parse_boot,
     ping,
+    restarts,
+    told_size,
 )
 
-BULK = 1 << 20
+MIB = 1 << 20
+BULK = 4 * MIB
+# Seconds between two questions to the hypervisors, how often one must be sure, and how often a guest may begin to boot.
+ASK_AGAIN = 3.0
+SURE = 2
+BOOTS = 3
+SOUND = ("running", "pending", "")
 
 
 class BootTestError(Exception):
@@ -62,7 +73,11 @@ class Guest:
     host: str
     id: str = ""
     address: str = ""
+    address_v6: str = ""
     boot: Boot | None = None
+    # Whether it is to run by now, and how often in a row its hypervisor said that it does not.
+    expected: bool = False
+    unsound: int = 0
 
 
 @dataclass
@@ -74,7 +89,10 @@ class Made:
     # Whether the external network is of this run.
     external_made: bool = False
     mtu: int = 0
+    external_mtu: int = 0
+    gateway_v6: str = ""
     key: str = ""
+    larger: str = ""
     router: str = ""
     port: str = ""
     floating_address: str = ""
@@ -136,13 +154,15 @@ class BootTest:
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         pinger: Callable[[str], Answer] = ping,
+        large_pinger: Callable[[str, int], Answer] = large_ping,
     ) -> None:
         self.cloud, self.engine, self.settings, self.shell = cloud, engine, settings, shell
-        self.now, self.sleep, self.pinger = now, sleep, pinger
+        self.now, self.sleep, self.pinger, self.large_pinger = now, sleep, pinger, large_pinger
         self.steps = Steps(now)
         self.this_run = Run(settings.prefix)
         self.signals = Signals()
         self.made = Made()
+        self.asked = now()
         names = settings.hosts or ("",)
         self.made.guests = [
             Guest(f"{self.this_run.name}-{number}" if len(names) > 1 else self.this_run.name, host)
@@ -164,7 +184,34 @@ class BootTest:
                 return value
             if self.now() - start >= limit:
                 raise BootTestError(f"{doing}: {cause} after {limit:.0f} s")
+            if self.now() - self.asked >= ASK_AGAIN:
+                self.ask_hypervisors()
+                self.asked = self.now()
             self.sleep(1)
+
+    def ask_hypervisors(self) -> None:
+        """Raise when a guest that is to run does not, whatever Nova's own listing says.
+
+        Diagnostics are the one call of the API that Nova passes on to the hypervisor. Asked twice, since a state may be passing.
+        """
+        for guest in self.made.guests:
+            state = self.domain_state(guest) if guest.expected else ""
+            guest.unsound = 0 if state in SOUND else guest.unsound + 1
+            if guest.unsound >= SURE:
+                raise BootTestError(f"{guest.name} does not run: its hypervisor says {state}, although Nova says ACTIVE")
+
+    def domain_state(self, guest: Guest) -> str:
+        """State of the guest's domain as its hypervisor tells it now; empty when Nova has no answer.
+
+        Nova refuses diagnostics of a domain that does not run, and names the state that it remembers, which may still be "running".
+        """
+        answer = self.cloud.compute.get(f"/servers/{guest.id}/diagnostics", microversion="2.48")
+        if answer.status_code == 200:
+            return str(answer.json().get("state") or "")
+        if answer.status_code != 409 or "get_diagnostics" not in answer.text:
+            return ""
+        named = re.search(r"power state (\w+)", answer.text)
+        return named[1] if named and named[1] not in SOUND else "not running"
 
     def converge(self, wanted: Document, **options: Any) -> dict[str, Any]:
         """Let the engine apply a document; raise with every cause when it cannot."""
@@ -217,22 +264,27 @@ class BootTest:
             ("servers boot" if several else "server boots", self.boot_guests),
             ("console log tells that the guest is ready", self.read_consoles),
             ("floating address answers to ping", self.reach_by_ping),
-            ("SSH logs in through the floating address", self.reach_by_ssh),
+            ("SSH logs in through the floating address, data pass both ways", self.reach_by_ssh),
+            ("large packets pass, or are answered", self.send_large_packets),
             ("metadata, name server, MTU and user data are right in the guest", self.look_inside),
         ]
+        if self.settings.tenant_cidr_v6:
+            plan.append(("guests have IPv6 addresses and reach their router by them", self.reach_by_ipv6))
         if several:
             plan.append(("guests on different hosts reach each other", self.reach_each_other))
         plan.append(("rebuilt server has its address and a new disk", self.rebuild))
-        failed = False
+        if self.settings.resize:
+            plan.append(("resized server keeps its address and runs on", self.resize))
+        failed = kept = False
         try:
             with self.signals.as_errors():
                 for name, action in plan:
                     self.step(name, action)
-        except BaseException:
-            failed = True
+        except BaseException as error:
+            failed, kept = True, self.settings.keep_failed and isinstance(error, BootTestError)
             raise
         finally:
-            if not (failed and self.settings.keep_failed):
+            if not kept:
                 try:
                     self.steps.run("everything made is removed", self.remove_own)
                 except BootTestError:
@@ -256,8 +308,8 @@ class BootTest:
         return f"{os.path.getsize(self.settings.image) / 1e6:.0f} MB"
 
     def make_flavor(self) -> None:
-        """Make a private flavor that suffices for the guest."""
-        self.make("flavors")
+        """Make a private flavor that suffices for the guest, and one for its resize."""
+        self.made.larger = str(self.make("flavors")[-1]["id"])
 
     def make_external(self) -> str:
         """Take the named or first external network with a subnet, or make one from the settings."""
@@ -281,9 +333,13 @@ class BootTest:
 
     def make_network(self) -> str:
         """Make the tenant network with a subnet, and a router to the external network."""
-        network, _, router = self.make("networks", "subnets", "routers")
+        network, *subnets, router = self.make("networks", "subnets", "routers")
         self.made.mtu, self.made.router = int(network.get("mtu") or 0), router["id"]
-        return f"{self.settings.tenant_cidr}, MTU {self.made.mtu}"
+        self.made.gateway_v6 = next((str(one["gateway_ip"]) for one in subnets if ":" in str(one["cidr"])), "")
+        external = self.cloud.network.get_network(self.made.external)
+        self.made.external_mtu = int(external.mtu or 0)
+        ranges = ", ".join(filter(None, (self.settings.tenant_cidr, self.settings.tenant_cidr_v6)))
+        return f"{ranges}, MTU {self.made.mtu}, outside {self.made.external_mtu}"
 
     def make_group(self) -> None:
         """Make a security group that lets ICMP and SSH in."""
@@ -311,7 +367,7 @@ class BootTest:
             if server.status == "ERROR":
                 fault = (server.fault or {}).get("message", "nova gives no reason")
                 raise BootTestError(f"server {guest.name} is in status ERROR: {fault}")
-            addresses = fixed_addresses(server.addresses)
+            addresses = fixed_addresses(server.addresses, 4)
             state = f"server {guest.name} is {server.status} (task {server.task_state})"
             return server.status == "ACTIVE" and addresses and (server, addresses), state
 
@@ -321,9 +377,11 @@ class BootTest:
                 f"server {guest.name} had the address {guest.address}, now it has {', '.join(addresses)}"
             )
         guest.address = addresses[0]
+        guest.address_v6 = next(iter(fixed_addresses(server.addresses, 6)), "")
         host = server.compute_host or server.hypervisor_hostname or ""
         if guest.host and host and short(host) != short(guest.host):
             raise BootTestError(f"server {guest.name} was to run on {guest.host}, but runs on {host}")
+        guest.expected = True
         return f"{guest.address} on {host or 'an unnamed host'}"
 
     def console(self, guest: Guest) -> str:
@@ -341,6 +399,8 @@ class BootTest:
         def ready() -> tuple[Any, str]:
             console = self.console(guest)
             boot = parse_boot(console)
+            if (boots := restarts(console)) >= BOOTS and boot is None:
+                raise BootTestError(f"{guest.name} restarts over and over: its console shows {boots} boots, none to its end")
             said = console_report(console, 1)
             last = f'its console says "{said[0]}"' if said else "its console is empty"
             return boot is not None and boot.host_key != old_key and boot, f"{guest.name} is not ready, {last}"
@@ -374,15 +434,15 @@ class BootTest:
         self.wait(f"the floating address {address} must answer", answers)
         return address
 
-    def ssh(self, guest: Guest, remote: str, timeout: float = 30) -> Answer:
+    def ssh(self, guest: Guest, remote: str, timeout: float = 30, given: str | None = None) -> Answer:
         """Run a command in a guest: the first through the floating address, others through the first."""
         if guest is self.first:
-            return self.shell.run(self.made.floating_address, remote, timeout=timeout)
-        return self.shell.run(guest.address, remote, jump=self.made.floating_address, timeout=timeout)
+            return self.shell.run(self.made.floating_address, remote, timeout=timeout, given=given)
+        return self.shell.run(guest.address, remote, jump=self.made.floating_address, timeout=timeout, given=given)
 
-    def inside(self, guest: Guest, remote: str, doing: str, timeout: float = 30) -> str:
+    def inside(self, guest: Guest, remote: str, doing: str, timeout: float = 30, given: str | None = None) -> str:
         """Output of a command in a guest; raises when it fails."""
-        answer = self.ssh(guest, remote, timeout)
+        answer = self.ssh(guest, remote, timeout, given)
         if answer.status:
             said = " ".join((answer.errors or answer.output).split())[-300:]
             raise BootTestError(f"{doing} in {guest.name} failed with status {answer.status}: {said}")
@@ -404,17 +464,94 @@ class BootTest:
             raise BootTestError(f"the login reached a machine called {name} instead of {guest.name}")
 
     def reach_by_ssh(self) -> str:
-        """Log in, and fetch a mebibyte, which shows faults of MTU and checksums that a short login hides."""
+        """Log in, and move data both ways, which shows faults of MTU and checksums that a short login hides."""
         self.wait_ssh(self.first)
-        start = self.now()
-        self.fetch(self.first)
-        return f"1 MiB in {self.now() - start:.1f} s"
+        return self.move_data(self.first)
 
-    def fetch(self, guest: Guest) -> None:
-        """Fetch a mebibyte from the guest and count it."""
-        output = self.inside(guest, f"head -c {BULK} /dev/zero | tr '\\0' x", "sending 1 MiB", timeout=90)
-        if len(output) != BULK:
-            raise BootTestError(f"of 1 MiB sent by {guest.name} {len(output)} bytes arrived")
+    def move_data(self, guest: Guest) -> str:
+        """Move 4 MiB into the guest and out of it and count them; raises when they are too slow. Returns both rates."""
+        start = self.now()
+        self.inside(guest, "true", "a command")
+        login = self.now() - start
+        rates = []
+        for way in ("into", "out of"):
+            start = self.now()
+            self.move(guest, way)
+            # what a login takes says nothing of the network
+            seconds = max(self.now() - start - login, 0.01)
+            rates.append(BULK / MIB / seconds)
+            if rates[-1] < self.settings.throughput_minimum:
+                raise BootTestError(self.too_slow(way, guest, f"{rates[-1]:.2f} MiB/s"))
+        return f"{rates[0]:.1f} MiB/s into {guest.name}, {rates[1]:.1f} MiB/s out of it"
+
+    def move(self, guest: Guest, way: str) -> None:
+        """Move 4 MiB ``into`` the guest or ``out of`` it over SSH, and count what arrived."""
+        least = self.settings.throughput_minimum
+        limit = 30 + BULK / MIB / least if least else 90
+        if way == "into":
+            answer = self.ssh(guest, "wc -c", limit, "x" * BULK)
+            arrived = int(answer.output) if answer.output.strip().isdigit() else 0
+        else:
+            answer = self.ssh(guest, f"head -c {BULK} /dev/zero | tr '\\0' x", limit)
+            arrived = len(answer.output.strip())
+        if answer.status == 124:
+            raise BootTestError(self.too_slow(way, guest, f"less than 4 MiB in {limit:.0f} s"))
+        if arrived != BULK:
+            said = " ".join(answer.errors.split())[-300:]
+            raise BootTestError(f"of 4 MiB sent {way} {guest.name} {arrived} bytes arrived{f': {said}' if said else ''}")
+
+    def too_slow(self, way: str, guest: Guest, measured: str) -> str:
+        """Why slow data are a fault, and where to look."""
+        return (
+            f"data pass {way} {guest.name} at {measured}; no healthy network is below {self.settings.throughput_minimum:g} MiB/s "
+            "(verify_throughput_minimum). On the userspace datapath see ovn_emit_need_to_frag, otherwise the MTU of the networks "
+            "below and ovs-appctl coverage/show on the compute hosts"
+        )
+
+    def send_large_packets(self) -> str:
+        """Send packets as large as the external network's, which may not be split: TCP finds its size by itself, others do not."""
+        address, size = self.made.floating_address, self.made.external_mtu or self.made.mtu
+        answer = self.large_pinger(address, size)
+        told = told_size(answer)
+        if answer.status and 0 < told < size:
+            # a proper answer: the sender knows now, and what it says must be true
+            size, answer = told, self.large_pinger(address, told)
+            if not answer.status:
+                return f"{self.made.external_mtu} bytes are too large, the sender is told that {size} pass, and they do"
+        if not answer.status:
+            return f"{size} bytes"
+        lost = (
+            f"packets of {size} bytes to {address} that must not be split are lost without an answer; the guests' network takes "
+            f"{self.made.mtu}: let the network below carry {self.made.external_mtu + 58} bytes (over IPv6 {self.made.external_mtu + 78}) "
+            "and say so in neutron_underlay_mtu"
+        )
+        if self.settings.large_packets:
+            raise BootTestError(f"{lost}, or accept it with verify_large_packets: false")
+        return lost
+
+    def reach_by_ipv6(self) -> str:
+        """Let each guest have the address that Neutron says, by its router's advertisements, and ping the router and each other."""
+        for guest in self.made.guests:
+            self.wait("IPv6 must be configured in the guest", partial(self.has_ipv6, guest), 30)
+        others = [guest.address_v6 for guest in self.made.guests[1:]]
+        for target in (self.made.gateway_v6, *others):
+            self.wait("IPv6 must pass", partial(self.answers_to_ipv6, target), 30)
+        return f"{self.first.address_v6}, router {', '.join((self.made.gateway_v6, *others))}"
+
+    def answers_to_ipv6(self, target: str) -> tuple[bool, str]:
+        """Whether a full packet from the first guest to ``target`` is answered."""
+        answer = self.ssh(self.first, f"ping -6 -c 2 -s {self.made.mtu - 48} -W 3 {target}")
+        where = f"from {self.first.name} ({self.first.address_v6}) to {target}"
+        return answer.status == 0, f"a ping of {self.made.mtu} bytes {where} has no answer"
+
+    def has_ipv6(self, guest: Guest) -> tuple[bool, str]:
+        """Whether the guest has its address and a route to its router, and what is missing."""
+        if not guest.address_v6:
+            raise BootTestError(f"Neutron gave {guest.name} no address of {self.settings.tenant_cidr_v6}")
+        found = self.inside(guest, "ip -6 address show dev eth0; ip -6 route", "reading its IPv6 configuration")
+        if f"{guest.address_v6}/" not in found:
+            return False, f"{guest.name} lacks {guest.address_v6}: no advertisement of a router reached it"
+        return "default via fe80" in found, f"{guest.name} has no IPv6 route to its router"
 
     def look_inside(self) -> str:
         """Compare what metadata service and DHCP gave the guest with what was asked for."""
@@ -451,6 +588,7 @@ class BootTest:
         """Ping every other guest from the first with small and with MTU sized packets, then log in and fetch data."""
         if self.made.mtu < 68:
             raise BootTestError(f"the tenant network's MTU is {self.made.mtu}, so that no full packet can be sent")
+        rates = []
         for guest in self.made.guests[1:]:
             for size in (56, self.made.mtu - 28):
                 doing = f"a ping of {size + 28} bytes to {guest.name} ({guest.address}, host {guest.host})"
@@ -462,8 +600,8 @@ class BootTest:
 
                 self.wait("guests must reach each other through the tunnel", answers, min(60, self.settings.timeout))
             self.wait_ssh(guest)
-            self.fetch(guest)
-        return f"ping of 84 and {self.made.mtu} bytes, SSH, 1 MiB"
+            rates.append(self.move_data(guest))
+        return f"ping of 84 and {self.made.mtu} bytes, SSH, {', '.join(rates)}"
 
     def rebuild(self) -> str:
         """Rebuild the first server from the image: the address stays, what was written to the disk is gone."""
@@ -479,6 +617,7 @@ class BootTest:
         if self.inside(guest, read, "reading the disk") != mark:
             raise BootTestError("what was written to the guest's disk cannot be read back")
         old_key = guest.boot.host_key if guest.boot else ""
+        guest.expected = False
         self.cloud.compute.rebuild_server(guest.id, image=self.made.image)
         self.wait(
             "the rebuild must begin",
@@ -490,6 +629,27 @@ class BootTest:
         self.wait_ssh(guest)
         if mark in self.inside(guest, read, "reading the disk"):
             raise BootTestError("after the rebuild the disk still holds what was written before: it was not made anew")
+        return f"kept {guest.address}"
+
+    def resize(self) -> str:
+        """Give the first server the larger flavor, confirm it, and let it boot again."""
+        guest = self.first
+        old_key = guest.boot.host_key if guest.boot else ""
+        guest.expected = False
+        self.cloud.compute.resize_server(guest.id, self.made.larger)
+
+        def resized() -> tuple[Any, str]:
+            server = self.cloud.compute.get_server(guest.id)
+            if server.status == "ERROR" or (server.status == "ACTIVE" and not server.task_state and server.fault):
+                raise BootTestError(f"{guest.name} was not resized: {(server.fault or {}).get('message', 'nova gives no reason')}")
+            return server.status == "VERIFY_RESIZE", f"server {guest.name} is {server.status} (task {server.task_state})"
+
+        self.wait("the resize must come to its end", resized)
+        self.cloud.compute.confirm_server_resize(guest.id)
+        self.wait_active(guest)
+        self.wait_ready(guest, old_key)
+        self.shell.trust(self.made.floating_address, guest.boot.host_key if guest.boot else "")
+        self.wait_ssh(guest)
         return f"kept {guest.address}"
 
     def rebuilding(self, guest: Guest, old_key: str) -> bool:
@@ -618,13 +778,13 @@ def short(host: str) -> str:
     return host.split(".")[0]
 
 
-def fixed_addresses(addresses: dict[str, Any] | None) -> list[str]:
-    """Fixed IPv4 addresses of a server's ``addresses``."""
+def fixed_addresses(addresses: dict[str, Any] | None, version: int) -> list[str]:
+    """Fixed addresses of this IP version of a server's ``addresses``."""
     return [
         entry["addr"]
         for entries in (addresses or {}).values()
         for entry in entries
-        if entry.get("OS-EXT-IPS:type") == "fixed" and ipaddress.ip_address(entry["addr"]).version == 4
+        if entry.get("OS-EXT-IPS:type") == "fixed" and ipaddress.ip_address(entry["addr"]).version == version
     ]
 
 

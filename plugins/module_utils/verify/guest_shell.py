@@ -12,6 +12,8 @@ from pathlib import Path
 HOST_KEY = re.compile(r"^stackwright-guest: host key (ssh-ed25519 [A-Za-z0-9+/=]+)\s*$", re.MULTILINE)
 READY = re.compile(r"^stackwright-guest: ready after ([0-9.]+) s", re.MULTILINE)
 INSTANCE = re.compile(r"^stackwright-guest: instance (\S+) hostname (\S+)", re.MULTILINE)
+STARTED = re.compile(r"^stackwright-guest: started", re.MULTILINE)
+LOADER = re.compile(r"^SYSLINUX \d", re.MULTILINE)
 REPORT = re.compile(r"^stackwright-guest: .*", re.MULTILINE)
 
 
@@ -94,9 +96,11 @@ class Shell:
             proxy = ["-o", "ProxyCommand=" + shlex.join(["ssh", *options, "-W", "%h:%p", f"root@{jump}"])]
         return ["ssh", *options, *proxy, f"root@{address}", remote]
 
-    def run(self, address: str, remote: str, jump: str | None = None, timeout: float = 30) -> Answer:
-        """Run ``remote`` in the guest at ``address``."""
-        return run_program(self.command(address, remote, jump), timeout)
+    def run(
+        self, address: str, remote: str, jump: str | None = None, timeout: float = 30, given: str | None = None
+    ) -> Answer:
+        """Run ``remote`` in the guest at ``address``, with ``given`` as its input."""
+        return run_program(self.command(address, remote, jump), timeout, given)
 
 
 def ping(address: str) -> Answer:
@@ -104,10 +108,31 @@ def ping(address: str) -> Answer:
     return run_program(["ping", "-n", "-c", "3", "-i", "0.3", "-W", "2", address], 15)
 
 
+def large_ping(address: str, size: int) -> Answer:
+    """Two echo requests of ``size`` bytes (the whole IPv4 packet) that no router may split, within about three seconds."""
+    return run_program(
+        ["ping", "-n", "-c", "2", "-i", "0.3", "-W", "2", "-M", "do", "-s", str(size - 28), address], 15
+    )
+
+
+def told_size(answer: Answer) -> int:
+    """The size that fits, where a router or this machine's own interface told it; 0 otherwise.
+
+    The words are those of ping of iputils: "Frag needed and DF set (mtu = 1442)", "message too long, mtu=1442".
+    """
+    found = re.search(r"mtu ?= ?(\d+)", answer.output + answer.errors)
+    return int(found[1]) if found else 0
+
+
 def console_report(console: str, lines: int = 25) -> list[str]:
     """Last lines of a console log without control characters."""
     clean = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|[^\x20-\x7e\n\t]", "", console)
     return [line.rstrip()[:160] for line in clean.splitlines() if line.strip()][-lines:]
+
+
+def restarts(console: str) -> int:
+    """How many boots a console log shows: the boot loader's, or those whose user space began."""
+    return max(len(STARTED.findall(console)), len(LOADER.findall(console)))
 
 
 @dataclass(frozen=True)

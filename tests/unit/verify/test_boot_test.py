@@ -50,6 +50,7 @@ class GuestShell(Shell):
         self.disks: dict[tuple[str, int], str] = {}
         self.mtu = 0
         self.user_data = True
+        self.tick: Callable[[str], None] = lambda remote: None
         self.metadata: Callable[[dict[str, Any]], str] = lambda server: json.dumps({"uuid": server["id"]})
 
     def server_at(self, address: str) -> dict[str, Any]:
@@ -60,8 +61,11 @@ class GuestShell(Shell):
                 return self.cloud.get("server", port["device_id"])
         raise AssertionError(f"nobody has {address}")
 
-    def run(self, address: str, remote: str, jump: str | None = None, timeout: float = 30) -> Answer:
+    def run(
+        self, address: str, remote: str, jump: str | None = None, timeout: float = 30, given: str | None = None
+    ) -> Answer:
         self.said.append(remote)
+        self.tick(remote)
         server = self.server_at(address)
         if self.known.get(address) != host_key(server):
             return Answer(255, "", "Host key verification failed.")
@@ -75,6 +79,12 @@ class GuestShell(Shell):
             return Answer(0, self.metadata(server))
         if remote.startswith("head -c"):
             return Answer(0, "x" * boot_test.BULK)
+        if remote == "wc -c":
+            return Answer(0, f"{len(given or '')}\n")
+        if remote.startswith("ip -6 address"):
+            (port,) = self.cloud.find("port", device_id=server["id"])
+            lines = [f"    inet6 {ip['ip_address']}/64 scope global\n" for ip in port["fixed_ips"]]
+            return Answer(0, "".join(lines) + "default via fe80::f816:3eff:fe00:1 dev eth0  metric 1024\n")
         if "resolv.conf" in remote:
             user_data = "stackwright-user-data\n" if self.user_data else ""
             return Answer(0, f"{self.mtu}\n{user_data}search x\nnameserver 192.0.2.53\n")
@@ -111,6 +121,7 @@ class Bench:
         self.shell = GuestShell(directory, cloud)
         self.shell.mtu = network.mtu
         self.pings = Answer(0, "")
+        self.large_pings: dict[int, Answer] = {}
         self.before = self.held()
 
     def held(self) -> set[tuple[str, str]]:
@@ -136,6 +147,7 @@ class Bench:
             self.clock,
             self.clock.sleep,
             lambda address: self.pings,
+            lambda address, size: self.large_pings.get(size, Answer(0, "")),
         )
 
     def fails(self, **settings: Any) -> tuple[str, boot_test.BootTestError, BootTest]:
@@ -177,7 +189,7 @@ def test_whole_test_passes_and_leaves_only_what_was_there(bench: Bench) -> None:
     assert test.steps.done[1]["detail"] == "2 MB"
     removed = test.steps.done[-1]
     assert removed["name"] == "everything made is removed"
-    assert removed["detail"] == "image, flavor, network, subnet, router, security group, keypair, server, floating ip"
+    assert removed["detail"] == "image, flavor, network, 2 subnets, router, security group, keypair, server, floating ip"
     assert bench.left() == set()
 
 
@@ -190,6 +202,7 @@ def test_security_group_lets_icmp_and_ssh_in_and_no_more(bench: Bench) -> None:
         (rule["protocol"], rule["port_range_min"], rule["port_range_max"], rule["ethertype"]) for rule in rules
     ) == [
         ("icmp", None, None, "IPv4"),
+        ("ipv6-icmp", None, None, "IPv6"),
         ("tcp", 22, 22, "IPv4"),
     ]
 
@@ -225,7 +238,7 @@ def test_two_hosts_get_a_guest_each_that_reach_each_other_with_full_packets(benc
     assert [guest.name for guest in test.made.guests] == [f"{test.this_run.name}-1", f"{test.this_run.name}-2"]
     second = test.made.guests[1].address
     full = bench.shell.mtu - 28
-    pings = [remote for remote in bench.shell.said if remote.startswith("ping ")]
+    pings = [remote for remote in bench.shell.said if remote.startswith("ping -c")]
     assert pings == [f"ping -c 3 -s 56 -W 3 {second}", f"ping -c 3 -s {full} -W 3 {second}"]
     assert bench.left() == set()
 
@@ -286,7 +299,7 @@ def test_missing_ping_is_not_taken_for_silence(bench: Bench) -> None:
 def test_refused_login_tells_what_ssh_said(bench: Bench) -> None:
     bench.shell.replies["hostname"] = Answer(255, "", "Permission denied (publickey).")
     step, error, _ = bench.fails()
-    assert step == "SSH logs in through the floating address"
+    assert step == "SSH logs in through the floating address, data pass both ways"
     assert "Permission denied (publickey)" in str(error)
 
 
@@ -298,7 +311,99 @@ def test_login_to_another_machine_is_noticed(bench: Bench) -> None:
 def test_data_that_is_cut_short_fails(bench: Bench) -> None:
     bench.shell.replies["head -c"] = Answer(0, "x" * 1000)
     _, error, test = bench.fails()
-    assert f"of 1 MiB sent by {test.this_run.name} 1000 bytes arrived" in str(error)
+    assert f"of 4 MiB sent out of {test.this_run.name} 1000 bytes arrived" in str(error)
+
+
+@pytest.mark.parametrize(("command", "way"), [("wc -c", "into"), ("head -c", "out of")])
+def test_data_slower_than_any_healthy_network_fail_whichever_way_they_go(bench: Bench, command: str, way: str) -> None:
+    def slow(remote: str) -> None:
+        bench.clock.now += 12 if remote.startswith(command) else 2
+
+    bench.shell.tick = slow
+    step, error, test = bench.fails()
+    assert step == "SSH logs in through the floating address, data pass both ways"
+    # what a login takes is left out: 4 MiB in 10 s
+    assert f"data pass {way} {test.this_run.name} at 0.40 MiB/s; no healthy network is below 0.5 MiB/s" in str(error)
+    bench.test(throughput_minimum=0.3).run()
+    bench.test(throughput_minimum=0).run()
+
+
+def test_data_that_never_arrive_are_slow_data(bench: Bench) -> None:
+    bench.shell.replies["wc -c"] = Answer(124, "", "no end within 38 s")
+    _, error, test = bench.fails()
+    assert f"data pass into {test.this_run.name} at less than 4 MiB in 38 s" in str(error)
+
+
+def test_large_packets_pass_or_their_sender_is_told_what_does(bench: Bench) -> None:
+    size = bench.shell.mtu
+    step = "large packets pass, or are answered"
+    for said, words in (
+        (Answer(0, ""), f"{size} bytes"),
+        (Answer(1, "From 203.0.113.5 icmp_seq=1 Frag needed and DF set (mtu = 1400)"), "told that 1400 pass, and they do"),
+    ):
+        bench.large_pings = {size: said}
+        test = bench.test()
+        test.run()
+        (detail,) = [one["detail"] for one in test.steps.done if one["name"] == step]
+        assert words in detail
+    # an answer that is not true, and none at all
+    for said in ({size: bench.large_pings[size], 1400: Answer(1, "")}, {size: Answer(1, "100% packet loss")}):
+        bench.large_pings = said
+        failed, error, _ = bench.fails()
+        assert failed == step
+        assert "lost without an answer" in str(error)
+        assert "neutron_underlay_mtu" in str(error)
+    test = bench.test(large_packets=False)
+    test.run()
+    assert any("lost without an answer" in one["detail"] for one in test.steps.done)
+
+
+def test_guest_configures_itself_by_ipv6_and_pings_router_and_siblings_with_full_packets(bench: Bench) -> None:
+    test = bench.test(hosts=HOSTS)
+    test.run()
+    first, second = test.made.guests
+    assert first.address_v6.startswith("fd53:7477:6774:")
+    full = bench.shell.mtu - 48
+    pings = [remote for remote in bench.shell.said if remote.startswith("ping -6")]
+    assert pings == [f"ping -6 -c 2 -s {full} -W 3 {target}" for target in ("fd53:7477:6774::1", second.address_v6)]
+    bench.shell.replies["ip -6 address"] = Answer(0, "    inet6 fe80::1/64 scope link\n")
+    step, error, _ = bench.fails()
+    assert step == "guests have IPv6 addresses and reach their router by them"
+    assert "no advertisement of a router reached it" in str(error)
+    bench.test(tenant_cidr_v6="").run()
+
+
+@pytest.mark.parametrize("state", ["paused", "crashed", "shutdown"])
+def test_guest_that_its_hypervisor_does_not_run_is_named_within_seconds(bench: Bench, state: str) -> None:
+    bench.cloud.extra |= {"console": lambda server: "", "domain": lambda server: state}
+    step, error, test = bench.fails(timeout=240)
+    assert step == "console log tells that the guest is ready"
+    assert str(error) == f"{test.this_run.name} does not run: its hypervisor says {state}, although Nova says ACTIVE"
+    assert bench.clock.now < 20
+
+
+def test_guest_that_nova_still_remembers_as_running_is_named_all_the_same(bench: Bench) -> None:
+    bench.cloud.extra |= {"console": lambda server: "", "domain": lambda server: "paused", "power_state": lambda server: "running"}
+    _, error, test = bench.fails(timeout=240)
+    assert f"{test.this_run.name} does not run: its hypervisor says not running, although Nova says ACTIVE" in str(error)
+
+
+def test_state_that_passes_is_no_fault(bench: Bench) -> None:
+    seen: list[str] = []
+
+    def domain(server: dict[str, Any]) -> str:
+        seen.append("paused" if len(seen) % 2 else "running")
+        return seen[-1]
+
+    bench.cloud.extra |= {"domain": domain, "console": lambda server: console(server) if len(seen) > 4 else ""}
+    bench.test().run()
+    assert "paused" in seen
+
+
+def test_guest_that_restarts_over_and_over_is_named(bench: Bench) -> None:
+    bench.cloud.extra["console"] = lambda server: "SYSLINUX 6.04 EDD\r\nLoading\r\nKernel panic\r\n" * 3
+    _, error, test = bench.fails(timeout=240)
+    assert f"{test.this_run.name} restarts over and over: its console shows 3 boots" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -526,3 +631,35 @@ def test_console_is_read_of_the_last_boot_only_when_complete() -> None:
     boot = guest_shell.parse_boot(first + "stackwright-guest: ready after 4.2 s\n")
     assert boot == guest_shell.Boot("ssh-ed25519 AA", "u", "h", 4.2)
     assert guest_shell.console_report("\x1b[?7l\x1b[2JSeaBIOS\r\n\n\x00x") == ["SeaBIOS", "x"]
+
+
+def test_resized_server_boots_again_with_its_address(bench: Bench) -> None:
+    confirm = bench.sdk.compute.confirm_server_resize
+
+    def boots(identity: str) -> None:
+        confirm(identity)
+        server = bench.cloud.get("server", identity)
+        server["_boots"] = server.get("_boots", 1) + 1
+
+    bench.sdk.compute.confirm_server_resize = boots
+    test = bench.test(resize=True)
+    test.run()
+    assert test.steps.done[-2]["name"] == "resized server keeps its address and runs on"
+    assert bench.left() == set()
+
+
+def test_resize_that_nova_gives_up_is_told_with_its_fault(bench: Bench) -> None:
+    get = bench.sdk.compute.get_server
+    asked: list[str] = []
+    bench.sdk.compute.resize_server = lambda identity, flavor: asked.append(flavor)
+
+    def refused(identity: str) -> Any:
+        server = get(identity)
+        if asked:
+            server.fault = {"message": "No valid host was found."}
+        return server
+
+    bench.sdk.compute.get_server = refused
+    step, error, _ = bench.fails(resize=True)
+    assert step == "resized server keeps its address and runs on"
+    assert "was not resized: No valid host was found." in str(error)
