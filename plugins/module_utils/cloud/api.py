@@ -23,6 +23,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors imp
     ensure_stop,
     nearest,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import whole_text
 
 PAGE = 1000
 ATTEMPTS = 6
@@ -147,6 +148,10 @@ def _session(login: Login) -> tuple[Any, Any]:
     return region, session
 
 
+# The beginning of half a surrogate pair, or of a whole one, as JSON spells it.
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
 @dataclass
 class Answer:
     """Status, headers and body of one answer."""
@@ -161,9 +166,10 @@ class Answer:
         if not self.raw.content:
             return {}
         try:
-            return self.raw.json()
+            body = self.raw.json()
         except ValueError:
             return {}
+        return whole_text(body) if SURROGATE.search(self.raw.content) else body
 
     @property
     def text(self) -> str:

@@ -19,6 +19,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     ResourceType,
     read_field,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import one_line
 
 SCOPES = ("domain", "project")
 
@@ -208,4 +209,4 @@ class Content:
             for name, word in zip(kind.identity, words, strict=True)
             if word not in (None, "", False) and (name not in SCOPES or kind.identity[0] != "name")
         ]
-        return f"{kind.name.replace('_', ' ')} {' '.join(shown) or raw[kind.id_key]}"
+        return one_line(f"{kind.name.replace('_', ' ')} {' '.join(shown) or raw[kind.id_key]}")

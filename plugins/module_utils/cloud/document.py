@@ -9,6 +9,7 @@ from typing import Any
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem, nearest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_PLURAL
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import one_line
 
 _TRUE, _FALSE = {"true", "yes", "on"}, {"false", "no", "off"}
 
@@ -45,7 +46,7 @@ class Item:
     @property
     def label(self) -> str:
         """Type and names, for messages: "project web"."""
-        return f"{self.type.name.replace('_', ' ')} {self.title}"
+        return one_line(f"{self.type.name.replace('_', ' ')} {self.title}")
 
     def problem(self, cause: str, mend: str = "", key: str = "") -> Problem:
         """A problem of this entry, or of one of its keys."""

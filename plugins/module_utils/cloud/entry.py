@@ -8,6 +8,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Login
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.converge import Options, converge
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import secrets_of
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean
 
 LOGIN_OPTIONS: dict[str, dict[str, Any]] = {
     "cloud": {"type": "str"},
@@ -64,7 +65,7 @@ def finish(module: AnsibleModule, document: Any, options: Options) -> None:
     mask(module, document)
     result, failure = converge(login_of(module.params), document, options)
     for warning in result.pop("warnings"):
-        module.warn(warning)
+        module.warn(clean(warning))
     if failure is not None:
         module.fail_json(msg=str(failure), **result)
     module.exit_json(**result)

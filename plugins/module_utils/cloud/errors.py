@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -15,6 +17,11 @@ class Problem:
     mend: str = ""
     path: str = ""
     resource: str = ""
+
+    def __post_init__(self) -> None:
+        # A cause may quote what an API said, and with it what tenants wrote.
+        for name in ("cause", "mend", "path", "resource"):
+            object.__setattr__(self, name, clean(getattr(self, name)))
 
     def __str__(self) -> str:
         where = " ".join(part for part in (self.path, f"({self.resource})" if self.resource else "") if part)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import time
 from collections import defaultdict
@@ -19,6 +20,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors imp
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.info import kind_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_NAME, TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Raw, ResourceType, read_field
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean, one_line
 
 VARIABLE = "cloud_state_document"
 # What `keystone-manage bootstrap` makes, and where the services' own accounts are by convention.
@@ -28,7 +30,8 @@ BOOTSTRAP = "made by the bootstrap of the identity service"
 SERVICE_PROJECTS = frozenset({"service", "services"})
 CATALOGUE = ("region", "service", "endpoint")
 SHOWN = 5
-TEMPLATES = ("{{", "{%", "{#")
+# A text of these alone is no template, whatever a header or a setting makes of delimiters. All others are marked.
+INERT = re.compile(r"[A-Za-z0-9._/@+-](?:[A-Za-z0-9 ._:/@+,()=-]*[A-Za-z0-9._/@+()=-])?")
 
 
 @dataclass(frozen=True)
@@ -226,12 +229,15 @@ def render(export: Export) -> str:
     told = [f"Not known: {secret['path']} ({secret['resource']})" for secret in export.secrets]
     told += [f"Told apart by id only, so it stands for this cloud's own object: {found}" for found in export.by_id]
     # Names are the tenants' own: a line break in one must not end the comment.
-    lines += [f"# {' '.join(line.split())}" for line in told]
+    lines += [f"# {' '.join(one_line(line).split())}" for line in told]
     return "\n".join(lines) + "\n" + dump({VARIABLE: export.document})
 
 
 def dump(value: Any) -> str:
-    """A value as YAML in its own order. Texts that Ansible would take for templates are marked as what tenants wrote."""
+    """A value as YAML in its own order. Texts that could be more than plain words are marked as what tenants wrote.
+
+    Characters that a terminal would obey or an editor hide are written as escapes.
+    """
     import yaml
 
     class Indented(yaml.SafeDumper):
@@ -241,15 +247,16 @@ def dump(value: Any) -> str:
         def ignore_aliases(self, data: Any) -> bool:
             return True
 
-    def text(dumper: Any, value: str) -> Any:
-        if any(mark in value for mark in TEMPLATES):
-            return dumper.represent_scalar("!unsafe", value)
-        return dumper.represent_str(value)
+    def scalar(dumper: Any, value: str) -> Any:
+        if INERT.fullmatch(value) or not value:
+            return dumper.represent_str(value)
+        # In double quotes alone, every character is kept as it is (YAML 1.1 has more line breaks than there are elsewhere).
+        return dumper.represent_scalar("!unsafe", value, style='"' if clean(value, len(value)) != value else None)
 
-    Indented.add_representer(str, text)
-    return str(
-        yaml.dump(value, Dumper=Indented, sort_keys=False, allow_unicode=True, default_flow_style=False, width=110)
-    )
+    Indented.add_representer(str, scalar)
+    text = yaml.dump(value, Dumper=Indented, sort_keys=False, allow_unicode=True, default_flow_style=False, width=110)
+    # Such characters stand in double quotes, where YAML reads the escapes that they are shown as.
+    return clean(text, len(text))
 
 
 def run_cloud_export(connect: Callable[[Login], Cloud] = Cloud) -> None:

@@ -33,6 +33,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     canonical,
     read_field,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import one_line
 
 Action = Literal["create", "update", "replace", "delete", "unchanged"]
 HIDDEN = "(secret)"
@@ -57,7 +58,7 @@ class Change:
         text = f"{self.action} {self.item.label}"
         if self.action in ("update", "replace") and parts:
             text += f": {', '.join(parts)}"
-        return f"{text} ({self.reason})" if self.reason else text
+        return one_line(f"{text} ({self.reason})" if self.reason else text)
 
     def as_dict(self) -> dict[str, Any]:
         """The change for a module's result."""

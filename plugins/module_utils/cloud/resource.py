@@ -17,6 +17,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.entry impo
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_NAME, TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, ResourceType
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean
 
 OWN_OPTIONS: dict[str, dict[str, Any]] = {
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
@@ -108,7 +109,7 @@ def run_resource(name: str) -> None:
     )
     outcome, failure = converge(login_of(arguments), document, options)
     for warning in outcome["warnings"]:
-        module.warn(warning)
+        module.warn(clean(warning))
     result = {key: outcome[key] for key in ("changed", "changes", "calls", "seconds", "diff")}
     if failure is not None:
         problems = [told_by_option(kind, problem) for problem in failure.problems]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import concurrent.futures
+import hashlib
 import ipaddress
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,10 @@ Host = dict[str, Any]
 # Flavors with their names inside servers came with 2.47.
 MICROVERSION = "2.53"
 CLOUD_KEYS = ("cloud", "regions", "all_projects")
+# What these stand for is Ansible's own: the control node, and every host.
+RESERVED = frozenset({"localhost", "127.0.0.1", "::1", "all", "ungrouped"})
+OWN_GROUPS = "server"
+"""The beginning of groups that would otherwise be called as their servers' owners like."""
 
 
 @dataclass(frozen=True)
@@ -177,16 +183,68 @@ def address_of(host: Host, choice: Choice) -> str:
         for kind in choice.kinds:
             for entry in host["server_addresses"].get(network, []):
                 if entry["kind"] == kind and choice.version in (0, entry["version"]):
-                    return str(ipaddress.ip_address(entry["address"]))
+                    return plain_address(entry["address"])
     return ""
 
 
-def inventory_names(hosts: list[Host], by: str) -> list[str]:
-    """A name for each host: its identifier, or its name, with a part of the identifier where several have that name."""
-    if by == "id":
-        return [host["server_id"] for host in hosts]
-    count = Counter(host["server_name"] for host in hosts)
-    return [
-        host["server_name"] if count[host["server_name"]] == 1 else f"{host['server_name']}-{host['server_id'][:8]}"
-        for host in hosts
-    ]
+def plain_address(text: str) -> str:
+    """An IP address in its usual form; empty for anything else, such as one with a zone, which may hold any text."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return ""
+    return "" if getattr(address, "scope_id", None) else str(address)
+
+
+def inventory_names(hosts: list[Host], by: str, prefix: str = "", taken: Collection[str] = ()) -> list[str]:
+    """A name for each host that is its own, can be written in any pattern, and takes no other host's or group's place.
+
+    :param by: ``id``, or ``name``: the prefix and the server's name. Where that is taken, held by several servers, or was no
+        host name, a part of the identifier is added; the whole of it, where somebody chose a name that ends so.
+    :param taken: names that other sources of the inventory have for hosts and groups.
+    """
+    reserved = {*taken, *RESERVED}
+    made = [host_name(f"{prefix}{host['server_name']}") for host in hosts]
+    ids = [host_name(host["server_id"]) or "server" for host in hosts]
+    forms: list[tuple[str, ...]] = []
+    for host, name, ident in zip(hosts, made, ids, strict=True):
+        place = f"{host.get('server_cloud')}/{host.get('server_region')}/{host['server_id']}"
+        last = f"{prefix}{ident}-{hashlib.sha256(place.encode('utf-8', 'replace')).hexdigest()}"
+        longer = (f"{name or prefix + 'server'}-{ident[:8]}", f"{name or prefix + 'server'}-{ident}", last)
+        whole = (name,) if name == f"{prefix}{host['server_name']}" else ()
+        forms.append((ident, last) if by == "id" else (*whole, *longer))
+    level = [0] * len(hosts)
+    while True:
+        names = [form[level[number]] for number, form in enumerate(forms)]
+        count = Counter(names)
+        wrong = [
+            number
+            for number, name in enumerate(names)
+            if (count[name] > 1 or name in reserved) and level[number] + 1 < len(forms[number])
+        ]
+        if not wrong:
+            return names
+        for number in wrong:
+            level[number] += 1
+
+
+def host_name(text: str) -> str:
+    """`text` with what no host name has replaced by hyphens: it begins with a letter or digit and has 80 characters at most."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:80].rstrip("-.")
+
+
+def group_name(text: str) -> str:
+    """`text` as the name of a group: letters, digits and underscores, the first no digit; kept distinct where it is cut."""
+    name = re.sub(r"[^A-Za-z0-9_]", "_", text)
+    name = f"_{name}" if name[:1].isdigit() else name
+    return name if len(name) <= 100 else f"{name[:91]}_{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8]}"
+
+
+def free_group_name(name: str, taken: Collection[str], host_names: Collection[str]) -> str:
+    """A group's name that comes from values of servers: never the group of another source, nor a host's name.
+
+    :param taken: groups that other sources filled with hosts.
+    """
+    while name in taken or name in host_names or name in RESERVED:
+        name = f"{OWN_GROUPS}_{name}"
+    return name

@@ -17,6 +17,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export imp
     render,
     run_cloud_export,
 )
+from ansible_collections.stackwright.cloud.tests import hostile
 from ansible_collections.stackwright.cloud.tests.cloud_simulator import CloudSimulator
 
 from .conftest import Desk, Run
@@ -223,17 +224,66 @@ def test_a_type_whose_service_is_not_offered_is_told(tmp_path: Path) -> None:
 
 
 def test_what_tenants_write_is_never_run(desk: Desk) -> None:
-    """A template in a description would be evaluated on the operator's machine when the file is read as variables."""
+    """A template in a name or description would be evaluated on the operator's machine when the file is read as variables."""
     trap = desk.path / "trap"
-    text = f"{{{{ lookup('pipe', 'touch {trap}') }}}}"
-    desk.cloud.put("project", name="evil", domain_id="default", description=text)
-    desk.cloud.put("user", name="eve\nevil: true", domain_id="default", _password="x")
+    texts = {label: text for label, text in hostile.corpus(trap).items() if label != "surrogate" and label != "swapped"}
+    for label, text in texts.items():
+        desk.cloud.put("project", name=f"p {label}", domain_id="default", description=text, tags=[text])
+        desk.cloud.put("group", name=text, domain_id="default", description="")
+        desk.cloud.put("network", name=text, description=text, project_id=desk.cloud.admin_project)
+    dest = desk.path / "cloud.yml"
+    done = desk.play({"stackwright.cloud.cloud_export": {"dest": str(dest)}}, flags=("--diff", "-v"))
+    assert done.code == 0, done.output
+    assert not hostile.raw(dest.read_text())
+    for flags in (("--check", "--diff"), (), ("--check", "-vvv")):
+        again = desk.play(
+            {"stackwright.cloud.cloud_state": {"document": "{{ cloud_state_document }}"}}, flags=("-e", f"@{dest}", *flags)
+        )
+        assert again.code == 0, again.output[-3000:]
+        assert not again.results[0]["changed"], again.results[0]["changes"]
+    assert not trap.exists()
+
+
+def test_texts_that_no_file_can_hold_do_not_spoil_the_export(desk: Desk) -> None:
+    for text in hostile.surrogates().values():
+        desk.cloud.put("project", name="odd " + text, domain_id="default", description=text)
     dest = desk.path / "cloud.yml"
     done = desk.play(
         {"stackwright.cloud.cloud_export": {"dest": str(dest)}},
+        {"stackwright.cloud.cloud_info": {"resources": ["projects"]}},
         {"ansible.builtin.include_vars": {"file": str(dest)}},
-        {"stackwright.cloud.cloud_state": {"document": "{{ cloud_state_document }}"}},
     )
-    assert done.code == 0, done.output
-    assert not done.results[2]["changed"] and not trap.exists()
-    assert "!unsafe" in dest.read_text() and "\nevil:" not in dest.read_text()
+    assert done.code == 0, done.output[-3000:]
+    assert sum("\ufffd" in one["name"] for one in done.results[2]["ansible_facts"]["cloud_state_document"]["projects"]) == 2
+
+
+def test_what_modules_say_of_the_cloud_stays_data_in_later_tasks(desk: Desk) -> None:
+    trap = desk.path / "trap"
+    texts = hostile.templates(trap)
+    for text in texts.values():
+        desk.cloud.put("project", name=text, domain_id="default", description=text)
+    done = desk.play(
+        {"stackwright.cloud.cloud_info": {"resources": ["projects"]}},
+        {"ansible.builtin.set_fact": {"found": "{{ result_0.resources.projects }}", "names": "{{ result_0.resources.projects | map(attribute='name') }}"}},
+        {"ansible.builtin.debug": {"msg": "{{ found }} {{ names | join(' ') }} {{ item.description }}"}, "loop": "{{ found }}"},
+        {"stackwright.cloud.cloud_state": {"document": {"projects": "{{ found | map('dict2items') | map('selectattr', 'key', 'in', ['name', 'description']) | map('items2dict') }}"}}},
+        {"ansible.builtin.debug": {"msg": "{{ result_3.ids }} {{ result_3.changes }}"}},
+        flags=("--diff",),
+    )  # fmt: skip
+    assert done.code == 0, done.output[-3000:]
+    assert not done.results[3]["changed"] and not trap.exists()
+
+
+def test_plans_and_errors_show_no_control_characters(desk: Desk) -> None:
+    texts = {**hostile.shown(), **hostile.surrogates()}
+    wanted = [{"name": f"p{number}", "description": text} for number, text in enumerate(texts.values())]
+    apply(desk, {"projects": [{**one, "description": "before"} for one in wanted]})
+    result, _ = converge(login(desk), {"projects": wanted}, Options(check=True))
+    told = "\n".join(result["changes"])
+    assert len(result["changes"]) == len(texts) == len(told.splitlines()) and not hostile.raw(told)
+    for text in texts.values():
+        _, failure = converge(login(desk), {"projects": [{"name": "p", "domain": text}]}, Options())
+        assert failure and not hostile.raw(str(failure))
+        assert not hostile.raw("".join(problem.cause + problem.resource for problem in failure.problems))
+    many = export(desk, types=frozenset({"project"}))
+    assert not hostile.raw(render(many).replace("\n", ""))

@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import findings as model
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports import describe
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports.fleet import ReportError
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports.text import clean, xml
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports.text import xml
 
 CKL_STATUSES = {
     "pass": "NotAFinding",

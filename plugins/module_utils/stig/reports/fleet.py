@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import text
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import findings as model
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports import text
 
 OPEN = ("fail", "error")
 CHANGES = ("new", "still_open", "fixed", "waived", "untested")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import findings as model
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports import (
     as_json,
@@ -21,7 +22,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports imp
     summary,
     xccdf,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports.text import clean, file_name
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig.reports.text import file_name
 
 FLEET_FORMATS = {"html": "index.html", "json": "findings.json", "junit": "junit.xml", "sarif": "audit.sarif"}
 HOST_FORMATS = {
