@@ -6,6 +6,7 @@ import shutil
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import one_line
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import judge
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem, collect, render
 
@@ -32,6 +33,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
             table = render(problems, width=shutil.get_terminal_size((120, 24)).columns, hosts=len(results))
             return result | {"failed": True, "msg": f"Preflight found {count}. Nothing was changed.\n\n{table}"}
-        result["told"] = judge.gathered(notes)
+        result["told"] = [one_line(line) for line in judge.gathered(notes)]
         result["msg"] = "\n".join([f"All {len(results)} hosts are fit.", *(f"  {line}" for line in result["told"])])
         return result

@@ -69,7 +69,8 @@ from ansible.plugins.loader import action_loader
 from ansible.template import Templar
 from ansible.utils.color import stringc
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import progress
-from ansible_collections.stackwright.cloud.plugins.module_utils.console.reporter import Event, Reporter
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean_painted
+from ansible_collections.stackwright.cloud.plugins.module_utils.console.reporter import LONGEST_LOGGED, Event, Reporter
 from ansible_collections.stackwright.cloud.plugins.module_utils.console.results import is_hidden
 from ansible_collections.stackwright.cloud.plugins.module_utils.console.runlog import RunLog
 from ansible_collections.stackwright.cloud.plugins.module_utils.console.screen import Screen
@@ -133,7 +134,9 @@ class CallbackModule(Default):  # type: ignore[misc]
         )
         arguments = {key: [str(one) for one in _as_list(context.CLIARGS.get(key))] for key in ARGUMENTS}
         self._reporter.run_started(name, bool(context.CLIARGS.get("check")), arguments)
-        if not self.plain:
+        if self.plain:
+            self._clean_messages()
+        else:
             self._take_over_messages()
         if problem:
             self._display.warning(problem)
@@ -343,6 +346,15 @@ class CallbackModule(Default):  # type: ignore[misc]
                 return
             original(msg, color, stderr, log_only=True)
             self._reporter.message(msg, sys.stderr if stderr else None)
+
+        self._display.display = display
+
+    def _clean_messages(self) -> None:
+        """Let nothing but text reach the terminal where Ansible's own callback writes it."""
+        original = self._display.display
+
+        def display(msg: str, *rest: Any, **named: Any) -> None:
+            original(clean_painted(str(msg), LONGEST_LOGGED), *rest, **named)
 
         self._display.display = display
 

@@ -42,13 +42,13 @@ def one_line(value: str, longest: int = LONGEST) -> str:
     return clean(value, longest).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def clean_painted(text: str) -> str:
+def clean_painted(text: str, longest: int = LONGEST) -> str:
     """Clean text for a terminal in which colors (SGR sequences) stay: for what is painted already and was cleaned before."""
     parts = _COLOR.split(text)
     if len(parts) == 1:
-        return clean(text)
+        return clean(text, longest)
     colors = [*_COLOR.findall(text), ""]
-    return "".join(clean(part) + color for part, color in zip(parts, colors, strict=True))
+    return "".join(clean(part, longest) + color for part, color in zip(parts, colors, strict=True))
 
 
 def whole_text(data: Any) -> Any:

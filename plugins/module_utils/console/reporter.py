@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean, clean_painted
 from ansible_collections.stackwright.cloud.plugins.module_utils.console import diffs, results
 from ansible_collections.stackwright.cloud.plugins.module_utils.console.record import Phase, Run, Status
 from ansible_collections.stackwright.cloud.plugins.module_utils.console.runlog import RunLog
@@ -27,6 +28,8 @@ QUIET_WARNINGS = ("Could not match supplied host pattern, ignoring",)
 """Warnings that only the log needs: the phase's own line says it."""
 STEPS_AFTER = 15
 """Seconds after which a task's steps are shown; of a quick one nobody wants to know them."""
+LONGEST_LOGGED = 200_000
+"""Characters of one line that the log keeps."""
 DISABLE_HINT = "Deprecation warnings can be disabled by setting"
 PROMPTING_ACTIONS = ("pause", "ansible.builtin.pause")
 SAYING_ACTIONS = ("debug", "ansible.builtin.debug")
@@ -118,7 +121,8 @@ class Reporter:
         """
         self._screen = screen
         self._log_file = log
-        self._paint = paint
+        # What hosts and tenants wrote is made harmless before it is painted: afterwards, colors are all that may be in a line.
+        self._paint: Paint = lambda text, kind: paint(clean(text), kind)
         self._verbosity = verbosity
         self._heartbeat = heartbeat
         self._now = now
@@ -616,12 +620,13 @@ class Reporter:
             self._phase_announced = True
             self._screen.line(self._paint(f"{self._phase.name} ({host_list(self._phase.hosts)})", "dim"))
         indent = "  " if self._phase and text else ""
+        text = clean(text).replace("\n", "\\n")
         self._screen.line(f"{indent}{self._paint(text, kind) if kind and text else text}")
 
     def _say(self, text: str, dim: bool = False) -> None:
         self._write(re.sub(r"\x1b\[[\d;]*m", "", text))
         if self._screen:
-            self._screen.line(self._paint(text, "dim") if dim else text)
+            self._screen.line(self._paint(text, "dim") if dim else clean_painted(text))
 
     def _time(self) -> str:
         return datetime.now().strftime("%H:%M:%S")
@@ -629,7 +634,10 @@ class Reporter:
     def _write(self, *lines: str) -> None:
         if self._log_file and not self._log_fails:
             try:
-                self._log_file.write(*lines)
+                # Further lines of one text are indented, so that none passes for a line of the run itself.
+                self._log_file.write(
+                    *(clean(line, LONGEST_LOGGED).rstrip("\n").replace("\n", "\n    ") for line in lines)
+                )
             except OSError as error:  # the run goes on, on the screen alone
                 self._log_fails = True
                 self._detail(f"The log {self._log_file.path} ends here: {error.strerror}", "warning")

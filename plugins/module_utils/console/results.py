@@ -326,7 +326,7 @@ def dump(data: Mapping[str, Any], action: str = "") -> list[str]:
             lines += [f"  {line}" for line in value.strip("\n").splitlines()]
         elif value not in ("", None, [], {}):
             shown = (
-                value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
+                value.strip("\n") if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
             )
             lines.append(f"{key}: {shown}")
     return lines

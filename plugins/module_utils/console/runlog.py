@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean_data
+
 LAST = "last.json"
 LAST_LOG = "last.log"
 
@@ -53,7 +55,7 @@ class RunLog:
 
     def summary(self, summary: Mapping[str, Any]) -> None:
         """Write the summary beside the log and as the newest one, each replaced as a whole."""
-        text = json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
+        text = json.dumps(clean_data(summary), indent=1, ensure_ascii=False) + "\n"
         for path in (self.path.with_suffix(".json"), self.directory / LAST):
             temporary = path.with_name(f".{path.name}.{os.getpid()}")
             with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:

@@ -7,11 +7,13 @@ import shutil
 import threading
 from typing import TextIO
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean_painted, one_line
+
 ERASE = "\r\x1b[K"
 
 
 class Screen:
-    """Safe to use from the thread that keeps the live line up to date."""
+    """Safe to use from the thread that keeps the live line up to date. Nothing but colors gets to the terminal as a command."""
 
     def __init__(self, stream: TextIO, terminal: bool) -> None:
         """:param terminal: whether `stream` can rewrite a line; without that live lines are dropped."""
@@ -25,7 +27,7 @@ class Screen:
         with self._lock:
             if self._live:
                 self._put(self._stream, ERASE)
-            self._put(stream or self._stream, text + "\n")
+            self._put(stream or self._stream, clean_painted(text) + "\n")
             if self._live:
                 self._draw()
 
@@ -33,6 +35,7 @@ class Screen:
         """Replace the live line by `text`; an empty one removes it."""
         if not self.terminal:
             return
+        text = one_line(text)
         with self._lock:
             if text == self._live:
                 return

@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean
+
 INVENTORY = "inventory"
 """Stands in the place of the host where the inventory as a whole is meant."""
 
@@ -24,6 +26,11 @@ class Problem:
     wrong: str
     mend: str
     where: str = ""
+
+    def __post_init__(self) -> None:
+        # Hosts were asked before anything is known of them, and what they said is quoted.
+        for name in ("host", "variable", "wrong", "mend", "where"):
+            object.__setattr__(self, name, clean(getattr(self, name)))
 
     def as_dict(self) -> dict[str, str]:
         """The problem for results in JSON."""

@@ -59,7 +59,7 @@ def matches(password: str, stored: str) -> bool:
 def _control(arguments: list[str]) -> str:
     try:
         done = subprocess.run(
-            [CONTROL, "-q", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=TIMEOUT
+            [CONTROL, "-q", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT
         )
     except subprocess.TimeoutExpired as error:
         raise MessagingError(f"rabbitmqctl {arguments[0]} did not end within {TIMEOUT} s") from error

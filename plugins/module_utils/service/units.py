@@ -14,6 +14,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean
 
 PROPERTIES = (
     "Id,Names,LoadState,ActiveState,SubState,UnitFileState,ActiveEnterTimestamp,NeedDaemonReload,Result,Type,NRestarts,FragmentPath,"
@@ -178,7 +179,7 @@ def journal(unit: Unit, lines: int = 12) -> str:
             tail = [line.rstrip() for line in stream.readlines()[-400:]]
         marked = [line for line in tail if " ERROR " in line or " CRITICAL " in line or "Error:" in line] or tail
         words += f"\n{unit.log}:\n" + "\n".join(marked[-lines:])
-    return words
+    return clean(words)
 
 
 def restart(names: list[str], seconds: float) -> None:

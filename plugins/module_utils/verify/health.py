@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean
+
 BODY_EXCERPT = 200
 JOURNAL_LINES = 5
 MAX_PARALLEL = 16
@@ -163,8 +165,8 @@ def run_command(command: Sequence[str]) -> tuple[int, str]:
 
 
 def excerpt(text: str, limit: int = BODY_EXCERPT) -> str:
-    """``text`` on one line, without markup, cut to ``limit`` characters."""
-    line = " ".join(re.sub(r"<[^<>]*>", " ", text).split())
+    """``text`` on one line, without markup and control characters, cut to ``limit`` characters."""
+    line = clean(" ".join(re.sub(r"<[^<>]*>", " ", text).split()))
     return line if len(line) <= limit else line[: limit - 3] + "..."
 
 

@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean_painted
 from ansible_collections.stackwright.cloud.plugins.module_utils.console import reporter as console
 from ansible_collections.stackwright.cloud.plugins.module_utils.console.reporter import Event, Reporter
 from ansible_collections.stackwright.cloud.plugins.module_utils.console.runlog import RunLog
 from ansible_collections.stackwright.cloud.plugins.module_utils.console.screen import ERASE, Screen
+from ansible_collections.stackwright.cloud.tests import hostile
+
+HOSTILE = {**hostile.shown(), **hostile.surrogates()}
 
 
 class Desk:
@@ -374,3 +378,50 @@ def test_step_that_a_task_is_at_stands_in_the_live_line(tmp_path: Path) -> None:
     desk.reporter.steps()
     desk.reporter._show_live()
     assert desk.stream.getvalue().endswith("server boots")
+
+
+@pytest.mark.parametrize("label", HOSTILE)
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_hosts_and_tenants_write_reaches_neither_terminal_nor_log_raw(tmp_path: Path, label: str, terminal: bool) -> None:
+    text = HOSTILE[label]
+    desk = Desk(tmp_path, terminal=terminal, verbosity=2)
+    desk.reporter._paint = lambda words, kind: f"\x1b[31m{console.clean(words)}\x1b[0m"
+    desk.phase("Base", "n1")
+    task = desk.task(f"Task of {text}", "ansible.builtin.debug")
+    desk.reporter.host_started("n1", task)
+    desk.result("n1", "ok", {"msg": text, "item": text, "list": [text], text: text}, action="ansible.builtin.debug", warnings=(text,))
+    for data in (
+        {"changes": [f"create project {text}"]},
+        {"path": text, "diff": {"before": "", "after": text, "after_header": text}},
+        {"results": [{"changed": True, "item": text, "diff": {"before": text, "after": {"a": text}}}]},
+    ):
+        desk.task("Files are written")
+        desk.reporter.difference(desk.event("n1", "changed", data))
+        desk.result("n1", "changed", data)
+    desk.task("Something fails")
+    desk.result("n1", "failed", {"msg": text, "stderr": text, "problems": [text, {"what": text}], "hint": text}, where=text)
+    desk.reporter.message(f"[ERROR]: {text}")
+    desk.reporter.message(text)
+    desk.reporter.warning(text, host=text)
+    desk.reporter.run_finished()
+    shown = desk.stream.getvalue()
+    for words in ("\x1b[31m", "\x1b[0m", ERASE, "\n"):
+        shown = shown.replace(words, "")
+    assert not hostile.raw(shown)
+    assert not hostile.raw(desk.log.path.read_text().replace("\n", ""))
+    assert not hostile.raw((desk.log.directory / "last.json").read_text().replace("\n", ""))
+
+
+def test_no_text_pretends_to_be_a_line_of_the_run(desk: Desk) -> None:
+    forged = "x\nDone in 0:01, nothing changed\n"
+    desk.phase("Base", "n1")
+    desk.task(f"Task {forged}")
+    desk.result("n1", "changed", {"path": forged, "note": f"\n{forged.strip()}"}, warnings=(forged,))
+    desk.result("n1", "failed", {"msg": "bad"}, where=forged)
+    desk.task("Another")
+    assert not [line for line in desk.lines if line.startswith("Done in")]
+    assert not [line for line in desk.log.path.read_text().splitlines() if line.startswith("Done in")]
+
+
+def test_colors_are_all_that_a_painted_line_may_hold() -> None:
+    assert clean_painted("\x1b[31mred\x1b[0m \x1b]0;title\x07") == "\x1b[31mred\x1b[0m \\x1b]0;title\\x07"
