@@ -6,6 +6,7 @@ A role says in `meta/secrets.yml` which secrets it needs:
       description: Password of Nova's database user
       kind: password          # password (default), hex, base64 or uuid
       length: 32              # characters of a password or hex string, bytes of a base64 one
+      unreserved: true        # letters, digits and -_.~ alone, for a service that cannot read an encoded one (default false)
 
 The values live in one variable, `stackwright_secrets: {name: value}`, in an encrypted file of the inventory.
 """
@@ -26,6 +27,7 @@ from typing import Any
 import yaml
 
 VARIABLE = "stackwright_secrets"
+KEYS = ("name", "description", "kind", "length", "unreserved")
 KINDS = ("password", "hex", "base64", "uuid")
 DEFAULT_LENGTH = 32
 MINIMUM_LENGTH = 16
@@ -33,6 +35,8 @@ MINIMUM_DISTINCT = 8
 MAXIMUM_LENGTH = 256
 # Letters and digits only: nothing that a shell, a URL, an INI file or a template would read as something else.
 ALPHABET = string.ascii_letters + string.digits
+TEMPLATES = ("{{", "{%", "{#")
+UNRESERVED = ALPHABET + "-_.~"
 NO_KEY = b"stackwright-no-vault-key-"  # what tools/vault-key hands out when there is no key
 WEAK_WORDS = frozenset(
     {
@@ -72,13 +76,17 @@ class UnknownSecretError(ValueError):
 
 @dataclass(frozen=True)
 class Declaration:
-    """One secret that roles need. `length` counts characters (password, hex) or bytes (base64)."""
+    """One secret that roles need. `length` counts characters (password, hex) or bytes (base64).
+
+    `unreserved` secrets hold only what no URL encodes.
+    """
 
     name: str
     description: str
     kind: str = "password"
     length: int = DEFAULT_LENGTH
     roles: tuple[str, ...] = ()
+    unreserved: bool = False
 
 
 @dataclass
@@ -120,14 +128,14 @@ def parse_declarations(role: str, path: str, document: object) -> list[Declarati
         if not wrong:
             kind = entry.get("kind", "password")
             length = 36 if kind == "uuid" else entry.get("length", DEFAULT_LENGTH)
-            found.append(Declaration(entry["name"], entry["description"], kind, length, (role,)))
+            found.append(Declaration(entry["name"], entry["description"], kind, length, (role,), entry.get("unreserved") is True))
     if faults:
         raise DeclarationError("\n".join(faults))
     return found
 
 
 def _entry_faults(entry: dict[Any, Any]) -> list[str]:
-    faults = [f"has the unknown key {key!r}." for key in entry if key not in ("name", "description", "kind", "length")]
+    faults = [f"has the unknown key {key!r}." for key in entry if key not in KEYS]
     if not isinstance(entry.get("name"), str) or not _NAME.match(entry["name"]):
         faults.append("needs a name of small letters, digits and underscores.")
     if not isinstance(entry.get("description"), str) or not entry["description"].strip():
@@ -169,7 +177,9 @@ def load_declarations(roles: Path) -> dict[str, Declaration]:
                 found[one.name] = one
             elif (one.kind, one.length) == (other.kind, other.length):
                 shared = (*other.roles, role)
-                found[one.name] = Declaration(one.name, other.description, one.kind, one.length, shared)
+                found[one.name] = Declaration(
+                    one.name, other.description, one.kind, one.length, shared, one.unreserved or other.unreserved
+                )
             else:
                 faults.append(
                     f"{path}: {one.name} is a {one.kind} of {one.length} here, but a {other.kind} of {other.length} "
@@ -219,6 +229,12 @@ def weakness(name: str, value: object, declaration: Declaration | None = None) -
         return f"is shorter than {MINIMUM_LENGTH} characters"
     if len(set(value)) < MINIMUM_DISTINCT:
         return f"has fewer than {MINIMUM_DISTINCT} different characters"
+    if not value.isascii() or not value.isprintable():
+        return "holds line breaks, control characters or letters beyond ASCII, which not every service reads alike"
+    if any(mark in value for mark in TEMPLATES) or value.startswith("#jinja2:"):
+        return "would be taken for a template: it may not hold '{{', '{%' or '{#'"
+    if declaration and declaration.unreserved and set(value) - set(UNRESERVED):
+        return "may hold letters, digits and -_.~ only, since its service reads it from a URL before it is decoded"
     return _kind_fault(value, declaration) if declaration else None
 
 

@@ -14,20 +14,21 @@ description:
 author: The Stackwright developers
 attributes:
   check_mode: {support: full, description: "Compares and validates, and writes nothing."}
-  diff_mode: {support: full, description: "Shows the difference of every file, secrets masked."}
+  diff_mode: {support: full, description: "Shows the difference of every file, secrets masked. Text that is not C(public) is counted only."}
   idempotent: {support: full, description: "A file that is as described is left alone."}
 options:
   files:
     description:
       - What each path is to be. Keys are absolute paths.
-      - Each value has one of C(content) (text), C(options) (section, option, value), C(link) (target), or C(hosts) (names and addresses,
-        for a block in a file like C(/etc/hosts) whose other lines are left alone; C(lines) adds to it), and optionally C(state)
+      - Each value has one of C(content) (text), C(options) (section, option, value; a list or mapping is written as the option's type
+        wants it where there are C(definitions)), C(link) (target), or C(hosts) (names and addresses, for a block in a file like
+        C(/etc/hosts) whose other lines are left alone; C(lines) adds to it), and optionally C(state)
         (V(file), V(directory), V(link), V(absent)), C(owner), C(group), C(mode) (octal digits in quotes),
-        C(units) (that read the file), C(validate) (a command with C(%s) for the file), C(definitions) (namespaces of option definitions) and C(free_sections) (not checked).
+        C(units) (that read the file), C(public) (the text may be shown in differences), C(validate) (a command with C(%s) for the file), C(definitions) (namespaces of option definitions) and C(free_sections) (not checked).
     type: dict
     required: true
   secrets:
-    description: Values that must not show in results, differences or logs.
+    description: Values that must not show in results, differences or logs, in whatever form a file holds them.
     type: list
     elements: str
     default: []
@@ -72,7 +73,7 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import configuration
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import configuration, masking
 
 
 def main() -> None:
@@ -86,8 +87,14 @@ def main() -> None:
         no_log=True,
     )
     pending = module.params["packages_pending"] and module.check_mode
+    secrets = module.params["secrets"]
+    module.no_log_values.update(masking.words(secrets))
+    # The arguments would be shown with -vvv, and hold every secret of the host.
+    invocation = {"module_args": {"files": sorted(module.params["files"]), "packages_pending": module.params["packages_pending"]}}
     try:
         files = [configuration.from_data(path, data) for path, data in module.params["files"].items()]
+        for file in files:
+            module.no_log_values.update(masking.words(configuration.secrets_in(file)))
         outcome = configuration.apply(files, module.check_mode, pending)
     except configuration.ConfigurationError as error:
         module.fail_json(
@@ -95,9 +102,13 @@ def main() -> None:
             + (f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""),
             problems=error.problems,
             hint="Correct the named files' options in the inventory (config overrides) and run again.",
+            invocation=invocation,
         )
     except (ValueError, RuntimeError, OSError) as error:
-        module.fail_json(msg=f"The configuration could not be applied: {error}")
+        module.fail_json(msg=f"The configuration could not be applied: {error}", invocation=invocation)
+    for file in outcome.files:
+        module.no_log_values.update(masking.words(configuration.secrets_in(file)))
+    texts = [configuration.shown(file, change, secrets) for file, change in zip(outcome.files, outcome.changes, strict=True)]
     for warning in outcome.warnings:
         module.warn(warning)
     module.exit_json(
@@ -109,11 +120,12 @@ def main() -> None:
             {
                 "before_header": change.path,
                 "after_header": change.path,
-                "before": configuration.masked(change.before),
-                "after": configuration.masked(change.after),
+                "before": before,
+                "after": after,
             }
-            for change in outcome.changes
+            for change, (before, after) in zip(outcome.changes, texts, strict=True)
         ],
+        invocation=invocation,
     )
 
 

@@ -16,11 +16,12 @@ import secrets
 import shutil
 import stat
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import hosts_file
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import hosts_file, masking
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import options as option_definitions
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import journal
 
@@ -41,7 +42,11 @@ class ConfigurationError(Exception):
 
 @dataclass
 class File:
-    """What one path is to be. ``state`` is file, directory, link or absent; ``content`` is None unless it is a file."""
+    """What one path is to be. ``state`` is file, directory, link or absent; ``content`` is None unless it is a file.
+
+    ``ini`` files are made of ``sections``; ``known`` are their services' definitions, once they were asked for. The text of other
+    files is shown in differences only if they are ``public``.
+    """
 
     path: str
     state: str = "file"
@@ -57,6 +62,9 @@ class File:
     free_sections: list[str] = field(default_factory=list)
     hosts: dict[str, str] | None = None
     lines: list[str] = field(default_factory=list)
+    ini: bool = False
+    public: bool = False
+    known: option_definitions.Definitions | None = None
 
 
 @dataclass
@@ -71,39 +79,94 @@ class Change:
 
 @dataclass
 class Outcome:
-    """What a transaction did (or would do): changes in path order, warnings, the generation's directory."""
+    """What a transaction did (or would do): changes and the files that they are of, warnings, the generation's directory."""
 
     changes: list[Change] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     generation: str = ""
+    files: list[File] = field(default_factory=list)
 
     @property
     def units(self) -> list[str]:
         return sorted({unit for change in self.changes for unit in change.units})
 
 
-_SECRET_OPTION = re.compile(r"^(\s*[\w.]*(?:password|passwd|secret|_key)\w*\s*=\s*)(\S.*)$", re.IGNORECASE | re.MULTILINE)
-_SECRET_IN_URL = re.compile(r"(\w://[^:/@\s]+:)[^@\s]+(@)")
+def masked(text: str, hidden: Iterable[str] = ()) -> str:
+    """Hide what is or looks like a secret in a text that is only shown, such as a value that has just been rotated away."""
+    return masking.hide(text, hidden)
 
 
-def masked(text: str) -> str:
-    """Hide what looks like a secret in a text that is only shown, such as a value that has just been rotated away."""
-    return _SECRET_IN_URL.sub(r"\1********\2", _SECRET_OPTION.sub(r"\1********", text))
+def shown(file: File, change: Change, secrets: Iterable[Any] = ()) -> tuple[str, str]:
+    """The texts of a change as its difference shows them. What is not known to be harmless is counted, not shown.
+
+    :param secrets: values that the operator keeps secret, in any form.
+    """
+    hidden = masking.words(secrets)
+    if file.ini:
+        definitions = file.known
+
+        def secret(section: str, name: str) -> bool:
+            option = definitions.option(section, name) if definitions else None
+            return option.secret if option else bool(masking.SOUNDS_SECRET.search(name))
+
+        before, after = (masking.hide_options(text, secret, hidden) for text in (change.before, change.after))
+    elif file.public:
+        before, after = (masking.hide(text, hidden) for text in (change.before, change.after))
+    else:
+        before, after = masking.count_only(change.before), masking.count_only(change.after)
+    if before == after:
+        after += "(what is not shown differs)\n"
+    return before, after
 
 
-def render_ini(sections: dict[str, dict[str, Any]]) -> str:
-    """Render nested data as the INI dialect of oslo.config: a list is one line per element, None leaves the option out.
+def secrets_in(file: File) -> set[str]:
+    """Values of a file that its service marks as secret, and the passwords in its URLs."""
+    found: set[str] = set()
+    for section, options in file.sections.items():
+        for name, value in options.items():
+            option = file.known.option(section, name) if file.known else None
+            texts = [option_definitions.text_of(one) for one in _leaves(value)]
+            if option.secret if option else masking.SOUNDS_SECRET.search(name):
+                found |= {text for text in texts if len(text) >= masking.SHORTEST}
+            for text in texts:
+                found |= masking.logins(text)
+    return found
+
+
+def _leaves(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [leaf for one in value.values() for leaf in _leaves(one)]
+    return [leaf for one in value for leaf in _leaves(one)] if isinstance(value, list) else [value]
+
+
+def render_ini(
+    sections: dict[str, dict[str, Any]],
+    definitions: option_definitions.Definitions | None = None,
+    path: str = "",
+    problems: list[str] | None = None,
+) -> str:
+    """Render nested data as the INI dialect of oslo.config. None leaves an option out, an empty section is left out whole.
 
     Sections and options keep their order, so that the same data always gives the same bytes.
+
+    :param definitions: say how a list or mapping is written for its option; without them, a list is one line per element.
+    :param problems: takes a sentence for each value that its option cannot hold.
     """
     blocks = []
     for section, options in sections.items():
         lines = [f"[{section}]"]
         for name, value in options.items():
-            for one in value if isinstance(value, list) else [value]:
-                if one is not None:
-                    # a value of several lines goes on in lines that begin with white space
-                    lines.append(f"{name} = " + option_definitions.text_of(one).replace("\n", "\n  "))
+            option = definitions.option(section, name) if definitions else None
+            if option is None and isinstance(value, dict):
+                option = option_definitions.Option(option_definitions.DICT)
+            try:
+                texts = option_definitions.lines_of(value, option)
+            except ValueError as error:
+                if problems is not None:
+                    problems.append(f"{path}: [{section}] {name} {error}")
+                continue
+            # a value of several lines goes on in lines that begin with white space
+            lines += [f"{name} = {text}".rstrip(" ").replace("\n", "\n  ") for text in texts]
         if len(lines) > 1:
             blocks.append("\n".join(lines) + "\n")
     return HEADER + "\n" + "\n".join(blocks)
@@ -114,7 +177,10 @@ def from_data(path: str, data: dict[str, Any]) -> File:
 
     :raises ValueError: the entry contradicts itself; the text names the path.
     """
-    known = {"content", "options", "link", "state", "owner", "group", "mode", "units", "validate", "definitions", "free_sections", "hosts", "lines"}
+    known = {
+        "content", "options", "link", "state", "owner", "group", "mode", "units", "validate", "definitions", "free_sections", "hosts",
+        "lines", "public",
+    }  # fmt: skip
     unknown = sorted(set(data) - known)
     if unknown:
         near = difflib.get_close_matches(unknown[0], known, 1)
@@ -132,7 +198,7 @@ def from_data(path: str, data: dict[str, Any]) -> File:
         if not isinstance(options, dict):
             raise ValueError(f"{path}: section [{section}] must map options to values, not {type(options).__name__}")
         for name, value in options.items():
-            if isinstance(value, dict):
+            if isinstance(value, dict) and not data.get("definitions"):
                 raise ValueError(f"{path}: [{section}] {name} must be a value or a list, not a mapping")
     # a number is the octal one that was meant, the decimal one that YAML made of it, or neither
     mode = data.get("mode") or ("0755" if state == "directory" else "0644")
@@ -140,7 +206,7 @@ def from_data(path: str, data: dict[str, Any]) -> File:
         raise ValueError(f"{path}: mode {mode!r} must be a string of octal digits in quotes, such as '0640'")
     content = data.get("content")
     if "options" in kinds:
-        content = render_ini(sections)
+        content = render_ini(sections, path=path)
     if "hosts" in kinds:
         content = ""  # known once the present file is read
     return File(
@@ -158,6 +224,8 @@ def from_data(path: str, data: dict[str, Any]) -> File:
         free_sections=list(data.get("free_sections") or []),
         hosts=dict(data["hosts"]) if "hosts" in kinds else None,
         lines=list(data.get("lines") or []),
+        ini="options" in kinds,
+        public=data.get("public") is True or "hosts" in kinds,
     )
 
 
@@ -296,17 +364,44 @@ def _validate(file: File) -> str:
     return f"{file.path}: {file.validate[0]} refuses it: {said}"
 
 
+def define(files: list[File], packages_pending: bool = False) -> None:
+    """Ask the services for the definitions of these files, and write lists and mappings as their options want them.
+
+    :param packages_pending: a service that is not installed yet has none.
+    :raises ConfigurationError: an option cannot hold the list or mapping that it is given.
+    """
+    problems: list[str] = []
+    asked: dict[tuple[str, ...], option_definitions.Definitions | None] = {}
+    for file in files:
+        names = tuple(file.definitions)
+        if not names or file.known is not None:
+            continue
+        if names not in asked:
+            try:
+                asked[names] = option_definitions.load(file.definitions)
+            except RuntimeError:
+                if not packages_pending:
+                    raise
+                asked[names] = None
+        file.known = asked[names]
+        file.content = render_ini(file.sections, file.known, file.path, problems)
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def _has_lists(file: File) -> bool:
+    return any(isinstance(value, list | dict) for options in file.sections.values() for value in options.values())
+
+
 def _check(files: list[File], packages_pending: bool) -> list[str]:
     """Hold the files against option definitions and validators; raise with every problem, return the warnings."""
     problems: list[str] = []
     warnings: list[str] = []
     for file in files:
-        if file.definitions and not packages_pending:
-            definitions = option_definitions.load(file.definitions)
-            if definitions is not None:
-                errors, notes = option_definitions.check(file.path, file.sections, definitions, file.free_sections)
-                problems += errors
-                warnings += notes
+        if file.known is not None and not packages_pending:
+            errors, notes = option_definitions.check(file.path, file.sections, file.known, file.free_sections)
+            problems += errors
+            warnings += notes
         if file.validate and file.content is not None and os.path.exists(file.validate[0]):
             said = _validate(file)
             if said:
@@ -324,9 +419,12 @@ def apply(files: list[File], check_mode: bool, packages_pending: bool = False) -
     :param packages_pending: the packages that bring owners and option definitions are not installed yet (check mode on a new host).
     :raises ConfigurationError: a path, option or value is wrong; nothing was written.
     """
+    # Definitions are read where they decide what is written, and for what changes: a host that is as it should be costs no more.
+    define([file for file in files if _has_lists(file)], packages_pending)
     changed = [(file, change) for file in files if (change := compare(file, packages_pending))]
+    define([file for file, _ in changed], packages_pending)
     warnings = _check([file for file, _ in changed], packages_pending)
-    outcome = Outcome([change for _, change in changed], warnings)
+    outcome = Outcome([change for _, change in changed], warnings, files=[file for file, _ in changed])
     if check_mode or not changed:
         return outcome
     # to the microsecond: one process may carry out several transactions (Mitogen), and names sort by time

@@ -11,7 +11,7 @@ import difflib
 import hashlib
 import json
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
@@ -23,10 +23,13 @@ GENERATOR = "/usr/bin/oslo-config-generator"
 GENERATOR_SECONDS = 300.0
 
 TRUE_WORDS = ("true", "1", "yes", "on")
+LIST, MULTI, DICT = "list value", "multi valued", "dict value"
 FALSE_WORDS = ("false", "0", "no", "off")
 
 # Options that keystoneauth registers only once `auth_type` is read, so no generator lists them. Source: the option lists of
 # keystoneauth1.loading for the adapter, the session and the password plug-in.
+KEYSTONEAUTH_LISTS = frozenset({"valid_interfaces", "retriable_status_codes"})
+KEYSTONEAUTH_SECRETS = frozenset({"password"})
 KEYSTONEAUTH_OPTIONS = frozenset(
     """auth_type auth_section auth_url username user_id password user_domain_name user_domain_id project_name project_id
     project_domain_name project_domain_id default_domain_name default_domain_id domain_name domain_id system_scope trust_id
@@ -38,13 +41,17 @@ KEYSTONEAUTH_OPTIONS = frozenset(
 
 @dataclass(frozen=True)
 class Option:
-    """One option as its service defines it: ``type`` is oslo.config's short type name, bounds are inclusive or None."""
+    """One option as its service defines it: ``type`` is oslo.config's short type name, bounds are inclusive or None.
+
+    ``secret`` is the service's own mark of what may not be shown.
+    """
 
     type: str = "string value"
     choices: tuple[str, ...] = ()
     minimum: float | None = None
     maximum: float | None = None
     deprecated_for: str = ""
+    secret: bool = False
 
 
 @dataclass
@@ -56,7 +63,8 @@ class Definitions:
     def as_json(self) -> dict[str, dict[str, list[Any]]]:
         return {
             section: {
-                name: [o.type, list(o.choices), o.minimum, o.maximum, o.deprecated_for] for name, o in options.items()
+                name: [o.type, list(o.choices), o.minimum, o.maximum, o.deprecated_for, o.secret]
+                for name, o in options.items()
             }
             for section, options in self.sections.items()
         }
@@ -65,10 +73,26 @@ class Definitions:
     def from_json(cls, data: dict[str, dict[str, list[Any]]]) -> Definitions:
         return cls(
             {
-                section: {name: Option(o[0], tuple(o[1]), o[2], o[3], o[4]) for name, o in options.items()}
+                section: {name: Option(o[0], tuple(o[1]), o[2], o[3], o[4], o[5]) for name, o in options.items()}
                 for section, options in data.items()
             }
         )
+
+    def option(self, section: str, name: str) -> Option | None:
+        """The definition of an option, also of one that keystoneauth reads, or that stands in a section of the operator's naming.
+
+        In such a section any section's option of the name may be meant: it counts where all of them are of one type.
+        """
+        known = self.sections.get(section)
+        if known and name in known:
+            return known[name]
+        alike = [options[name] for options in self.sections.values() if name in options] if known is None else []
+        if alike and len({one.type for one in alike}) == 1:
+            return replace(alike[0], secret=any(one.secret for one in alike))
+        if name in KEYSTONEAUTH_OPTIONS:
+            kind = LIST if name in KEYSTONEAUTH_LISTS else "string value"
+            return Option(kind, secret=name in KEYSTONEAUTH_SECRETS)
+        return None
 
 
 def from_generator(data: dict[str, Any]) -> Definitions:
@@ -82,15 +106,18 @@ def from_generator(data: dict[str, Any]) -> Definitions:
         section = definitions.sections.setdefault(group, {})
         for option in content.get("opts", []):
             choices = tuple("" if c[0] is None else str(c[0]) for c in option.get("choices") or [])
-            known = Option(str(option.get("type", "")), choices, option.get("min"), option.get("max"))
+            known = Option(
+                str(option.get("type", "")), choices, option.get("min"), option.get("max"), secret=option.get("secret") is True
+            )
             section[option["dest"]] = known
             section[option["name"]] = known
     for group, options in data.get("deprecated_options", {}).items():
         section = definitions.sections.setdefault(group, {})
         for option in options:
             name = option["name"].replace("-", "_")
-            replaced_by = f"[{option['replacement_group']}] {option['replacement_name']}"
-            section.setdefault(name, Option(deprecated_for=replaced_by))
+            group_now, name_now = option["replacement_group"], str(option["replacement_name"])
+            known = definitions.sections.get(group_now, {}).get(name_now, Option())
+            section.setdefault(name, replace(known, deprecated_for=f"[{group_now}] {name_now}"))
     return definitions
 
 
@@ -155,6 +182,8 @@ def _type_problem(option: Option, text: str) -> str:
             return ""
         return f"must be one of {', '.join(repr(c) for c in option.choices)}"
     kind = option.type
+    if kind in (LIST, MULTI, DICT):
+        return ""
     if kind == "boolean value" and text.lower() not in TRUE_WORDS + FALSE_WORDS:
         return "must be true or false"
     if kind in ("integer value", "port value", "floating point value"):
@@ -176,7 +205,7 @@ def check(
 ) -> tuple[list[str], list[str]]:
     """Compare configuration data with the definitions.
 
-    :param sections: the file's data: section, option, value (a list is one line per element).
+    :param sections: the file's data: section, option, value (see :func:`lines_of`).
     :param free_sections: sections whose names the operator or another option chooses; not checked.
     :returns: errors and warnings, each a sentence that names file, section, option and, for a misspelling, the nearest name.
     """
@@ -209,11 +238,53 @@ def check(
                 continue
             if option.deprecated_for:
                 warnings.append(f"{path}: [{section}] {name} is deprecated for {option.deprecated_for}")
-            for one in value if isinstance(value, list) else [value]:
+            for one in value if isinstance(value, list) else [] if isinstance(value, dict) else [value]:
                 problem = _type_problem(option, text_of(one))
                 if problem:
-                    errors.append(f"{path}: [{section}] {name} = {text_of(one)}: {problem}")
+                    shown = "********" if option.secret else text_of(one)
+                    errors.append(f"{path}: [{section}] {name} = {shown}: {problem}")
     return errors, warnings
+
+
+def lines_of(value: Any, option: Option | None) -> list[str]:
+    """What stands behind ``name =``, one text for each line that the option takes, in the form that its type reads.
+
+    A list is one line with commas for a list option and a line per element for one that may be repeated; a mapping is
+    ``key:value`` with commas. Without a definition a list is a line per element. None leaves the option out.
+
+    :raises ValueError: the option cannot hold the value; the text goes on from the option's name and does not quote the value.
+    """
+    if value is None:
+        return []
+    if isinstance(value, dict):
+        if option is None or option.type != DICT:
+            raise ValueError(f"is given a mapping, but takes {_a(option)}")
+        return [",".join(f"{_element(key, ',:')}:{_element(one, ',')}" for key, one in value.items())]
+    if not isinstance(value, list):
+        return [text_of(value)]
+    if option is None or option.type == MULTI:
+        return [text_of(one) for one in value if one is not None]
+    if option.type in (LIST, DICT):
+        return [",".join(_element(one, ",") for one in value)]
+    raise ValueError(f"is given a list, but takes {_a(option)}")
+
+
+def _a(option: Option | None) -> str:
+    """What an option takes, for messages."""
+    if option is None:
+        return "one value or a list"
+    kind = option.type if option.type and not option.type.startswith("unknown") else "value of a type that is not known: write its text"
+    return f"{'an' if kind[:1] in 'aeiou' else 'a'} {kind}"
+
+
+def _element(value: Any, separators: str) -> str:
+    if value is None or isinstance(value, dict | list):
+        raise ValueError(f"has an element that is no single value but {'nothing' if value is None else 'a ' + type(value).__name__}")
+    text = text_of(value)
+    found = [mark for mark in separators if mark in text] or (["a line break"] if "\n" in text else [])
+    if found:
+        raise ValueError(f"has an element with {found[0]!r} in it, which divides elements")
+    return text
 
 
 def text_of(value: Any) -> str:

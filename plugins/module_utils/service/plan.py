@@ -9,7 +9,11 @@ from __future__ import annotations
 import copy
 import difflib
 import hashlib
+from collections.abc import Iterable, Iterator
 from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.masking import SHORTEST, forms
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.urls import option_value
 
 KEYS = {
     "packages": list,
@@ -104,6 +108,40 @@ def overridden(
             keep = {"units": result[path]["units"]} if path in result and "units" in result[path] else {}
             result[path] = {**keep, **entry}
     return result
+
+
+def spelled(files: dict[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
+    """Files in which a secret that is an option's whole value stands as oslo.config reads it: a secret refers to no other option."""
+    known = set(secrets)
+
+    def value(one: Any) -> Any:
+        if isinstance(one, dict):
+            return {key: value(entry) for key, entry in one.items()}
+        return option_value(one) if isinstance(one, str) and one in known else one
+
+    return {
+        path: {**entry, "options": value(entry["options"])} if entry.get("options") and entry.get("definitions") else entry
+        for path, entry in files.items()
+    }
+
+
+def secrets_in(plan: Any, candidates: Iterable[str]) -> list[str]:
+    """Those of the candidates that a plan holds, in whatever form: what its host gets to know."""
+    texts = list(_texts(plan))
+    whole = "\n".join(texts)
+    return sorted({one for one in candidates if any(form in whole for form in forms(one) if len(form) >= SHORTEST)})
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, entry in value.items():
+            yield str(key)
+            yield from _texts(entry)
+    elif isinstance(value, list | tuple):
+        for entry in value:
+            yield from _texts(entry)
+    else:
+        yield str(value)
 
 
 def combine(components: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:

@@ -112,3 +112,26 @@ def test_inputs_of_steps_leave_the_plan_only_as_a_digest():
     result = plan.combine([("a", {"bootstrap": [{"name": "s", "inputs": ["hunter2-is-secret"]}]})])
     assert "hunter2" not in repr(result)
     assert len(result["bootstrap"][0]["inputs"][0]) == 64
+
+
+def test_a_plan_names_the_secrets_that_it_holds_in_whatever_form():
+    parts = {
+        "files": {
+            "/a": {"options": {"DEFAULT": {"url": "rabbit://u:p%40ss-in-url@h/"}}, "definitions": ["x"]},
+            "/b": {"content": "key = sixteen$$letters"},
+        },
+        "databases": [{"name": "n", "password": "for the database"}],
+    }
+    candidates = ["p@ss-in-url", "sixteen$letters", "for the database", "of another service", "ab"]
+    assert plan.secrets_in(plan.combine([("nova.api", parts)]), candidates) == ["for the database", "p@ss-in-url", "sixteen$letters"]
+
+
+def test_a_secret_refers_to_no_other_option():
+    files = {
+        "/a": {"options": {"s": {"password": "Rain$bow", "other": "$my_ip", "multi": ["'x'y'"]}}, "definitions": ["x"]},
+        "/b": {"options": {"uwsgi": {"password": "Rain$bow"}}},
+        "/c": {"content": "Rain$bow"},
+    }
+    found = plan.spelled(files, ["Rain$bow"])
+    assert found["/a"]["options"]["s"] == {"password": "Rain$$bow", "other": "$my_ip", "multi": ["'x'y'"]}
+    assert found["/b"] == files["/b"] and found["/c"] == files["/c"]

@@ -1,0 +1,56 @@
+"""The filter database_url."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: database_url
+short_description: The URL of a database with a login
+description: Spells a URL that SQLAlchemy reads back as it was meant, whatever characters the password has.
+author: The Stackwright developers (@stackwright)
+positional: user, hosts, database
+options:
+  _input: {description: The password., type: str, required: true}
+  user: {description: The user., type: str, required: true}
+  hosts: {description: "The address, with a port where it is another than the driver's.", type: raw, required: true}
+  database: {description: The database., type: str, default: ""}
+  options: {description: "What follows the question mark. By default, the character set is utf8mb4.", type: dict}
+  driver: {description: "SQLAlchemy's name of the dialect and its driver.", type: str, default: mysql+pymysql}
+  port: {description: The port., type: str, default: ""}
+"""
+
+EXAMPLES = r"""
+connection: "{{ 'p@ss/w:rd' | stackwright.cloud.database_url('nova', '192.0.2.10', 'nova') }}"
+# mysql+pymysql://nova:p%40ss%2Fw%3Ard@192.0.2.10/nova?charset=utf8mb4
+"""
+
+RETURN = r"""
+_value: {description: The URL., type: str}
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import urls
+
+
+def told(filter_name: str, function: Callable[..., str]) -> Callable[..., str]:
+    """The function as a filter, whose errors name it and never quote the password."""
+
+    def run(password: Any, *arguments: Any, **named: Any) -> str:
+        if not isinstance(password, str) or not password:
+            raise AnsibleFilterError(f"{filter_name}: the password must be a text that is not empty")
+        try:
+            return function(password, *arguments, **named)
+        except (TypeError, ValueError) as error:
+            raise AnsibleFilterError(f"{filter_name}: {error}") from None
+
+    return run
+
+
+class FilterModule:
+    """The filter."""
+
+    def filters(self) -> dict[str, Callable[..., str]]:
+        """Its name and function."""
+        return {"database_url": told("database_url", urls.database_url)}
