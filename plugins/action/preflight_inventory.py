@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import vars_files
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import (
     expectations,
     interfaces,
@@ -16,7 +17,12 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import
     snapshot,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import render
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import (
+    INVENTORY,
+    Problem,
+    collect,
+    render,
+)
 
 COLLECTION = Path(__file__).resolve().parents[2]
 
@@ -61,7 +67,19 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             interfaces.all_internals(policy.roles),
             plays.load(Path(arguments["playbook"])),
         )
-        problems = inventory.examine(view, policy)
+        sources = [Path(one) for one in (task_vars or {}).get("ansible_inventory_sources") or []]
+        places = [one if one.is_dir() else one.parent for one in sources if one.exists()]
+        hidden = [
+            Problem(
+                INVENTORY,
+                str(ignored),
+                f"is never read, because Ansible takes {case.taken} in its place",
+                case.mend,
+            )
+            for case in vars_files.below([*places, Path(arguments["playbook"]).parent])
+            for ignored in case.ignored
+        ]
+        problems = collect([*inventory.examine(view, policy), *hidden])
         view = inventory.members(view, policy)
         result |= {"changed": False, "findings": [one.as_dict() for one in problems]}
         if problems:

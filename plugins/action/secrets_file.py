@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ansible.parsing.vault import VaultLib, match_encrypt_secret
+from ansible import constants as C
+from ansible.errors import AnsibleError
+from ansible.parsing.vault import VaultLib
 from ansible.plugins.action import ActionBase
 from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets, secrets_file
 
@@ -24,19 +26,63 @@ class ProcessVault:
                 "create. For an existing one put its key into the file that tools/vault-key path names."
             )
         self._vault = vault
-        self._secret = match_encrypt_secret(secrets)[1]
+        self._secrets = secrets
+        self._opened: tuple[str | None, Any] | None = None
 
     def is_encrypted(self, content: bytes) -> bool:
         """Whether `content` is in the vault's format."""
         return bool(VaultLib.is_encrypted(content))
 
     def encrypt(self, content: bytes) -> bytes:
-        """`content` encrypted with the first key of the process."""
-        return bytes(self._vault.encrypt(content, secret=self._secret))
+        """`content` encrypted with the key and label of what was opened before, or else with the one that new files get."""
+        label, secret = self._opened or self._for_new_files()
+        return bytes(self._vault.encrypt(content, secret=secret, vault_id=label))
 
     def decrypt(self, content: bytes) -> bytes:
-        """The plain form of `content`, opened by any key of the process."""
-        return bytes(self._vault.decrypt(content))
+        """The plain form of `content`, opened by any key of the process, which is remembered.
+
+        :raises secrets_file.VaultKeyError: no key of the process opens it.
+        """
+        label = label_of(content)
+        try:
+            plain, name, secret = self._vault.decrypt_and_get_vault_id(content)
+        except AnsibleError as error:
+            wanted = f"It is labelled '{label}', so it wants --vault-id {label}@FILE." if label else "It bears no label."
+            keys = ", ".join(sorted({str(one) for one, _ in self._secrets}))
+            raise secrets_file.VaultKeyError(f"{wanted} The keys in use are those of the vault ids {keys}.") from error
+        self._opened = label or named(name), secret
+        return bytes(plain)
+
+    def _for_new_files(self) -> tuple[str | None, Any]:
+        """Label and key: those of the identity that Ansible encrypts with, or else the only one there is, or the default one's.
+
+        :raises secrets_file.SecretsFileError: there is no such identity, or no telling which of several is meant.
+        """
+        names = list(dict.fromkeys(str(name) for name, _ in self._secrets))
+        wanted = C.config.get_config_value("DEFAULT_VAULT_ENCRYPT_IDENTITY")
+        if wanted and wanted not in names:
+            raise secrets_file.SecretsFileError(
+                f"New files are to be encrypted with the vault id '{wanted}' (ANSIBLE_VAULT_ENCRYPT_IDENTITY), of which there is no key: "
+                f"give --vault-id {wanted}@FILE. There are keys of {', '.join(names)}."
+            )
+        if not wanted and len(names) > 1 and C.DEFAULT_VAULT_IDENTITY not in names:
+            raise secrets_file.SecretsFileError(
+                f"There are keys of several vault ids, {', '.join(names)}: say which one new files are encrypted with, in the variable "
+                "ANSIBLE_VAULT_ENCRYPT_IDENTITY of the environment."
+            )
+        chosen = wanted or (names[0] if len(names) == 1 else C.DEFAULT_VAULT_IDENTITY)
+        return named(chosen), next(secret for name, secret in self._secrets if str(name) == chosen)
+
+
+def label_of(content: bytes) -> str | None:
+    """The label in the first line of an encrypted file; None where it has none (format 1.1)."""
+    fields = content.split(b"\n", 1)[0].strip().split(b";")
+    return fields[3].decode(errors="replace") if len(fields) > 3 else None
+
+
+def named(vault_id: Any) -> str | None:
+    """The label that files of a vault id bear; those of the default one bear none."""
+    return None if str(vault_id) == C.DEFAULT_VAULT_IDENTITY else str(vault_id)
 
 
 def default_path(sources: list[str]) -> Path:

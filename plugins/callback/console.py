@@ -54,6 +54,7 @@ import atexit
 import os
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 import threading
@@ -119,6 +120,7 @@ class CallbackModule(Default):  # type: ignore[misc]
         name = Path(playbook._file_name).name
         log = None
         problem = ""
+        _close_to_others(self._state_directory())
         try:
             log = RunLog(self._log_directory(), name, datetime.now(), self.get_option("log_keep"))
         except OSError as error:
@@ -332,8 +334,12 @@ class CallbackModule(Default):  # type: ignore[misc]
 
     def _log_directory(self) -> Path:
         chosen = self.get_option("log_directory")
-        base = Path(C.CONFIG_FILE).parent if C.CONFIG_FILE else Path.cwd()
-        return Path(chosen) if chosen else base / ".stackwright" / "log"
+        return Path(chosen) if chosen else self._state_directory() / "log"
+
+    @staticmethod
+    def _state_directory() -> Path:
+        """Where logs, facts, labs and the vault key lie."""
+        return (Path(C.CONFIG_FILE).parent if C.CONFIG_FILE else Path.cwd()) / ".stackwright"
 
     def _take_over_messages(self) -> None:
         """Let what Ansible prints itself pass through the reporter, since it would land in the live line."""
@@ -388,6 +394,16 @@ class CallbackModule(Default):  # type: ignore[misc]
     def _at_exit(self) -> None:
         if self._reporter and os.getpid() == self._pid:
             self._reporter.run_broken_off()
+
+
+def _close_to_others(directory: Path) -> None:
+    """Keep other accounts out of a directory that this one has; what is made in it by others' habits is then closed as well."""
+    try:
+        found = directory.lstat()
+        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and found.st_mode & 0o077:
+            directory.chmod(0o700)
+    except OSError:
+        return  # there is none, or it is not ours to change
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import yaml
 from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import vars_files
 
 HEADER = "# Written by playbooks/secrets.yml, which makes missing values and rotates named ones.\n"
 
@@ -22,8 +23,16 @@ class SecretsFileError(RuntimeError):
     """The file cannot be used as it is; the text names it, the cause and the mend, never a value."""
 
 
+class VaultKeyError(RuntimeError):
+    """No key opens a file; the text is a sentence that says which it wants and which there are."""
+
+
 class Vault(Protocol):
-    """The part of Ansible's vault that is used here. `decrypt` raises when the key does not fit."""
+    """The part of Ansible's vault that is used here.
+
+    `decrypt` raises when no key fits, :class:`VaultKeyError` where it knows more. `encrypt` takes the key and the label of what was
+    decrypted before it.
+    """
 
     def is_encrypted(self, content: bytes) -> bool:
         """Whether `content` is in the vault's format."""
@@ -63,6 +72,13 @@ def update(
     :raises SecretsFileError: when the file cannot be read, decrypted or written, or holds refused values.
     :raises cloud_secrets.UnknownSecretError: when `rotate` names a secret that no role declares.
     """
+    hidden = vars_files.of_name(path.parent.parent, path.parent.name, coming=True)
+    if hidden and hidden.taken == path.parent and path.parent.parent.name in ("group_vars", "host_vars"):
+        ignored = " and ".join(map(str, hidden.ignored))
+        raise SecretsFileError(
+            f"{path} cannot be kept: from the directory {path.parent} on, Ansible no longer reads {ignored}, and all variables in it are "
+            f"lost without a word. Nothing was changed. {hidden.mend}"
+        )
     document, encrypted = read(path, vault)
     existing = document.get(cloud_secrets.VARIABLE)
     existing = {} if existing is None else existing
@@ -102,8 +118,9 @@ def read(path: Path, vault: Vault) -> tuple[dict[str, Any], bool]:
         try:
             content = vault.decrypt(content)
         except Exception as error:  # the vault has no narrower common class for a wrong key and a damaged file
+            known = f"{error} " if isinstance(error, VaultKeyError) else ""
             raise SecretsFileError(
-                f"{path} cannot be decrypted. Either the vault key is not the one it was written with "
+                f"{path} cannot be decrypted. {known}Either the vault key is not the one it was written with "
                 "(tools/vault-key path says where the key in use lies), or the file is damaged: fetch it from a backup."
             ) from error
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -48,14 +49,24 @@ def login_of(arguments: dict[str, Any]) -> Login:
     )
 
 
+# What of a login is no secret. All else is: plug-ins for logins have ever more names for what proves who one is.
+HARMLESS = re.compile(r"auth_url|username|system_scope|(.*_)?(name|id)|auth_type|auth_methods|protocol|identity_provider|.*_endpoint")
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [text for one in value.values() for text in _texts(one)]
+    if isinstance(value, list | tuple):
+        return [text for one in value for text in _texts(one)]
+    return [] if value is None or isinstance(value, bool) else [str(value)]
+
+
 def mask(module: AnsibleModule, document: Any) -> None:
     """Mask the secrets of a login and a document, and no more: marked as a whole, every name in them would be masked."""
     auth = module.params["auth"] or {}
-    words = {
-        str(value)
-        for key, value in auth.items()
-        if value and ("password" in key or "secret" in key or key in ("token", "passcode"))
-    }
+    words = {text for key, value in auth.items() if not HARMLESS.fullmatch(key) for text in _texts(value) if text}
+    if module.params["client_key"]:
+        words.add(str(module.params["client_key"]))
     module.no_log_values.clear()
     module.no_log_values.update(words | secrets_of(document))
 

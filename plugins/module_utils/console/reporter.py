@@ -142,6 +142,7 @@ class Reporter:
         self._seen: set[str] = set()
         self._interrupted = False
         self._log_fails = False
+        self._advice = ""
         self._stop = threading.Event()
 
     # The run and its phases
@@ -238,7 +239,10 @@ class Reporter:
             word = "Interrupted" if self._interrupted else "Broken off"
             self._say("")
             self._say(self._paint(f"{word} after {clock(self._now() - run.started)} {at}", "failed"))
-            self._say("  To go on, give the same command again: what is done is recognised and not done twice.")
+            for number, line in enumerate(self._advice.splitlines()):
+                self._say(f"  {'to do: ' if number == 0 else '       '}{line}")
+            again = "mend that and give" if self._advice else "give"
+            self._say(f"  To go on, {again} the same command again: what is done is recognised and not done twice.")
             self._say_log()
             self._summarize("interrupted" if self._interrupted else "failed")
             self._close()
@@ -350,6 +354,7 @@ class Reporter:
                 self._write(text)
             else:
                 self._write(text)
+                self._advice = (kind == "[ERROR" and results.advice_of(rest)) or self._advice
                 if stream is None:
                     for line in text.splitlines() or [""]:
                         self._detail(line)

@@ -90,7 +90,8 @@ ADVICE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (
             r"attempting to decrypt but no vault secrets found|decryption failed",
-            "The vault key in use does not open the inventory's secrets; see tools/vault-key.",
+            "No vault key in use opens a file of the inventory. The first line of an encrypted file names its label, if it has one: give "
+            "--vault-id LABEL@FILE. Otherwise put its key into the file that tools/vault-key path names.",
         ),
         (
             r"' is undefined\b|is undefined$|has no attribute '",
@@ -216,11 +217,11 @@ def failure(data: Mapping[str, Any], where: str = "", unreachable: bool = False)
         details += [entry for entry in entries if len(entries) > 1 or entry not in cause]
     if streams:
         details += _tail(data, cause)
-    advice = text_of(data.get("hint") or data.get("advice") or "") or _advice(
+    remedy = text_of(data.get("hint") or data.get("advice") or "") or advice_of(
         "\n".join([*cause.splitlines()[:1], *details])
     )
     place = ", ".join(filter(None, (where, context)))
-    return Failure(cause or "The module gave no cause.", tuple(details), advice, place)
+    return Failure(cause or "The module gave no cause.", tuple(details), remedy, place)
 
 
 def _problem(entry: Any) -> str:
@@ -256,7 +257,8 @@ def _tail(data: Mapping[str, Any], cause: str) -> list[str]:
     return []
 
 
-def _advice(text: str) -> str:
+def advice_of(text: str) -> str:
+    """What to do about a cause that others report without a remedy; empty where nothing is known."""
     return next((advice for pattern, advice in ADVICE if pattern.search(text)), "")
 
 

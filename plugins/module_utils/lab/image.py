@@ -16,11 +16,18 @@ from urllib.parse import urlsplit
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import progress
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab import apt
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.errors import LabError
-from ansible_collections.stackwright.cloud.plugins.module_utils.lab.podman import Podman, locked, run, tail
+from ansible_collections.stackwright.cloud.plugins.module_utils.lab.podman import (
+    Podman,
+    locked,
+    private_directory,
+    run,
+    tail,
+)
 
 REPOSITORY = "localhost/stackwright-node"
 LABEL = "stackwright.lab"
-WORK = Path("/var/tmp")
+# Not where other accounts may put files and links of these names first.
+WORK = Path("/var/lib/stackwright-lab")
 CERTIFICATES = Path("/usr/local/share/ca-certificates")
 HELPER = "/usr/lib/apt/apt-helper"
 # A machine has no hardware of its own: modules and devices are the host's business, and so is every kernel setting
@@ -271,6 +278,7 @@ def build_base(base: Base, options: Mapping[str, str], podman: Podman, log: Path
     """
     tree = WORK / f"stackwright-image-{base.suite}"
     doing = f"Building the image {base.name()}"
+    private_directory(WORK, doing)
     with locked(WORK / f"stackwright-image-{base.suite}.lock", doing):
         if podman.image_exists(base.name()):
             return
@@ -322,6 +330,7 @@ def build_preloaded(
     key = name.rsplit("-", 1)[-1]
     container = f"stackwright-build-{key}"
     doing = f"Preloading packages for {purpose}"
+    private_directory(WORK, doing)
     with locked(WORK / f"{container}.lock", doing):
         if podman.image_exists(name):
             return

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -71,17 +73,41 @@ def run(
     return text
 
 
+def private_directory(path: Path, doing: str) -> None:
+    """Make a directory that nobody else can enter, so that no name in it can be taken before.
+
+    Raises:
+        LabError: There is something else under that name, or a directory of somebody else's.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise LabError(doing, f"{path} is not a directory of this user's", "Move it away")
+        if stat.S_IMODE(found.st_mode) != 0o700:
+            path.chmod(0o700)
+    except OSError as error:
+        raise LabError(doing, f"{path}: {error.strerror}", "The lab is made by root") from error
+
+
 @contextmanager
 def locked(path: Path, doing: str, patience: int = LOCK_PATIENCE) -> Iterator[None]:
     """Hold an exclusive lock on a file, so that two runs do not build or make the same thing at once.
 
     Raises:
-        LabError: Another run kept the lock for longer than ``patience`` seconds.
+        LabError: Another run kept the lock for longer than ``patience`` seconds, or its name is a link or somebody else's file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Others may put files where images are built: what a link of theirs names is neither opened nor emptied.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "r+", encoding="utf-8") as handle:
+    remedy = f"Remove {path}"
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        reason = "it is a link" if error.errno == errno.ELOOP else error.strerror
+        raise LabError(doing, f"the lock {path} cannot be opened: {reason}", remedy) from error
+    with os.fdopen(descriptor, "rb", buffering=0) as handle:
+        held = os.fstat(descriptor)
+        if not stat.S_ISREG(held.st_mode) or held.st_uid != os.geteuid():
+            raise LabError(doing, f"the lock {path} is not a file of this user's", remedy)
         deadline = time.monotonic() + patience
         while True:
             try:

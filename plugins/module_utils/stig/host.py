@@ -454,8 +454,8 @@ class Host:
             after = "" if pending.removed else after
             after = f"link to {pending.link}\n" if pending.link is not None else after
             name = show(path)
-            if path in ("/etc/shadow", "/etc/gshadow", "/etc/security/opasswd"):
-                before, after = "(secret)\n", "(secret, changed)\n"
+            if before != after and journals.is_secret(path, self._mode_shown(path, pending)):
+                before, after = "(secret)\n" if before else "", "(secret, changed)\n" if after else ""
             meta = self._meta_lines(path, pending)
             if before != after or meta:
                 parts.append(
@@ -476,6 +476,12 @@ class Host:
         if rest:
             parts.append({"before_header": "host", "after_header": "host", "before": "", "after": "".join(rest)})
         return parts
+
+    def _mode_shown(self, path: str, pending: Pending) -> int | None:
+        """The permission bits of what is there, or of the file that is to come."""
+        with contextlib.suppress(OSError):
+            return stat.S_IMODE(os.lstat(self.root + path).st_mode)
+        return pending.mode
 
     def _before_text(self, path: str) -> str:
         with contextlib.suppress(OSError):

@@ -746,7 +746,26 @@ OF_TOOLS = (
 )  # fmt: skip
 # Their lines depend on each other.
 WHOLE = ("/etc/pam.d/",)
-SECRET = ("/etc/shadow", "/etc/gshadow", "/etc/security/opasswd")
+# Password hashes, keys, and what they lie beside, whatever their modes say. /etc/shadow- and its like are meant, too.
+SECRET = (
+    "/etc/shadow", "/etc/gshadow", "/etc/security/opasswd", "/etc/sssd/", "/etc/grub.d/", "/boot/grub/", "/etc/ssl/private/",
+    "/etc/ssh/ssh_host_", "/etc/krb5.keytab",
+)  # fmt: skip
+# Rules that hold no secret, though hardening closes them.
+PLAIN = (
+    "/etc/ssh/sshd_config", "/etc/audit/", "/etc/cron", "/etc/at.", "/etc/security/", "/etc/sysctl", "/etc/pam.d/", "/etc/modprobe.d/",
+    "/etc/login.defs",
+)  # fmt: skip
+
+
+def is_secret(path: str, mode: int | None) -> bool:
+    """Whether the text of a file stays hidden.
+
+    :param mode: its permission bits, or those that a new file is to get; None where they are not known.
+    """
+    if path.startswith(SECRET):
+        return True
+    return mode is not None and not mode & 0o004 and not path.startswith(PLAIN)
 
 
 class Way:
@@ -1012,7 +1031,7 @@ class Way:
         if state["type"] == "link":
             return f"link to {state['target']}\n"
         facts = f"mode {state['mode']:04o} owner {state['uid']} group {state['gid']}\n"
-        if path.startswith(SECRET):
+        if is_secret(path, state["mode"]):
             return f"{facts}(secret {state.get('digest', '')[:8]})\n"
         content = self._content(state) or b""
         return facts + (content.decode("utf-8", "replace") if len(content) <= MERGED else "(large)\n")

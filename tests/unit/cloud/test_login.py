@@ -270,3 +270,14 @@ def test_module_applies_a_document_once_and_masks_its_secrets(desk: Desk, run_mo
     assert faulty["failed"] and "Did you mean 'projects'?" in faulty["msg"]
     gone = run_module(run_cloud_state, **{**given, "state": "absent"})
     assert gone["changed"] and not desk.cloud.find("user", name="eve")
+
+
+@pytest.mark.parametrize("name", ["password", "token", "access_token", "refresh_token", "code", "assertion", "passcode", "client_secret",
+                                  "application_credential_secret", "openid_scope_proof", "a_name_of_the_future"])  # fmt: skip
+def test_whatever_of_a_login_is_not_known_to_be_harmless_is_masked(desk: Desk, run_module: Callable[..., dict[str, Any]], name: str) -> None:
+    auth = {**desk.login.auth, name: "Xy7-proves-who-one-is"}
+    answer = run_module(run_cloud_state, auth=auth, auth_type="no-such-plug-in", region_name=desk.cloud.region, document={"projects": ["web"]},
+                        client_key="/home/ops/Xy7-key.pem")  # fmt: skip
+    told = json.dumps(answer)
+    assert "Xy7" not in told and answer["invocation"]["module_args"]["auth"]["auth_url"] == desk.login.auth["auth_url"]
+    assert answer["invocation"]["module_args"]["auth"]["username"] == desk.login.auth["username"]

@@ -20,7 +20,8 @@ PAGES = sorted(
 )
 OUTSIDE = {"cd", "git", "ssh", "ssh-keygen", "scp", "openstack", "sudo", "apt-get", "podman", "ansible", "ansible-vault",
            "ansible-inventory", "python", "systemctl", "journalctl", "virsh",
-           "cat", "less", "cp", "tail", "curl", "nft", "df", "free", "rm", "jq", "source", "export"}  # fmt: skip
+           "cat", "less", "cp", "tail", "curl", "nft", "df", "free", "rm", "jq", "source", "export",
+           "install", "mv"}  # fmt: skip
 """Programs that are not ours. Their arguments are checked only where they are paths of the checkout."""
 ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*=")
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab import environment, image
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.definition import Lab, resolve
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.errors import LabError
-from ansible_collections.stackwright.cloud.plugins.module_utils.lab.podman import Podman, locked, run
+from ansible_collections.stackwright.cloud.plugins.module_utils.lab.podman import Podman, locked, private_directory, run
 
 
 @pytest.fixture
@@ -145,3 +145,29 @@ def test_an_interrupted_tree_is_removed(tmp_path: Path) -> None:
     image.remove_tree(tree)
     image.remove_tree(tree)
     assert not tree.exists()
+
+
+def test_a_lock_never_follows_a_link_nor_cuts_a_file(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious\n")
+    (tmp_path / "lock").symlink_to(victim)
+    with pytest.raises(LabError, match="lock cannot be opened: it is a link"), locked(tmp_path / "lock", "Building"):
+        pass
+    with locked(victim, "Building"):
+        pass
+    assert victim.read_text() == "precious\n"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(LabError, match="not a file of this user's"), locked(tmp_path / "pipe", "Building"):
+        pass
+
+
+def test_the_build_has_a_directory_that_nobody_else_enters(tmp_path: Path) -> None:
+    private_directory(tmp_path / "a/work", "Building")
+    assert (tmp_path / "a/work").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "a/work").chmod(0o755)
+    private_directory(tmp_path / "a/work", "Building")
+    assert (tmp_path / "a/work").stat().st_mode & 0o777 == 0o700
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    with pytest.raises(LabError, match="not a directory of this user's"):
+        private_directory(tmp_path / "link", "Building")
+    assert not str(image.WORK).startswith(("/tmp", "/var/tmp"))

@@ -192,3 +192,30 @@ def test_unknown_values_go_only_on_demand() -> None:
     plan = cloud_secrets.plan({"a_one": STRONG, "b_two": STRONG + "x", "own": "x"}, DECLARED, remove_unknown=True)
     assert plan.removed == ["own"]
     assert set(plan.values) == {"a_one", "b_two"}
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("line one\nand another line", "line breaks, control characters or letters beyond ASCII"),
+        ("tabulated\tand more of it", "line breaks, control characters or letters beyond ASCII"),
+        ("escape\x1b[31m and more", "line breaks, control characters or letters beyond ASCII"),
+        ("Überläufer unter Wolken", "line breaks, control characters or letters beyond ASCII"),
+        ("a{{ lookup('x') }}bcdefgh", "would be taken for a template"),
+        ("#jinja2:variable_start_string", "would be taken for a template"),
+        (" leading blank and more", "begins or ends with blank space"),
+    ],
+)
+def test_what_not_every_service_reads_alike_is_refused(value: str, reason: str) -> None:
+    told = cloud_secrets.weakness("nova_messaging", value, Declaration("nova_messaging", "For the test"))
+    assert told is not None and reason in told and value not in told
+
+
+def test_signs_are_fine_unless_a_service_reads_its_url_undecoded() -> None:
+    value = "Team/Night@Shift#2024:ok?$%&'\"\\"
+    assert cloud_secrets.weakness("nova_messaging", value, Declaration("nova_messaging", "For the test")) is None
+    plain = Declaration("keystone_database", "For the test", unreserved=True)
+    assert "letters, digits and -_.~ only" in str(cloud_secrets.weakness("keystone_database", value, plain))
+    assert cloud_secrets.weakness("keystone_database", STRONG, plain) is None
+    declared = cloud_secrets.load_declarations(Path(__file__).resolve().parents[3] / "roles")
+    assert declared["keystone_database"].unreserved and not declared["keystone_admin"].unreserved

@@ -132,3 +132,13 @@ def test_ansible_works_without_a_key_until_a_secret_is_wanted(checkout: Checkout
     done = ansible_inventory(checkout, inventory)
     assert done.returncode != 0
     assert f"no vault key in {checkout.key}" in done.stderr
+
+
+def test_key_of_another_account_is_refused(checkout: Checkout) -> None:
+    checkout.run("create")
+    if os.geteuid() == 0:
+        os.chown(checkout.key, 12345, 12345)
+        done = checkout.run()
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "belongs to another account (uid 12345)" in done.stderr
+    assert checkout.key.parent.stat().st_mode & 0o077 == 0, "its directory is closed to others"
