@@ -6,10 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible._internal._templating._jinja_plugins import JinjaPluginIntercept
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar
+from ansible_collections.stackwright.cloud.plugins.filter import database_url, option_value, transport_url
 
 ROLES = Path(__file__).parents[3] / "roles"
+
+
+@pytest.fixture(autouse=True)
+def filters_of_the_collection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Roles name filters of this collection in full, which Ansible's own loader of collections would find."""
+    own = {f"stackwright.cloud.{n}": f for one in (database_url, option_value, transport_url) for n, f in one.FilterModule().filters().items()}
+    find = JinjaPluginIntercept.__getitem__
+
+    def item(self: JinjaPluginIntercept, key: str) -> Any:
+        return own[key] if key in own else find(self, key)
+
+    monkeypatch.setattr(JinjaPluginIntercept, "__getitem__", item)
+
 APIS = {
     "keystone": ("keystone", "/etc/keystone/keystone.conf"),
     "glance": ("glance", "/etc/glance/glance-api.conf"),
