@@ -41,7 +41,7 @@ def component(role: str, name: str, **given: Any) -> dict[str, Any]:
         for part in ("defaults", "vars"):
             path = ROLES / one / part / "main.yml"
             values |= loader.load_from_file(str(path), trusted_as_template=True) if path.is_file() else {}
-    names = [f"{one}_{kind}" for one in ("keystone", "glance", "nova", "neutron", "placement") for kind in ("identity", "database", "messaging")]
+    names = [f"{one}_{kind}" for one in ("keystone", "glance", "nova", "neutron", "placement", "horizon") for kind in ("identity", "database", "messaging")]
     secrets = {one: f"the-{one}" for one in [*names, "keystone_admin", "memcached_encryption", "neutron_metadata_proxy", "horizon_secret_key"]}
     host = {"inventory_hostname": "controller1", "ansible_host": "192.0.2.11", "ansible_facts": {}, "stackwright_secrets": secrets}
     templar = Templar(loader, variables=values | host | given)
