@@ -26,6 +26,8 @@ LOG_LINES = 3
 CACHE = Path("/var/cache/libvirt")
 # QEMU cannot go on, whether it has ended or only paused the guest.
 ENDED = re.compile(r"KVM internal error|kvm run failed|shutting down, reason=(?!destroyed)")
+# libvirt would lift the limit of core files, which root in a container may not, and hand output to a daemon.
+CONFIGURATION = 'security_driver = "none"\nremember_owner = 0\nstdio_handler = "file"\nmax_core = 0\n'
 # Seconds that libvirt may take until QEMU runs.
 START_SECONDS = 240.0
 
@@ -178,7 +180,7 @@ def boot(
         CACHE.mkdir(parents=True, exist_ok=True)
         (root / "cache").symlink_to(CACHE)
         (root / "etc").mkdir()
-        (root / "etc" / "qemu.conf").write_text('security_driver = "none"\nremember_owner = 0\nstdio_handler = "file"\n', encoding="utf-8")
+        (root / "etc" / "qemu.conf").write_text(CONFIGURATION, encoding="utf-8")
         definition.write_text(domain(virt_type, hardware, copy, disk_format, console), encoding="utf-8")
         with (root / "runner.log").open("wb") as log:
             try:

@@ -132,6 +132,8 @@ class Libvirt:
     def __call__(self, call: Call) -> Said:
         root = Path(call.words[call.words.index("-r") + 1])
         self.definition = Path(call.words[-1]).read_text()
+        # a login session may have a hard limit, which libvirt's default would try to lift
+        assert "max_core = 0" in (root / "etc" / "qemu.conf").read_text()
         domain = Xml.fromstring(self.definition)
         disk = Path(str(domain.find("devices/disk/source").get("file")))  # type: ignore[union-attr]
         kind = "sector" if disk.read_bytes()[510:512] == b"\x55\xaa" else "system"
