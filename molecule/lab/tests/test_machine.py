@@ -109,13 +109,16 @@ def neighbour():
 def test_neighbours_of_the_control_node_do_not_get_in(host):
     variables = host.ansible.get_variables()
     table = "stackwright_lab_" + variables["lab_name"].replace("-", "_")
+    network = variables["lab_definition"]["networks"]["management"]["cidr"]
+
+    def dropped():
+        """How many packets the lab's own rule dropped: this machine may drop some by rules of its own as well, later."""
+        lines = local("nft", "list", "table", "inet", table).stdout.splitlines()
+        (rule,) = [line for line in lines if f"ip daddr {network} " in line]
+        return int(rule.split("counter packets ")[1].split()[0])
+
     script = f"import socket; socket.create_connection(('{variables['lab_management_address']}', 22), timeout=3)"
+    before = dropped()
     with neighbour() as inside:
         assert local(*inside, "python3", "-c", script, check=False).returncode != 0
-        kept = local("nft", "list", "table", "inet", table).stdout
-        local("nft", "delete", "table", "inet", table)
-        try:
-            assert local(*inside, "python3", "-c", script, check=False).returncode == 0
-        finally:
-            local("nft", "-f", "-", given=kept)
-        assert local(*inside, "python3", "-c", script, check=False).returncode != 0
+    assert dropped() > before

@@ -29,7 +29,7 @@ def rules(lab: Lab, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """
     bridges = sorted(str(networks[one.name]["network_interface"]) for one in lab.networks.values() if one.name in networks)
     own = "{ " + ", ".join(f'"{one}"' for one in bridges) + " }"
-    return [f"iifname != {own} ip daddr {one.cidr} ct state != {{ established, related }} drop" for one in lab.networks.values()]
+    return [f"iifname != {own} ip daddr {one.cidr} ct state != {{ established, related }} counter drop" for one in lab.networks.values()]
 
 
 def text(name: str, lines: list[str]) -> str:
