@@ -177,7 +177,9 @@ def new_aggregate(state: State, request: Request, obj: Object) -> None:
 
 
 def change_aggregate(state: State, request: Request, obj: Object, values: Object) -> None:
-    """The zone is metadata as well."""
+    """The zone is metadata as well, and never empty."""
+    if values.get("availability_zone") == "":
+        raise Refusal(400, "Aggregate does not support empty named availability zone.")
     if values.get("availability_zone"):
         obj["metadata"]["availability_zone"] = values["availability_zone"]
 
@@ -194,6 +196,8 @@ def aggregate_action(state: State, request: Request, match: dict[str, str]) -> A
     obj = state.get("aggregate", match["id"])
     action, given = next(iter(request.json().items()))
     if action == "set_metadata":
+        if "availability_zone" in given["metadata"] and not given["metadata"]["availability_zone"]:
+            raise Refusal(400, "Aggregate does not support empty named availability zone.")
         for key, value in given["metadata"].items():
             if value is None:
                 obj["metadata"].pop(key, None)
@@ -206,6 +210,9 @@ def aggregate_action(state: State, request: Request, match: dict[str, str]) -> A
             raise Refusal(404, f"Compute host {host} could not be found.")
         if (host in obj["hosts"]) == (action == "add_host"):
             raise Refusal(409 if action == "add_host" else 404, f"Aggregate {obj['id']}: host {host} is in the wrong state.")
+        zones = {a["metadata"].get("availability_zone") for a in state.all("aggregate") if host in a["hosts"]} - {None}
+        if action == "add_host" and obj["metadata"].get("availability_zone") and zones - {obj["metadata"]["availability_zone"]}:
+            raise Refusal(409, f"Cannot add host {host} to aggregate {obj['id']}: it is in another availability zone.")
         if action == "add_host":
             obj["hosts"].append(host)
         else:

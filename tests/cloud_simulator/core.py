@@ -303,6 +303,8 @@ class State:
         self.token_life = 3600.0
         # Polls that a new server, image, volume or stack needs until it is ready, and whether it then fails.
         self.polls_until_ready = 0
+        # Fields by type that the services take without an error and do not keep.
+        self.dropped: dict[str, set[str]] = {}
         self.fail_next: Counter[str] = Counter()
         self.routes: dict[str, list[Compiled]] = {}
         for kind in self.types.values():
@@ -480,6 +482,10 @@ def matches(obj: Object, query: Mapping[str, list[str]], kind: Collection | None
             if not all(any(str(ip.get(k)) == v for ip in have) for k, v in wanted):
                 return False
             continue
+        if isinstance(have, list):
+            if not set(values) <= set(map(str, have)):
+                return False
+            continue
         text = str(have).lower() if isinstance(have, bool) else str(have)
         if operator == "contains":
             if values[-1] not in text:
@@ -625,6 +631,8 @@ def create_one(state: State, request: Request, kind: Collection, match: dict[str
             raise Refusal(403, f"A {kind.type} may not be made for another project.")
         obj[kind.owner] = given or request.who.project_id
     check_refs(state, kind, obj)
+    for name in state.dropped.get(kind.type, ()):
+        obj[name] = copy.deepcopy(kind.defaults.get(name))
     if kind.on_create:
         kind.on_create(state, request, obj)
     check_unique(state, kind, obj)
@@ -667,6 +675,7 @@ def updated(state: State, request: Request, kind: Collection, match: dict[str, s
     for name in kind.immutable:
         if name in values and values[name] != obj.get(name):
             raise Refusal(400, f"Cannot update read-only attribute {name} of {kind.type}.")
+    values = {name: value for name, value in values.items() if name not in state.dropped.get(kind.type, ())}
     check_refs(state, kind, values)
     check_unique(state, kind, obj | values, str(obj[kind.id_key]))
     if kind.on_update:

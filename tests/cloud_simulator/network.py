@@ -102,6 +102,13 @@ def new_network(state: State, request: Request, obj: Object) -> None:
                 raise Refusal(409, f"Unable to create the network. The physical network {place[1]} is in use.")
 
 
+def change_network(state: State, request: Request, obj: Object, values: Object) -> None:
+    """A network with gateways in it stays external."""
+    used = state.find("port", network_id=obj["id"], device_owner="network:router_gateway")
+    if values.get("router:external", True) is False and obj["router:external"] and used:
+        raise Refusal(409, f"External network {obj['id']} cannot be updated to be made non-external, since it has existing gateway ports.")
+
+
 def drop_network(state: State, request: Request, obj: Object) -> None:
     """Ports keep a network alive."""
     ports = [p for p in state.find("port", network_id=obj["id"]) if p["device_owner"] not in ("network:dhcp",)]
@@ -117,15 +124,22 @@ def net(text: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
         raise Refusal(400, f"Invalid input for cidr. Reason: {error}.") from error
 
 
-def check_gateway(obj: Object) -> None:
-    """A gateway lies in its subnet."""
-    if obj.get("gateway_ip"):
+def check_subnet(obj: Object) -> None:
+    """A gateway is of the subnet's version and in none of its pools, and so are name servers and routes; modes are IPv6's."""
+    version = net(obj["cidr"]).version
+    routes = [route[key].partition("/")[0] for route in obj.get("host_routes") or [] for key in ("destination", "nexthop")]
+    for text in [obj.get("gateway_ip"), *(obj.get("dns_nameservers") or []), *routes]:
         try:
-            inside = ipaddress.ip_address(obj["gateway_ip"]) in net(obj["cidr"])
-        except ValueError:
-            inside = False
-        if not inside:
-            raise Refusal(400, f"Gateway is not valid on subnet {obj['cidr']}.")
+            if text and ipaddress.ip_address(text).version != version:
+                raise Refusal(400, f"Invalid input for operation: {text} does not match the ip_version '{version}'.")
+        except ValueError as error:
+            raise Refusal(400, f"Invalid input for operation: '{text}' is not a valid IP address.") from error
+    if version == 4 and (obj.get("ipv6_ra_mode") or obj.get("ipv6_address_mode")):
+        raise Refusal(400, "ipv6_address_mode is not valid when ip_version is 4.")
+    for pool in obj["allocation_pools"] if obj.get("gateway_ip") else ():
+        first, last, gateway = (int(ipaddress.ip_address(a)) for a in (pool["start"], pool["end"], obj["gateway_ip"]))
+        if first <= gateway <= last:
+            raise Refusal(409, f"Gateway ip {obj['gateway_ip']} conflicts with allocation pool {pool['start']}-{pool['end']}.")
 
 
 def new_subnet(state: State, request: Request, obj: Object) -> None:
@@ -145,14 +159,18 @@ def new_subnet(state: State, request: Request, obj: Object) -> None:
         if net(other["cidr"]).version == cidr.version and net(other["cidr"]).overlaps(cidr):
             raise Refusal(400, f"Requested subnet with cidr: {cidr} for network: {network['id']} overlaps with another subnet.")
     if obj.get("gateway_ip", "auto") == "auto":
-        obj["gateway_ip"] = str(cidr[1])
-    check_gateway(obj)
+        obj["gateway_ip"] = str(cidr[min(1, cidr.num_addresses - 1)])
+    obj["dns_nameservers"] = list(obj["dns_nameservers"])
+    check_subnet(obj)
     if not obj["allocation_pools"]:
-        first, last = int(cidr[1]), int(cidr[-2 if cidr.version == 4 else -1])
+        wide = cidr.num_addresses > 2
+        first, last = int(cidr[1 if wide else 0]), int(cidr[-2 if wide and cidr.version == 4 else -1])
         gateway = int(ipaddress.ip_address(obj["gateway_ip"])) if obj["gateway_ip"] else None
         obj["allocation_pools"] = [
             {"start": str(ipaddress.ip_address(a)), "end": str(ipaddress.ip_address(b))}
-            for a, b in ([(first, last)] if gateway is None else [(first, gateway - 1), (gateway + 1, last)])
+            for a, b in (
+                [(first, last)] if gateway is None or not first <= gateway <= last else [(first, gateway - 1), (gateway + 1, last)]
+            )
             if a <= b
         ]
     if cidr.version == 6:
@@ -160,8 +178,8 @@ def new_subnet(state: State, request: Request, obj: Object) -> None:
 
 
 def change_subnet(state: State, request: Request, obj: Object, values: Object) -> None:
-    """The gateway stays inside."""
-    check_gateway(obj | values)
+    """What it has then is as sound as in a new one."""
+    check_subnet(obj | values)
 
 
 def drop_subnet(state: State, request: Request, obj: Object) -> None:
@@ -237,38 +255,68 @@ def new_port(state: State, request: Request, obj: Object) -> None:
     network = state.get("network", obj["network_id"])
     if not see_network(state, request, network):
         raise Refusal(404, f"Network {network['id']} could not be found.")
-    obj["mac_address"] = obj.get("mac_address") or "fa:16:3e:" + ":".join(f"{random.randrange(256):02x}" for _ in range(3))
+    obj["mac_address"] = plain_mac(obj.get("mac_address")) or "fa:16:3e:" + ":".join(f"{random.randrange(256):02x}" for _ in range(3))
     if obj.get("security_groups") is None:
-        plain = obj["port_security_enabled"] and not obj["device_owner"].startswith("network:")
+        plain = not obj["device_owner"].startswith("network:")
         obj["security_groups"] = [default_group(state, obj["project_id"])["id"]] if plain else []
+    check_security(obj)
     for group in obj["security_groups"]:
         state.get("security_group", group)
     obj["fixed_ips"] = addresses(state, obj)
     obj["status"] = "ACTIVE" if obj["device_id"] else "DOWN"
 
 
+def plain_mac(text: Any) -> str:
+    """A MAC address as it is kept."""
+    digits = "".join(c for c in str(text or "").lower() if c in "0123456789abcdef")
+    return ":".join(digits[i : i + 2] for i in range(0, 12, 2)) if len(digits) == 12 else ""
+
+
+def check_security(obj: Object) -> None:
+    """A port without port security has no groups and no further addresses."""
+    if not obj["port_security_enabled"] and (obj["security_groups"] or obj["allowed_address_pairs"]):
+        raise Refusal(409, "Port Security must be enabled in order to have allowed address pairs on a port, or security groups.")
+    for pair in obj["allowed_address_pairs"]:
+        pair["mac_address"] = plain_mac(pair.get("mac_address")) or obj["mac_address"]
+
+
 def addresses(state: State, obj: Object) -> list[Object]:
     """The addresses that a port asks for, or one of the network."""
     given = obj.get("fixed_ips")
+    own = slaac(state, obj)
     if given is None:
-        own = [s for s in state.find("subnet", network_id=obj["network_id"]) if s.get("ipv6_address_mode") != "slaac"]
-        return [address(state, obj["network_id"], own[0]["id"]), *slaac(state, obj)] if own else slaac(state, obj)
-    return [address(state, obj["network_id"], ip.get("subnet_id", ""), ip.get("ip_address", "")) for ip in given]
+        stateful = [s for s in state.find("subnet", network_id=obj["network_id"]) if not is_slaac(s)]
+        return ([address(state, obj["network_id"], stateful[0]["id"])] if stateful else []) + own
+    found: list[Object] = []
+    for ip in given:
+        subnet = state.objects["subnet"].get(ip.get("subnet_id", ""), {})
+        if is_slaac(subnet) or any(ip.get("ip_address") == one["ip_address"] for one in own):
+            continue
+        found.append(address(state, obj["network_id"], ip.get("subnet_id", ""), ip.get("ip_address", "")))
+    return found + own
 
 
-def slaac(state: State, obj: Object) -> list[Object]:
-    """Addresses that a machine gives itself, out of its MAC address (RFC 4291, appendix A)."""
-    octets = [int(one, 16) for one in obj["mac_address"].split(":")]
-    octets = [octets[0] ^ 2, *octets[1:3], 0xFF, 0xFE, *octets[3:]]
+def is_slaac(subnet: Object) -> bool:
+    """Whether ports make their addresses in a subnet themselves."""
+    return subnet.get("ipv6_address_mode") in ("slaac", "dhcpv6-stateless")
+
+
+def slaac(state: State, port: Object) -> list[Object]:
+    """The addresses that every port of a network has, wanted or not, in its subnets with SLAAC: prefix and EUI-64."""
+    if port["device_owner"].startswith("network:"):
+        return []
+    digits = int(port["mac_address"].replace(":", ""), 16) ^ (2 << 40)
+    low = digits >> 24 << 40 | 0xFFFE << 24 | digits & 0xFFFFFF
     return [
-        {"subnet_id": s["id"], "ip_address": str(net(s["cidr"])[int.from_bytes(bytes(octets))])}
-        for s in state.find("subnet", network_id=obj["network_id"], ipv6_address_mode="slaac")
-        if not obj["device_owner"].startswith("network:")
+        {"subnet_id": s["id"], "ip_address": str(ipaddress.ip_address(int(net(s["cidr"])[0]) | low))}
+        for s in state.find("subnet", network_id=port["network_id"])
+        if is_slaac(s)
     ]
 
 
 def change_port(state: State, request: Request, obj: Object, values: Object) -> None:
     """New addresses are checked as those of a new port; its own may stay."""
+    check_security(obj | values)
     for group in values.get("security_groups") or []:
         state.get("security_group", group)
     if values.get("fixed_ips") is not None:
@@ -295,6 +343,9 @@ def new_group(state: State, request: Request, obj: Object) -> None:
     default_group(state, obj["project_id"])
     if obj["name"] == "default":
         raise Refusal(409, "Default security group already exists.")
+    for tag in obj["tags"]:
+        if "," in tag or len(tag) > 255:
+            raise Refusal(400, f"Invalid input for tags: '{tag}'.")
     for ethertype in ("IPv4", "IPv6"):
         state.put("security_group_rule", security_group_id=obj["id"], project_id=obj["project_id"], direction="egress",
                   ethertype=ethertype)  # fmt: skip
@@ -321,6 +372,29 @@ def show_group(state: State, request: Request, out: Object) -> Object:
     return with_tenant(state, request, out)
 
 
+def change_group(state: State, request: Request, obj: Object, values: Object) -> None:
+    """A group in use stays stateful or not."""
+    if values.get("stateful", obj["stateful"]) != obj["stateful"] and any(
+        obj["id"] in (p["security_groups"] or ()) for p in state.objects["port"].values()
+    ):
+        raise Refusal(409, f"Security Group {obj['id']} in use.")
+
+
+NUMBERS = {"ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "icmp": 1, "icmpv6": 58, "igmp": 2, "ipip": 4, "ipv6-encap": 41,
+           "ipv6-frag": 44, "ipv6-icmp": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "ipv6-route": 43, "ospf": 89, "pgm": 113,
+           "rsvp": 46, "sctp": 132, "tcp": 6, "udp": 17, "udplite": 136, "vrrp": 112}  # fmt: skip
+WITH_PORTS = tuple(NUMBERS[name] for name in ("tcp", "udp", "sctp", "dccp", "udplite"))
+
+
+def number_of(protocol: Any) -> int | None:
+    """The number of a protocol; Refusal 400 for what is none."""
+    if protocol in (None, "", "any", "-1", "0", 0):
+        return None
+    if protocol not in NUMBERS and not (str(protocol).isdigit() and int(protocol) < 256):
+        raise Refusal(400, f"Security group rule protocol {protocol} not supported.")
+    return NUMBERS.get(protocol) or int(protocol)
+
+
 RULE = ("security_group_id", "direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix",
         "remote_group_id", "remote_address_group_id")  # fmt: skip
 
@@ -335,19 +409,26 @@ def new_rule(state: State, request: Request, obj: Object) -> None:
     low, high = obj["port_range_min"], obj["port_range_max"]
     if (low is not None or high is not None) and not obj["protocol"]:
         raise Refusal(400, "Must also specify protocol if port range is given.")
-    if obj["protocol"] in ("tcp", "udp") and (low is None) != (high is None):
-        raise Refusal(400, "Both ends of the port range must be given.")
-    if obj["protocol"] in ("tcp", "udp") and low is not None and int(low) > int(high):
-        raise Refusal(400, f"For TCP/UDP protocols, port_range_min must be <= port_range_max: {low} > {high}.")
+    if isinstance(obj["protocol"], str):
+        obj["protocol"] = obj["protocol"].lower()
+    number = number_of(obj["protocol"])
+    if number in WITH_PORTS and (low, high) != (None, None):
+        if low is None or high is None or not 0 < int(low) <= int(high):
+            raise Refusal(400, f"For TCP/UDP protocols, port_range_min must be <= port_range_max: {low} > {high}.")
+        if (int(low), int(high)) == (1, 65535):
+            # All ports are kept as none named.
+            obj["port_range_min"] = obj["port_range_max"] = None
+    elif number not in (None, 1, 58) and (low, high) != (None, None):
+        raise Refusal(400, f"Port range cannot be specified for protocol {obj['protocol']}.")
     if obj["remote_ip_prefix"]:
         prefix = net(obj["remote_ip_prefix"])
         if f"IPv{prefix.version}" != obj["ethertype"]:
             raise Refusal(400, f"Conflicting value ethertype {obj['ethertype']} for CIDR {prefix}.")
         obj["normalized_cidr"] = str(prefix)
-    if isinstance(obj["protocol"], str):
-        obj["protocol"] = obj["protocol"].lower()
+    if number == 1 and obj["ethertype"] == "IPv6":
+        obj["protocol"], number = "ipv6-icmp", 58
     for other in state.find("security_group_rule", security_group_id=obj["security_group_id"]):
-        if all(other[k] == obj[k] for k in RULE):
+        if all(other[k] == obj[k] for k in RULE if k != "protocol") and number_of(other["protocol"]) == number:
             raise Refusal(409, f"Security group rule already exists. Rule id is {other['id']}.")
 
 
@@ -380,7 +461,18 @@ def new_router(state: State, request: Request, obj: Object) -> None:
 
 
 def change_router(state: State, request: Request, obj: Object, values: Object) -> None:
-    """A changed gateway moves its port."""
+    """A changed gateway moves its port, but not from network to network, though nobody is told. Routes need their interfaces."""
+    if "routes" in values:
+        reach = [net(state.get("subnet", s)["cidr"]) for s in reachable(state, obj)]
+        for route in values["routes"]:
+            if not any(ipaddress.ip_address(route["nexthop"]) in one for one in reach):
+                raise Refusal(400, f"Invalid format for routes: the nexthop {route['nexthop']} is not connected with router.")
+    asked, held = values.get("external_gateway_info"), obj["external_gateway_info"]
+    if asked and held and asked["network_id"] != held["network_id"]:
+        del values["external_gateway_info"]
+    if asked and held and asked.get("external_fixed_ips") == []:
+        del asked["external_fixed_ips"]
+        asked["external_fixed_ips"] = held["external_fixed_ips"]
     if "external_gateway_info" in values:
         info = values["external_gateway_info"]
         inner = {p["fixed_ips"][0]["subnet_id"] for p in state.find("port", device_id=obj["id"]) if p["fixed_ips"]}
@@ -388,6 +480,16 @@ def change_router(state: State, request: Request, obj: Object, values: Object) -
             raise Refusal(409, f"Gateway cannot be updated for router {obj['id']}: a floating IP needs it ({len(inner)} subnets).")
         set_gateway(state, request, obj, info)
         values["external_gateway_info"] = obj["external_gateway_info"]
+
+
+def reachable(state: State, router: Object, without: str = "") -> set[str]:
+    """The subnets that a router is in."""
+    return {
+        ip["subnet_id"]
+        for port in state.find("port", device_id=router["id"])
+        if port["id"] != without
+        for ip in port["fixed_ips"]
+    }
 
 
 def drop_router(state: State, request: Request, obj: Object) -> None:
@@ -410,6 +512,10 @@ def interface(state: State, request: Request, match: dict[str, str]) -> Answer:
                        port["network_id"] for ip in state.all("floating_ip")):  # fmt: skip
                     raise Refusal(409, f"Router interface for subnet {subnets[0]} cannot be deleted, as it is required by a "
                                        "floating IP.")  # fmt: skip
+                reach = [net(state.get("subnet", s)["cidr"]) for s in reachable(state, router, port["id"])]
+                if any(not any(ipaddress.ip_address(r["nexthop"]) in one for one in reach) for r in router["routes"]):
+                    raise Refusal(409, f"Router interface for subnet {subnets[0]} on router {router['id']} cannot be deleted, as it "
+                                       "is required by one or more routes.")  # fmt: skip
                 remove(state, request, state.types["port"], port)
                 return Answer(200, {"id": router["id"], "port_id": port["id"], "subnet_id": subnets[0], "subnet_ids": subnets})
         raise Refusal(404, f"Router {router['id']} has no interface on subnet or port {body}.")
@@ -447,6 +553,9 @@ def link(state: State, obj: Object, port_id: str | None, fixed: str | None) -> N
         return
     port = state.get("port", port_id)
     ips = [ip for ip in port["fixed_ips"] if not fixed or ip["ip_address"] == fixed]
+    if not fixed and sum(":" not in ip["ip_address"] for ip in ips) > 1:
+        raise Refusal(400, f"Bad floatingip request: Port {port_id} has multiple fixed IPv4 addresses. Must provide a specific one.")
+    ips = [ip for ip in ips if ":" not in ip["ip_address"]]
     if not ips:
         raise Refusal(400, f"Port {port_id} has no fixed address {fixed or ''}.")
     other = [o for o in state.find("floating_ip", port_id=port_id, fixed_ip_address=ips[0]["ip_address"]) if o["id"] != obj["id"]]
@@ -569,7 +678,7 @@ COLLECTIONS = [
         "port_security_enabled": True, "availability_zone_hints": [], "availability_zones": [], "dns_domain": "",
         "qos_policy_id": None, "provider:network_type": None, "provider:physical_network": None, "vlan_transparent": None,
         "provider:segmentation_id": None, "ipv4_address_scope": None, "ipv6_address_scope": None, "l2_adjacency": True},
-        on_create=limited("network", new_network), on_delete=drop_network, view=show_network, visible=see_network,
+        on_create=limited("network", new_network), on_update=change_network, on_delete=drop_network, view=show_network, visible=see_network,
         cascade=(("subnet", "network_id"), ("segment", "network_id")), immutable=("project_id", "tenant_id")),
     declare("subnet", "subnets", required=("network_id", "ip_version"), refs={"network_id": "network"}, defaults={
         "enable_dhcp": True, "dns_nameservers": [], "host_routes": [], "allocation_pools": [], "ipv6_ra_mode": None,
@@ -585,7 +694,7 @@ COLLECTIONS = [
         on_create=limited("port", new_port), on_update=change_port, on_delete=drop_port,
         immutable=("network_id", "project_id")),
     declare("security_group", "security-groups", defaults={"stateful": True, "shared": False},
-            on_create=limited("security_group", new_group), on_delete=drop_group, view=show_group,
+            on_create=limited("security_group", new_group), on_update=change_group, on_delete=drop_group, view=show_group,
             cascade=(("security_group_rule", "security_group_id"),)),
     declare("security_group_rule", "security-group-rules", required=("security_group_id", "direction"), tags=False,
             methods=("POST", "GET", "DELETE"), refs={"security_group_id": "security_group", "remote_group_id": "security_group"},

@@ -163,9 +163,11 @@ class Content:
         """The document entry that stands for an object and changes nothing about it."""
         found: dict[str, Any] = {}
         for declared in kind.fields:
-            if declared.secret or declared.write_only or not declared.export:
+            if declared.secret or (declared.write_only and not declared.read) or not declared.export:
                 continue
             value = read_field(declared, raw)
+            if value in declared.unsaid:
+                continue
             if value in (None, "", [], {}):
                 if declared.required:
                     found[declared.name] = value

@@ -88,6 +88,7 @@ def converge(
             )
             executor.adopt(planner)
             executor.run([change for change in changes if change.action != "unchanged"])
+            look_again(planner, executor, changes, options.wait)
     except CloudError as error:
         failure = error
     except ApiError as error:
@@ -111,6 +112,26 @@ def converge(
     if options.describe and planner and failure is None:
         result["resources"] = [planner.described(change.item) for change in changes if not change.item.absent]
     return result, failure
+
+
+def look_again(planner: Planner, executor: Executor, changes: list[Change], wait: bool) -> None:
+    """Compare what the services kept with what was asked for. An update of which nothing was kept is no change.
+
+    :raises CloudError: with all that was not kept.
+    """
+    written = [
+        change
+        for change in changes
+        if change.action in ("create", "update", "replace")
+        and (wait or not (change.item.type.settle or change.item.type.ready))
+    ]
+    losses = planner.review(written)
+    for change in written:
+        lost = {loss.name for loss in losses if loss.change is change}
+        if change.action == "update" and lost >= set(change.fields):
+            executor.finished.remove(change)
+    if losses:
+        raise CloudError(*(loss.problem for loss in losses))
 
 
 def prove_passwords(cloud: Cloud, changes: list[Change], parallel: int) -> list[str]:

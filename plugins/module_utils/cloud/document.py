@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,85 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry i
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import one_line
 
+# What other tools call a key (the modules of openstack.cloud, Terraform, the services' own APIs), and what it is called here.
+KEY_HINTS = {
+    "admin_state_up": ("enabled",),
+    "is_enabled": ("enabled",),
+    "enable_snat": ("snat",),
+    "enable_dhcp": ("dhcp",),
+    "is_dhcp_enabled": ("dhcp",),
+    "key_name": ("keypair",),
+    "key_pair": ("keypair",),
+    "nics": ("networks",),
+    "network_interfaces": ("networks",),
+    "flavor_name": ("flavor",),
+    "flavor_ref": ("flavor",),
+    "image_name": ("image",),
+    "image_id": ("image",),
+    "network_id": ("network",),
+    "network_name": ("network",),
+    "uuid": ("network", "id"),
+    "subnet_id": ("subnet",),
+    "port_id": ("port",),
+    "floating_ip_address": ("address",),
+    "floating_network_id": ("network",),
+    "pool": ("network",),
+    "fixed_address": ("fixed_ip",),
+    "fixed_ip_address": ("fixed_ip",),
+    "fixed_ip": ("fixed_ips",),
+    "server": ("port",),
+    "external_gateway": ("external_network",),
+    "external_gateway_info": ("external_network",),
+    "external_network_id": ("external_network",),
+    "external_fixed_ip": ("external_fixed_ips",),
+    "no_gateway_ip": ("gateway_ip",),
+    "disable_gateway_ip": ("gateway_ip",),
+    "allocation_pool": ("allocation_pools",),
+    "allocation_pool_start": ("allocation_pools",),
+    "no_security_groups": ("security_groups",),
+    "port_security_enabled": ("port_security",),
+    "security_group_ids": ("security_groups",),
+    "security_group_rules": ("rules",),
+    "remote_group_id": ("remote_group",),
+    "remote_ip_cidr": ("remote_ip_prefix",),
+    "ip_protocol": ("protocol",),
+    "is_public": ("public",),
+    "meta": ("metadata",),
+    "userdata": ("user_data",),
+    "admin_pass": ("admin_password",),
+    "volume_type": ("type",),
+    "volume_size": ("size",),
+    "boot_from_volume": ("boot_volume_size",),
+    "terminate_volume": ("boot_volume_keep",),
+    "provider_network_type": ("network_type",),
+    "provider_physical_network": ("physical_network",),
+    "provider_segmentation_id": ("segmentation_id",),
+    "qos_policy_id": ("qos_policy",),
+    "domain_id": ("domain",),
+    "project_id": ("project",),
+    "tenant_id": ("project",),
+    "tenant": ("project",),
+    "parent_id": ("parent",),
+    "default_project_id": ("default_project",),
+}
+# The same for types.
+TYPE_HINTS = {
+    "security_group_rules": "Rules stand in security_groups, below rules.",
+    "instances": "Did you mean 'servers'?",
+    "compute_instances": "Did you mean 'servers'?",
+    "floatingips": "Did you mean 'floating_ips'?",
+    "router_interfaces": "Interfaces stand in routers, below interfaces.",
+    "server_volumes": "Volumes of a server stand in servers, below volumes.",
+    "volume_attachments": "Volumes of a server stand in servers, below volumes.",
+    "host_aggregates": "Did you mean 'aggregates'?",
+    "keypair": "Did you mean 'keypairs'?",
+    "tenants": "Did you mean 'projects'?",
+    "subnetpools": "Did you mean 'subnet_pools'?",
+    "identity_users": "Did you mean 'users'?",
+    "dns_zones": "Did you mean 'zones'?",
+    "loadbalancers": "There is no such type: load balancers are not part of a document yet.",
+    "load_balancers": "There is no such type: load balancers are not part of a document yet.",
+}
 _TRUE, _FALSE = {"true", "yes", "on"}, {"false", "no", "off"}
 
 
@@ -26,6 +106,8 @@ class Item:
     current: Raw | None = None
     resolved: dict[str, Any] = field(default_factory=dict)
     id: str = ""
+    # Another entry of the type has the same names, so its place is told with them.
+    doubled: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -35,13 +117,17 @@ class Item:
     @property
     def title(self) -> str:
         """Its names, for people."""
+        places = [name for name in ("domain", "project") if name in self.type.identity and "name" in self.values]
         words = [
-            _words(self.values[name])
+            name if self.values[name] is True else _words(self.values[name])
             for name in self.type.identity
-            if self.values.get(name) not in (None, False, "")
-            and (name not in ("project", "domain") or "name" not in self.values)
+            if self.values.get(name) not in (None, False, "") and name not in places
         ]
-        return " ".join(words) or self.wanted_id
+        text = " ".join(words) or self.wanted_id
+        if not self.doubled:
+            return text
+        told = [f"{name} {_words(self.values[name])}" for name in places if self.values.get(name)]
+        return f"{text} ({', '.join(told) or self.wanted_id or self.path})"
 
     @property
     def label(self) -> str:
@@ -71,7 +157,9 @@ def parse(document: Any, absent: bool = False) -> list[Item]:
     for plural, entries in document.items():
         kind = BY_PLURAL.get(str(plural))
         if kind is None:
-            problems.append(Problem(f"Unknown resource type '{plural}'.", nearest(str(plural), BY_PLURAL), str(plural)))
+            mend = TYPE_HINTS.get(str(plural)) or nearest(str(plural), BY_PLURAL)
+            mend = mend or "The reference of cloud_state lists all types."
+            problems.append(Problem(f"Unknown resource type '{plural}'.", mend, str(plural)))
             continue
         if entries is None:
             continue
@@ -87,6 +175,9 @@ def parse(document: Any, absent: bool = False) -> list[Item]:
                 continue
             items.append(_entry(kind, path, entry, absent, problems))
     problems += _duplicates(items)
+    titles = Counter((item.type.name, item.title) for item in items)
+    for item, count in [(item, titles[(item.type.name, item.title)]) for item in items]:
+        item.doubled = count > 1
     if problems:
         raise CloudError(*problems)
     return items
@@ -107,7 +198,7 @@ def _entry(kind: ResourceType, path: str, entry: Mapping[str, Any], absent: bool
         kind.fields, {k: v for k, v in entry.items() if k not in ("state", "id")}, path, problems, ("state", "id")
     )
     for declared in kind.fields:
-        missing = declared.required and declared.name not in item.values
+        missing = declared.required and entry.get(declared.name) is None
         if missing and (not item.absent or declared.name in kind.identity) and not (item.wanted_id and item.absent):
             problems.append(item.problem(f"The key '{declared.name}' is missing.", declared.doc))
     if kind.check and not item.absent:
@@ -123,13 +214,22 @@ def _mapping(
     for key, value in entry.items():
         declared = known.get(str(key))
         if declared is None:
-            problems.append(Problem(f"Unknown key '{key}'.", nearest(str(key), [*known, *extra]), f"{path}.{key}"))
+            mend = hint(str(key), path, known) or nearest(str(key), [*known, *extra])
+            problems.append(Problem(f"Unknown key '{key}'.", mend, f"{path}.{key}"))
         elif value is not None:
             try:
                 values[declared.name] = _value(declared, value, f"{path}.{key}", problems)
             except ValueError as error:
-                problems.append(Problem(str(error), declared.doc, f"{path}.{key}"))
+                problems.append(Problem(str(error), f"It is: {declared.doc[0].lower()}{declared.doc[1:]}", f"{path}.{key}"))
     return values
+
+
+def hint(word: str, path: str, known: Iterable[str]) -> str:
+    """A hint for a key that another tool calls so; empty for any other."""
+    if path.startswith("floating_ips") and word in ("server", "server_id"):
+        return "Name the server's port: give it one of its own (ports, and networks of the server), and write port here."
+    found = [name for name in KEY_HINTS.get(word, ()) if name in known]
+    return f"Did you mean '{found[0]}'?" if found else ""
 
 
 def _value(declared: Field, value: Any, path: str, problems: list[Problem]) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.blame import explain
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import (
     ApiError,
@@ -32,7 +33,10 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan impor
     dependencies,
     intent_key,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import canonical, read_field
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, canonical, read_field
+
+# Keys that hold an address which only one object of a network can have.
+ADDRESSES = ("ip_address", "fixed_ip")
 
 
 @dataclass(eq=False)
@@ -44,8 +48,13 @@ class Step:
     after: list[Step] = field(default_factory=list)
 
 
-def run_steps(steps: list[Step], parallel: int) -> list[Problem]:
-    """Run steps as their predecessors finish. A failure stops what depends on it, not the rest; all causes are returned."""
+def run_steps(
+    steps: list[Step], parallel: int, told: Callable[[ApiError, Item], Problem] | None = None
+) -> list[Problem]:
+    """Run steps as their predecessors finish. A failure stops what depends on it, not the rest; all causes are returned.
+
+    ``told`` makes a refusal of a service a problem.
+    """
     waiting = list(steps)
     done: set[Step] = set()
     failed: set[Step] = set()
@@ -72,7 +81,8 @@ def run_steps(steps: list[Step], parallel: int) -> list[Problem]:
                     done.add(step)
                 except ApiError as error:
                     failed.add(step)
-                    problems.append(error.problem(step.item.path, step.item.label))
+                    item = step.item
+                    problems.append(told(error, item) if told else error.problem(item.path, item.label))
                 except CloudError as error:
                     failed.add(step)
                     problems += error.problems
@@ -99,7 +109,11 @@ class Executor:
         timeout: float = 600.0,
     ) -> None:
         self.cloud, self.ledger, self.owner = cloud, planner.ledger, planner.owner
-        self.identity = planner.identity_of
+        self.planner = planner
+        self.identity, self.compare = planner.identity_of, planner.compare
+        self.contested: dict[Item, frozenset[tuple[str, str]]] = {}
+        # Updates that have given up what they had to.
+        self.released: set[Item] = set()
         self.parallel, self.wait, self.timeout = parallel, wait, timeout
         self.finished: list[Change] = []
 
@@ -118,7 +132,7 @@ class Executor:
             self.ledger.write("dropped", name, key)
 
     def run(self, changes: list[Change]) -> None:
-        """Do all changes: removals that make room, then what is to be there, then removals that were still in use.
+        """Do all changes: what is removed or given up, then what is to be there, then removals that were still in use.
 
         :raises CloudError: with every cause; what does not depend on a failure is done all the same.
         """
@@ -128,8 +142,9 @@ class Executor:
         late = self._late(removals, kept)
         early = [change for change in removals if change not in late]
         early += [change for change in kept if change.action == "replace"]
-        for phase in (self._delete_steps(early), self._steps(kept, changes), self._delete_steps(late)):
-            problems += run_steps(phase, self.parallel)
+        self.contested = {change.item: claims(change.item) for change in kept}
+        for phase in (self._room_steps(early, kept), self._steps(kept, changes), self._delete_steps(late)):
+            problems += run_steps(phase, self.parallel, lambda error, item: explain(error, item, self.planner))
             if problems:
                 raise CloudError(*problems)
 
@@ -158,6 +173,51 @@ class Executor:
                 if step.item.type.name in change.item.type.uses:
                     step.after.append(steps[change.item.key])
         return list(steps.values())
+
+    def _room_steps(self, removals: list[Change], kept: list[Change]) -> list[Step]:
+        """Removals and what updates give up, in one order: nothing is taken before it is free."""
+        gone = self._delete_steps(removals)
+        free = [
+            Step(change.item, lambda change=change: self._release(change))  # type: ignore[misc]
+            for change in kept
+            if change.action == "update" and change.item.type.release
+        ]
+        for step in free:
+            used = current_refs(step.item)
+            for other in (*gone, *free):
+                if (other is not step and other.item.type.name in step.item.type.uses) or (
+                    other in gone and other.item.key in used
+                ):
+                    other.after.append(step)
+        for step in gone:
+            for other in free:
+                if other.item.type.name in step.item.type.uses:
+                    other.after.append(step)
+        return [*gone, *free]
+
+    def _release(self, change: Change) -> None:
+        item = change.item
+        op = self._operation(item)
+        others = (claims for other, claims in self.contested.items() if other is not item)
+        op.contested = frozenset().union(*others)
+        assert item.type.release
+        item.type.release(op, frozenset(change.fields))
+        item.current = op.raw
+        if op.written:
+            self.released.add(item)
+
+    def _still(self, change: Change) -> list[str]:
+        """The fields of an update that are not as wanted yet."""
+        item = change.item
+        if item not in self.released:
+            return change.fields
+        found = []
+        for name in change.fields:
+            declared = item.type.field(name)
+            before, after = (0, 1) if declared.write_only else self.compare(item, declared, item.resolved[name])
+            if before != after:
+                found.append(name)
+        return found
 
     def _steps(self, kept: list[Change], changes: list[Change]) -> list[Step]:
         make: dict[Item, Step] = {}
@@ -200,7 +260,7 @@ class Executor:
         item = change.item
         op = self._operation(item)
         if change.action == "update":
-            update_object(op, {name: op.values[name] for name in change.fields})
+            update_object(op, {name: op.values[name] for name in self._still(change)})
             return
         op.raw = {}
         # By now everything that the identity refers to has an identifier.
@@ -264,6 +324,26 @@ def makes_room(other: Item, item: Item) -> bool:
     if other.type.name != "quota" or item.type.service not in ("compute", "block-storage", "network"):
         return False
     return item.resolved.get("project") in (None, other.resolved.get("project"))
+
+
+def claims(item: Item) -> frozenset[tuple[str, str]]:
+    """What an entry is to have: types and identifiers of what it refers to, and the addresses that it names."""
+    found: set[tuple[str, str]] = set()
+
+    def note(declared: Field, value: Any) -> None:
+        if isinstance(value, str) and value:
+            if declared.ref:
+                found.add((declared.ref, value))
+            elif declared.name in ADDRESSES:
+                found.add(("address", value))
+
+    for name, value in item.resolved.items():
+        declared = item.type.field(name)
+        for element in _ids(value) if isinstance(value, list) else [_ids(value)]:
+            note(declared, element)
+            for key in declared.keys if isinstance(element, dict) else ():
+                note(key, element.get(key.name))
+    return frozenset(found)
 
 
 def current_refs(item: Item, of_its_own: bool = True) -> set[tuple[str, str]]:

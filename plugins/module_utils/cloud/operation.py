@@ -116,6 +116,8 @@ class Operation:
     wait: bool = True
     timeout: float = 600.0
     scope: str = ""
+    # What else in the run is to have: types and identifiers, and addresses of networks.
+    contested: frozenset[tuple[str, str]] = frozenset()
     # How many requests that change something were answered well.
     written: int = 0
 

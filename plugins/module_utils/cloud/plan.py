@@ -35,6 +35,18 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import one_line
 
+# What a project may hold that stays when it is removed: service, path, key of the list, type, query of administrators.
+LEFT_BEHIND: tuple[tuple[str, str, str, str, list[tuple[str, Any]]], ...] = (
+    ("network", "/networks", "networks", "network", []),
+    ("network", "/routers", "routers", "router", []),
+    ("network", "/ports", "ports", "port", []),
+    ("network", "/floatingips", "floatingips", "floating_ip", []),
+    ("network", "/security-groups", "security_groups", "security_group", []),
+    ("compute", "/servers/detail", "servers", "server", [("all_tenants", "1")]),
+    ("block-storage", "/volumes/detail", "volumes", "volume", [("all_tenants", "1")]),
+    ("image", "/images", "images", "image", []),
+)
+OWNER_KEYS = ("project_id", "tenant_id", "os-vol-tenant-attr:tenant_id", "owner")
 Action = Literal["create", "update", "replace", "delete", "unchanged"]
 HIDDEN = "(secret)"
 _ID = re.compile(r"^([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|default)$")
@@ -50,11 +62,14 @@ class Change:
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
     reason: str = ""
+    # What an object that is made anew loses, since it hangs on what changes.
+    lost: dict[str, Any] = field(default_factory=dict)
 
     @property
     def line(self) -> str:
         """The change in one line."""
-        parts = [f"{name} {_short(self.before.get(name))} -> {_short(self.after.get(name))}" for name in self.fields]
+        parts = [_difference(name, self.before.get(name), self.after.get(name)) for name in self.fields]
+        parts += [f"{name} {_short(value)} is lost" for name, value in self.lost.items()]
         text = f"{self.action} {self.item.label}"
         if self.action in ("update", "replace") and parts:
             text += f": {', '.join(parts)}"
@@ -71,7 +86,49 @@ class Change:
             "before": self.before,
             "after": self.after,
             "reason": self.reason,
+            "lost": self.lost,
         }
+
+
+@dataclass
+class Loss:
+    """A field of a change that the service took without an error and did not keep."""
+
+    change: Change
+    name: str
+    wanted: Any
+    held: Any
+
+    @property
+    def problem(self) -> Problem:
+        """The loss for an operator."""
+        held = "has nothing there" if self.held in (None, "", [], {}) else f"has {_short(self.held)}"
+        return self.change.item.problem(
+            f"The service did not keep {self.name}: {_short(self.wanted)} was asked for and not refused, but it {held}.",
+            "The service may lack the extension or driver for it, or its log may tell; otherwise take the value that it has.",
+            self.name,
+        )
+
+
+def _difference(name: str, before: Any, after: Any) -> str:
+    """A change of a field; of long lists and mappings only what differs."""
+    whole = f"{name} {_short(before)} -> {_short(after)}"
+    if len(str(before)) <= 60 and len(str(after)) <= 60:
+        return whole
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        before, after = (
+            [f"{key}={one[key]}" for key in one if one[key] != other.get(key, one)]
+            for one, other in ((before, after), (after, before))
+        )
+    if not isinstance(before, list) or not isinstance(after, list):
+        return whole
+    gone, new = [e for e in before if e not in after], [e for e in after if e not in before]
+    told = [f"- {_element(e)}" for e in gone] + [f"+ {_element(e)}" for e in new]
+    return f"{name} {'; '.join(told)}" if told else f"{name} in another order"
+
+
+def _element(value: Any) -> str:
+    return " ".join(f"{key}={part}" for key, part in value.items()) if isinstance(value, Mapping) else str(value)
 
 
 def _short(value: Any) -> str:
@@ -91,14 +148,31 @@ class State:
     cloud: Cloud
     objects: dict[str, list[Raw]] = field(default_factory=dict)
     by_id: dict[str, dict[str, Raw]] = field(default_factory=dict)
+    # Objects that were asked for one by one, for their names.
+    others: dict[tuple[str, str], Raw | None] = field(default_factory=dict)
 
     def name_of(self, kind: str, ident: str) -> str:
         """Name for an id, for people; the id itself when it is not known."""
-        raw = self.by_id.get(kind, {}).get(ident)
+        if kind == "project" and ident == self.cloud.project_id and ident not in self.by_id.get(kind, {}):
+            return self.cloud.project_name
+        raw = self.by_id.get(kind, {}).get(ident) or self._asked(kind, ident)
         if raw is None:
-            return self.cloud.project_name if kind == "project" and ident == self.cloud.project_id else ident
+            return ident
         declared = BY_NAME[kind]
         return str(read_field(declared.field(declared.identity[0]), raw) or ident)
+
+    def _asked(self, kind: str, ident: str) -> Raw | None:
+        """An object of the network service that no entry names, for its name; None if that cannot be had."""
+        declared = BY_NAME[kind]
+        if declared.service != "network" or not _ID.match(ident) or not self.cloud.endpoint("network"):
+            return None
+        if (kind, ident) not in self.others:
+            try:
+                found = list(self.cloud.pages("network", declared.path, declared.collection_key, [("id", ident)]))
+            except ApiError:
+                found = []
+            self.others[(kind, ident)] = found[0] if found else None
+        return self.others[(kind, ident)]
 
     def put(self, kind: ResourceType, objects: list[Raw]) -> None:
         """Remember a type's objects."""
@@ -206,36 +280,38 @@ class Planner:
                 needed[name] = None
         self.cloud.require(services)
 
-        def listing(name: str) -> tuple[ResourceType, list[Raw]]:
-            kind = BY_NAME[name]
-            query = Query(
-                self.cloud,
-                kind,
-                needed[name],
-                projects=self._projects(kind),
-                owner=self.owner if self.prune else "",
-                entries=[item.values for item in self.own[name]],
-                owned=frozenset(ident for owned, ident in self.ledger.owned if owned == name),
-                all=any(
-                    other == name for other, _ in self.ledger.intents | (self.ledger.owned if self.prune else set())
-                ),
-                ident=self._only,
-            )
-            try:
-                return kind, (kind.listing or list_objects)(query)
-            except ApiError as error:
-                user = next((item for item in self.items if item.type.name == name), None)
-                raise CloudError(error.problem(user.path if user else "", kind.plural.replace("_", " "))) from error
+        self._list_all(needed)
+        self._settle_intents()
 
+    def _list_all(self, needed: Mapping[str, set[str] | None]) -> None:
+        """List types, those with names only by these."""
         with concurrent.futures.ThreadPoolExecutor(self.parallel) as pool:
             # What is asked project by project comes after the projects.
             later = [
                 name for name in needed if BY_NAME[name].list_last or (BY_NAME[name].scoped and "project" in needed)
             ]
             for names in ([name for name in needed if name not in later], later):
-                for kind, objects in pool.map(listing, names):
+                for kind, objects in pool.map(lambda name: self._list(name, needed[name]), names):
                     self.state.put(kind, objects)
-        self._settle_intents()
+
+    def _list(self, name: str, names: set[str] | None) -> tuple[ResourceType, list[Raw]]:
+        kind = BY_NAME[name]
+        query = Query(
+            self.cloud,
+            kind,
+            names,
+            projects=self._projects(kind),
+            owner=self.owner if self.prune else "",
+            entries=[item.values for item in self.own[name]],
+            owned=frozenset(ident for owned, ident in self.ledger.owned if owned == name),
+            all=any(other == name for other, _ in self.ledger.intents | (self.ledger.owned if self.prune else set())),
+            ident=self._only,
+        )
+        try:
+            return kind, (kind.listing or list_objects)(query)
+        except ApiError as error:
+            user = next((item for item in self.items if item.type.name == name), None)
+            raise CloudError(error.problem(user.path if user else "", kind.plural.replace("_", " "))) from error
 
     def _settle_intents(self) -> None:
         """Find what a run made before it was cut off: the resources that it meant to make and that are there."""
@@ -410,10 +486,16 @@ class Planner:
         name = str(wanted.pop("name", wanted.get("id", ""))) if isinstance(value, Mapping) else str(value)
         wanted.pop("id", None)
         first = kind.field(kind.identity[0])
+        # What an entry with an id names otherwise is no longer found by its old name.
+        renamed = {
+            other.id for other in self.own[kind.name] if other.wanted_id and other.values.get(first.name) not in (None, name)
+        }
         # The target, the domain or project that it is in, and how to read its fields.
         candidates: dict[str, tuple[Any, Any, Callable[[Field], Any]]] = {}
         for raw in self.state.objects.get(kind.name, []):
             ident = str(raw[kind.id_key])
+            if ident in renamed and ident != name:
+                continue
             if ident == name or read_field(first, raw) == name or (kind.name == "service" and raw.get("type") == name):
                 candidates[ident] = (ident, self._scope(kind, raw), partial(_swapped, raw))
         for other in self.own[kind.name]:
@@ -593,7 +675,41 @@ class Planner:
         result = [changes[item] for item in self.items]
         if self.prune:
             result += self._pruned()
+        for change in result:
+            if change.action in ("delete", "replace") and change.item.type.kept_by and change.item.current:
+                kept = change.item.type.kept_by(change.item.current)
+                self.problems += [change.item.problem(*kept)] if kept else []
+        if self.problems:
+            raise CloudError(*dict.fromkeys(self.problems))
+        self._tell_orphans(result)
         return result
+
+    def _tell_orphans(self, changes: list[Change]) -> None:
+        """Say what a project that is removed leaves behind: the services do not look at each other."""
+        gone = {
+            change.item.id: change
+            for change in changes
+            if change.item.type.name == "project" and change.action in ("delete", "replace")
+        }
+        left: dict[str, list[str]] = defaultdict(list)
+        for service, path, collection, kind, every in LEFT_BEHIND if gone else ():
+            if not self.cloud.endpoint(service):
+                continue
+            params: list[tuple[str, Any]] = [("project_id", ident) for ident in gone] if service == "network" else every
+            found: dict[str, int] = defaultdict(int)
+            try:
+                for raw in self.cloud.pages(service, path, collection, params):
+                    owner = next((raw[key] for key in OWNER_KEYS if raw.get(key)), "")
+                    if owner in gone and not self.leaves(kind, str(raw["id"])):
+                        found[str(owner)] += 1
+            except ApiError:
+                # Only administrators see what others have; the removal will tell what it is refused for.
+                continue
+            for ident, count in found.items():
+                left[ident].append(f"{count} {kind.replace('_', ' ')}{'s' if count > 1 else ''}")
+        for ident, change in gone.items():
+            if left[ident]:
+                change.reason = "; ".join(filter(None, [change.reason, f"leaves behind {', '.join(left[ident])}"]))
 
     def _ordered(self) -> list[Item]:
         """Entries after those they refer to.
@@ -680,6 +796,7 @@ class Planner:
         change.action = "update"
         if fixed:
             change.action = "replace"
+            self._carry_over(item, change)
             change.reason = "; ".join(reasons) or f"{', '.join(fixed)} cannot be changed in place"
             self.replaced.add(item)
             if not self.replace:
@@ -696,6 +813,50 @@ class Planner:
                     )
                 )
         return change
+
+    def _carry_over(self, item: Item, change: Change) -> None:
+        """Give the new object what the old one has and the entry leaves out; note what hangs on the change and is lost."""
+        assert item.current is not None
+        if not self.replace:
+            return
+        item.current = self._in_full(item) or item.current
+        for declared in item.type.fields:
+            if declared.name in item.resolved or declared.secret or (declared.write_only and not declared.read):
+                continue
+            value = read_field(declared, item.current)
+            if declared.name == "tags" and value:
+                value = [tag for tag in value if not tag.startswith(MARK)]
+            if isinstance(value, dict):
+                value = {key: element for key, element in value.items() if not key.startswith(MARK)}
+            if value in (None, "", [], {}) or value in (declared.default, self._default(declared.default)):
+                continue
+            if declared.name in item.type.not_carried:
+                change.lost[declared.name] = self.named(declared, value)
+            elif (declared.export or declared.key == item.type.id_key) and value not in declared.unsaid:
+                item.resolved[declared.name] = self._as_entries(declared, value)
+
+    def _in_full(self, item: Item) -> Raw | None:
+        """An object with what a listing holds only for entries that speak of it."""
+        kind = item.type
+        if not kind.listing:
+            return None
+        names = {str(item.values["name"])} if "name" in item.values and not item.wanted_id else None
+        query = Query(self.cloud, kind, names, self._projects(kind), entries=[item.values], full=True, ident=self._only)
+        return next((raw for raw in kind.listing(query) if str(raw[kind.id_key]) == item.id), None)
+
+    def _as_entries(self, declared: Field, value: Any) -> Any:
+        """A value of the cloud for a new object: entries for what the document has, nothing of what leaves."""
+        if isinstance(value, list):
+            found = [self._as_entries(declared, element) for element in value]
+            return [element for element in found if element is not None]
+        if isinstance(value, dict) and declared.keys:
+            parts = {key.name: self._as_entries(key, value[key.name]) for key in declared.keys if key.name in value}
+            return {name: part for name, part in parts.items() if part is not None}
+        if not declared.ref or not isinstance(value, str):
+            return value
+        if self.leaves(declared.ref, value):
+            return None
+        return next((entry for entry in self.own[declared.ref] if entry.id == value), value)
 
     def compare(self, item: Item, declared: Field, value: Any) -> tuple[Any, Any]:
         """A field's present and wanted value, in one form."""
@@ -714,6 +875,53 @@ class Planner:
         if before is None and after in ("", [], {}):
             before = after
         return before, after
+
+    def review(self, changes: list[Change]) -> list[Loss]:
+        """Read again what was written, and compare it with what was asked for. Entries hold what the cloud holds afterwards.
+
+        Services answer well to much that they do not keep, or keep otherwise.
+
+        :raises CloudError: a listing is refused.
+        """
+        self.replaced.clear()
+        written = [change for change in changes if change.item.current is not None and self._comparable(change.item)]
+        for change in written:
+            if change.action != "update":
+                kind, raw = change.item.type, change.item.current
+                assert raw is not None
+                others = [
+                    other for other in self.state.objects.get(kind.name, []) if other[kind.id_key] != raw[kind.id_key]
+                ]
+                self.state.put(kind, [*others, raw])
+        names = needed_names([change.item for change in written], False)
+        self._list_all({kind: names[kind] for kind in {change.item.type.name for change in written}})
+        return [loss for change in written for loss in self._lost(change)]
+
+    @staticmethod
+    def _comparable(item: Item) -> list[str]:
+        """Fields of an entry that the service could keep otherwise than asked."""
+        if not item.type.reread:
+            return []
+        return [
+            name
+            for name in item.resolved
+            if not item.type.field(name).write_only and (name not in item.type.identity or item.wanted_id)
+        ]
+
+    def _lost(self, change: Change) -> list[Loss]:
+        item = change.item
+        raw = self.state.by_id[item.type.name].get(item.id)
+        if raw is None:
+            return []
+        item.current = raw
+        found = []
+        for name in self._comparable(item):
+            declared = item.type.field(name)
+            before, after = self.compare(item, declared, item.resolved[name])
+            if before != after:
+                shown = [HIDDEN if declared.secret else self.named(declared, side) for side in (after, before)]
+                found.append(Loss(change, name, *shown))
+        return found
 
     def named(self, declared: Field, value: Any) -> Any:
         """A value with names for ids, for people."""

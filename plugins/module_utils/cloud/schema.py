@@ -56,6 +56,8 @@ class Field:
     merge: bool = False
     default: Any = None
     export: bool = True
+    # Values that an export leaves out, since the service takes them where none was asked for.
+    unsaid: tuple[str, ...] = ()
     read: Callable[[Raw], Any] | None = None
     normal: Callable[[Any], Any] | None = None
     apply: Callable[[Operation, Any, Any], None] | None = None
@@ -118,6 +120,11 @@ class ResourceType:
     list_last: bool = False
     create: Callable[[Operation], Raw] | None = None
     update: Callable[[Operation, dict[str, Any]], None] | None = None
+    # Gives up what an update gives up, before anything else in the run takes it: gets the fields that change. What it does is
+    # noted in the operation's object.
+    release: Callable[[Operation, frozenset[str]], None] | None = None
+    # What was written is read again; not where a listing is behind what was written.
+    reread: bool = True
     delete: Callable[[Operation], None] | None = None
     check: Callable[[Mapping[str, Any]], list[tuple[str, str, str]]] | None = None
     # As ``check``, for entries that the cloud lacks yet.
@@ -127,6 +134,10 @@ class ResourceType:
     # Fields that a new object takes from the one that another field refers to: {"project": "network"}.
     inherits: Mapping[str, str] = field(default_factory=dict)
     skip_export: Callable[[Raw], str] | None = None
+    # Why an object cannot be removed as it is, and what to do; empty if it can.
+    kept_by: Callable[[Raw], tuple[str, str] | None] | None = None
+    # Fields that a new object in place of an old one does not take from it, since they hang on what changes.
+    not_carried: tuple[str, ...] = ()
 
     def field(self, name: str) -> Field:
         """The field called ``name``; KeyError otherwise."""

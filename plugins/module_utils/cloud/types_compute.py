@@ -194,8 +194,19 @@ def _update_aggregate(op: Operation, changes: dict[str, Any]) -> None:
     body = {name: changes[name] for name in ("name", "availability_zone") if changes.get(name)}
     if body:
         op.call("PUT", f"/os-aggregates/{op.id}", {"aggregate": body})
-    if changes.get("availability_zone") == "":
-        _aggregate_metadata(op, {"availability_zone": None})
+
+
+def _release_hosts(op: Operation, changes: frozenset[str]) -> None:
+    """Take out hosts that leave: a host is in one zone only."""
+    if "hosts" in changes:
+        _aggregate_hosts(op, op.raw.get("hosts"), [host for host in op.raw.get("hosts") or [] if host in op.values["hosts"]])
+        op.raw["hosts"] = [host for host in op.raw.get("hosts") or [] if host in op.values["hosts"]]
+
+
+def _check_aggregate(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    if "availability_zone" not in (values.get("metadata") or {}):
+        return []
+    return [("metadata.availability_zone", "The zone has a key of its own.", "Move it to availability_zone.")]
 
 
 def _set_aggregate_metadata(op: Operation, before: Any, after: Any) -> None:
@@ -225,7 +236,13 @@ AGGREGATE = ResourceType(
     "/os-aggregates",
     (
         NAME,
-        Field("availability_zone", "Availability zone that its hosts form; empty for none."),
+        Field(
+            "availability_zone",
+            "Availability zone that its hosts form; empty for none, which only a new aggregate can have.",
+            fixed=lambda raw, before, after, values: (
+                "" if after else "the compute service cannot take a zone from an aggregate"
+            ),
+        ),
         metadata_field("Properties for the scheduler.", ("availability_zone",), _set_aggregate_metadata),
         Field("hosts", "Compute hosts in it; others are taken out.", "set", apply=_aggregate_hosts),
     ),
@@ -236,6 +253,8 @@ AGGREGATE = ResourceType(
     create=_create_aggregate,
     update=_update_aggregate,
     delete=_delete_aggregate,
+    release=_release_hosts,
+    check=_check_aggregate,
 )
 
 # Server groups -------------------------------------------------------------------------------------------------------

@@ -70,6 +70,14 @@ def _create_project(op: Operation) -> Raw:
     return raw
 
 
+def _check_project(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    return [
+        (f"tags[{number}]", f"'{tag}' is no label of a project.", "A label has 1 to 255 characters, no comma or slash.")
+        for number, tag in enumerate(values.get("tags") or [])
+        if not 1 <= len(tag) <= 255 or "," in tag or "/" in tag
+    ]
+
+
 PROJECT = ResourceType(
     "project",
     "projects",
@@ -97,6 +105,7 @@ PROJECT = ResourceType(
     mark="tags",
     born_marked=True,
     create=_create_project,
+    check=_check_project,
 )
 
 

@@ -309,10 +309,45 @@ def _delete(op: Operation) -> None:
     op.call("DELETE", f"/images/{op.id}", accept=(404,))
 
 
+def format_of(path: str) -> str:
+    """The format of an image file by its first bytes; empty for one that has no mark of its own.
+
+    The marks are those that the formats' specifications give: QEMU's for qcow2, VMware's, VirtualBox's, Microsoft's, ISO 9660.
+    """
+    with open(path, "rb") as file:
+        head = file.read(0x9000)
+    if head[0x8001:0x8006] == b"CD001":
+        return "iso"
+    if head[64:68] == b"\x7f\x10\xda\xbe":
+        return "vdi"
+    if head.startswith((b"KDMV", b"# Disk DescriptorFile")):
+        return "vmdk"
+    marks = {b"QFI\xfb": "qcow2", b"vhdxfile": "vhdx", b"conectix": "vhd", b"WithoutFreeSpace": "ploop", b"WithouFreSpacExt": "ploop"}
+    return next((name for mark, name in marks.items() if head.startswith(mark)), "")
+
+
+# Formats that cannot be told by the first bytes of a file.
+UNMARKED = ("raw", "ami", "ari", "aki", "vhd", "ploop")
+
+
 def _check_new(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     path = os.path.expanduser(values.get("file", ""))
-    if path and not os.path.isfile(path):
+    if not path:
+        return []
+    if not os.path.isfile(path):
         return [("file", f"There is no file {path}.", "Name a file on the host that runs the module.")]
+    wanted = values.get("disk_format", "")
+    if values.get("container_format", "bare") not in ("bare", "ami", "ari", "aki"):
+        return []
+    try:
+        found = format_of(path)
+    except OSError as error:
+        return [("file", f"The file {path} cannot be read: {error.strerror}.", "Let the module's account read it.")]
+    # A hybrid ISO image is a raw disk as well.
+    if found and found != wanted and (found, wanted) != ("iso", "raw"):
+        return [("disk_format", f"{path} is in the format {found}, not {wanted}.", f"Write disk_format: {found}.")]
+    if not found and wanted not in UNMARKED:
+        return [("disk_format", f"{path} is no image in the format {wanted}.", "Name its own, or raw; qemu-img info tells.")]
     return []
 
 
@@ -443,6 +478,9 @@ IMAGE = ResourceType(
     delete=_delete,
     check=_check,
     check_new=_check_new,
+    kept_by=lambda raw: (
+        ("It is protected.", "Set protected: false first, in a run of its own.") if raw.get("protected") else None
+    ),
 )
 
 IMAGE_TYPES = (IMAGE,)

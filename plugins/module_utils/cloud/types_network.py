@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,17 @@ def _tags(op: Operation, before: Any, after: Any) -> None:
 
 
 TAGS = Field("tags", "Labels.", "set", apply=_tags)
+
+
+def check_tags(values: Mapping[str, Any]) -> Found:
+    """Labels that the service refuses."""
+    return [
+        (f"tags[{number}]", f"'{tag}' is no label.", "A label has 1 to 255 characters and no comma.")
+        for number, tag in enumerate(values.get("tags") or [])
+        if not 1 <= len(tag) <= 255 or "," in tag
+    ]
+
+
 # What all types have that the service keeps tags for.
 TAGGED: dict[str, Any] = {"name_filter": "many", "update_method": "PUT", "mark": "tags"}
 
@@ -100,6 +112,12 @@ def overlap(one: Any, other: Any) -> bool:
     return bool(left and right and left.version == right.version and left.overlaps(right))
 
 
+def contains(wide: Any, narrow: Any) -> bool:
+    """Whether a range, as text, lies in another one."""
+    one, other = block_of(wide), block_of(narrow)
+    return bool(one and other and overlap(wide, narrow) and other.prefixlen >= one.prefixlen)
+
+
 def check_address(values: Mapping[str, Any], key: str) -> Found:
     """A problem when the value of a key is no address."""
     text = values.get(key)
@@ -120,11 +138,36 @@ def check_block(text: Any, key: str) -> Found:
     return []
 
 
+def check_routes(values: Mapping[str, Any], name: str) -> Found:
+    """Problems of routes: what is no range, and what is no address."""
+    found: Found = []
+    for number, route in enumerate(values.get(name) or []):
+        if "destination" in route:
+            found += check_block(route["destination"], f"{name}[{number}].destination")
+        found += [(f"{name}[{number}].{key}", cause, mend) for key, cause, mend in check_address(route, "nexthop")]
+        block, hop = block_of(route.get("destination")), address_of(route.get("nexthop"))
+        if block and hop and block.version != hop.version:
+            found.append(
+                (f"{name}[{number}].nexthop", f"{hop} cannot lead to {block}: one is IPv4, the other IPv6.", "")
+            )
+    return found
+
+
 # Networks ------------------------------------------------------------------------------------------------------------
 
 
 def _provider(name: str, doc: str, kind: Any = "str") -> Field:
     return Field(name, doc, kind, api=f"provider:{name}", immutable=True)
+
+
+def _check_network(values: Mapping[str, Any]) -> Found:
+    found = check_tags(values)
+    domain = values.get("dns_domain")
+    if domain and not domain.endswith("."):
+        found.append(("dns_domain", f"'{domain}' has no dot at its end.", f"Write {domain}."))
+    if "segmentation_id" in values and "network_type" not in values:
+        found.append(("segmentation_id", "A number needs the kind of network that it is of.", "Give network_type."))
+    return found
 
 
 NETWORK = ResourceType(
@@ -145,7 +188,7 @@ NETWORK = ResourceType(
         _provider("physical_network", "Physical network that carries it."),
         _provider("segmentation_id", "VLAN or tunnel number.", "int"),
         Field("port_security", "Whether its ports drop forged addresses.", "bool", api="port_security_enabled"),
-        Field("dns_domain", "Domain of its servers' names, with a dot at the end."),
+        Field("dns_domain", "Domain of its servers' names, with a dot at the end.", normal=str.lower),
         QOS,
         Field(
             "availability_zones",
@@ -158,6 +201,8 @@ NETWORK = ResourceType(
     ),
     doc="A network.",
     identity=("name", "project"),
+    check=_check_network,
+    not_carried=("network_type", "physical_network", "segmentation_id"),
     **TAGGED,
 )
 
@@ -215,6 +260,9 @@ def routes_field(name: str, doc: str, apply: Any = None) -> Field:
     )
 
 
+IPV6_MODES = ("ipv6_ra_mode", "ipv6_address_mode")
+
+
 def _subnet_body(op: Operation, body: dict[str, Any]) -> dict[str, Any]:
     if body.get("gateway_ip") == "none":
         body["gateway_ip"] = None
@@ -225,11 +273,21 @@ def _subnet_body(op: Operation, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_subnet(values: Mapping[str, Any]) -> Found:
-    found = check_address(values, "gateway_ip")
+    found = check_address(values, "gateway_ip") + check_routes(values, "host_routes")
+    for number, server in enumerate(values.get("dns_nameservers") or []):
+        found += [
+            (f"dns_nameservers[{number}]", cause, mend) for _, cause, mend in check_address({"dns": server}, "dns")
+        ]
+    if values.get("ip_version", 4) not in (4, 6):
+        found.append(("ip_version", f"There is no IPv{values['ip_version']}.", "It is 4 or 6."))
+    if values.get("ip_version") == 4:
+        found += [(key, "It is for IPv6.", "Remove it.") for key in IPV6_MODES if key in values]
     block = None
     if "cidr" in values:
         found += check_block(values["cidr"], "cidr")
         block = block_of(values["cidr"])
+    if block and block.version == 4 and "ip_version" not in values:
+        found += [(key, f"It is for IPv6, and {block} is IPv4.", "Remove it.") for key in IPV6_MODES if key in values]
     if block:
         found += _inside(block, values)
         if values.get("ip_version", block.version) != block.version:
@@ -238,13 +296,34 @@ def _check_subnet(values: Mapping[str, Any]) -> Found:
 
 
 def _inside(block: Block, values: Mapping[str, Any]) -> Found:
-    """What has to lie in a subnet and does not."""
+    """What has to lie in a subnet and does not, or is of another version. A gateway may lie outside: routed addresses have such."""
     found: Found = []
     gateway = address_of(values.get("gateway_ip"))
-    if gateway and gateway not in block:
+    if gateway and gateway.version != block.version:
         found.append(
-            ("gateway_ip", f"The gateway {gateway} is outside the subnet {block}.", f"Take one such as {block[1]}.")
+            (
+                "gateway_ip",
+                f"The gateway {gateway} is no IPv{block.version} address, as {block} needs.",
+                "Take another.",
+            )
         )
+    for number, text in enumerate(values.get("dns_nameservers") or []):
+        server = address_of(text)
+        if server and server.version != block.version:
+            found.append(
+                (
+                    f"dns_nameservers[{number}]",
+                    f"{server} is an IPv{server.version} address, and {block} takes IPv{block.version} ones only.",
+                    f"Name it at the subnet of the network that is IPv{server.version}.",
+                )
+            )
+    for key in ("destination", "nexthop"):
+        for number, route in enumerate(values.get("host_routes") or []):
+            one = block_of(route.get(key))
+            if one and one.version != block.version:
+                found.append(
+                    (f"host_routes[{number}].{key}", f"{route[key]} is not of IPv{block.version} as {block}.", "")
+                )
     for number, pool in enumerate(values.get("allocation_pools") or []):
         start, end = address_of(pool.get("start")), address_of(pool.get("end"))
         key = f"allocation_pools[{number}]"
@@ -259,11 +338,48 @@ def _inside(block: Block, values: Mapping[str, Any]) -> Found:
     return found
 
 
+def _of_pool(planner: Planner, item: Item) -> list[Problem]:
+    """What a subnet takes from its pool: the version. And what of it can only be said when it is made."""
+    pool = item.resolved.get("subnet_pool")
+    if item.current is not None:
+        block = block_of(item.current.get("cidr"))
+        length = item.values.get("prefix_length")
+        if block and length is not None and length != block.prefixlen:
+            cause = f"The prefix length is {block.prefixlen}, wanted {length}: the range of a subnet cannot be changed."
+            return [item.problem(cause, "Take the old length, or make another subnet.", "prefix_length")]
+        return []
+    if not pool:
+        return []
+    prefixes = planner.value_of("subnet_pool", pool, "prefixes") or []
+    versions = {block.version for block in map(block_of, prefixes) if block}
+    if len(versions) != 1:
+        return []
+    (version,) = versions
+    if item.values.get("ip_version", version) != version:
+        return [item.problem(f"The pool gives IPv{version} ranges.", "Leave the version out.", "ip_version")]
+    item.resolved["ip_version"] = version
+    problems = []
+    given = item.values.get("cidr")
+    if given and not any(contains(prefix, given) for prefix in prefixes):
+        cause = f"{given} is in none of the pool's ranges {', '.join(map(str, prefixes))}."
+        problems.append(item.problem(cause, "Take one of them, or leave cidr out.", "cidr"))
+    length = item.values.get("prefix_length")
+    for name, wrong in (("min_prefix_length", "less than"), ("max_prefix_length", "more than")):
+        bound = planner.value_of("subnet_pool", pool, name)
+        if length is None or bound is None:
+            continue
+        if (length < int(bound)) if name.startswith("min") else (length > int(bound)):
+            cause = f"The prefix length {length} is {wrong} the pool's {name.replace('_', ' ')}, {bound}."
+            problems.append(item.problem(cause, "Take another length.", "prefix_length"))
+    return problems
+
+
 def _validate_subnets(planner: Planner, items: list[Item]) -> list[Problem]:
     """Ranges that overlap in one network, and gateways outside of subnets whose range the document does not say."""
     problems: list[Problem] = []
     networks: dict[Any, list[tuple[str, str, Item | None]]] = {}
     for item in items:
+        problems += _of_pool(planner, item)
         if item.current is not None and "cidr" not in item.values:
             block = block_of(item.current.get("cidr"))
             problems += [item.problem(c, m, k) for k, c, m in (_inside(block, item.values) if block else [])]
@@ -303,6 +419,10 @@ def _validate_subnets(planner: Planner, items: list[Item]) -> list[Problem]:
 
 def _create_subnet(op: Operation) -> Raw:
     raw: Raw = op.call("POST", "/subnets", {"subnet": _subnet_body(op, op.body())}).body["subnet"]
+    if op.values.get("allocation_pools") == [] and raw.get("allocation_pools"):
+        # A new subnet gets a pool whatever is said.
+        op.raw = raw
+        raw = op.call("PUT", f"/subnets/{raw['id']}", {"subnet": {"allocation_pools": []}}).body["subnet"]
     return raw
 
 
@@ -325,12 +445,18 @@ SUBNET = ResourceType(
         INHERITED_PROJECT,
         DESCRIPTION,
         Field("cidr", "Range of addresses, such as 192.0.2.0/24.", immutable=True, normal=plain_block),
-        Field("ip_version", "4 or 6; that of the range by default.", "int", immutable=True),
+        Field("ip_version", "4 or 6; that of the range or the pool by default.", "int", immutable=True),
         Field("subnet_pool", "Pool that gives it a range.", api="subnetpool_id", ref="subnet_pool", immutable=True),
-        Field("prefix_length", "Length of the range out of a pool.", "int", api="prefixlen", write_only=True),
+        Field(
+            "prefix_length",
+            "Length of the range out of a pool, for a new subnet.",
+            "int",
+            api="prefixlen",
+            write_only=True,
+        ),
         Field(
             "gateway_ip",
-            "Address of the router, the first one by default; none for a subnet without a gateway.",
+            "Address of the router, the first one by default, which may lie outside the range; none for a subnet without one.",
             read=lambda raw: raw.get("gateway_ip") or "none",
             normal=plain_address,
         ),
@@ -342,7 +468,12 @@ SUBNET = ResourceType(
             normal=_pools,
             keys=(Field("start", "First address.", required=True), Field("end", "Last address.", required=True)),
         ),
-        Field("dns_nameservers", "Name servers, in order.", "list"),
+        Field(
+            "dns_nameservers",
+            "Name servers, in order.",
+            "list",
+            normal=lambda value: [plain_address(one) for one in value],
+        ),
         routes_field("host_routes", "Routes that servers get by DHCP."),
         Field(
             "ipv6_address_mode",
@@ -367,6 +498,7 @@ SUBNET = ResourceType(
     update=_update_subnet,
     check=_check_subnet,
     validate=_validate_subnets,
+    not_carried=("gateway_ip", "allocation_pools", "host_routes"),
     **TAGGED,
 )
 
@@ -463,21 +595,57 @@ def _compare_fixed_ips(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tupl
     """Addresses that are as wanted stand for themselves: an element may leave subnet or address open."""
     held = _fixed_ips(raw)
     left = list(held)
-    for element in wanted:
+    # Fitting the most particular wishes first, no open one takes what a particular one needs.
+    for element in sorted(wanted, key=lambda element: "ip_address" not in element):
         told = {key: plain_address(value) if key == "ip_address" else value for key, value in element.items()}
         fit = next((ip for ip in left if all(ip.get(key) == value for key, value in told.items())), None)
         if fit is None:
             return held, wanted
         left.remove(fit)
+    # The service gives every port an address of such a subnet, whatever it was asked for.
+    left = [ip for ip in left if not _made_of_mac(raw, ip["ip_address"])]
     return (held, wanted) if left else (held, held)
 
 
+def _made_of_mac(raw: Raw, address: str) -> bool:
+    """Whether an IPv6 address is made of the port's MAC address, as the service does in subnets with SLAAC."""
+    parsed = address_of(address)
+    digits = str(raw.get("mac_address") or "").replace(":", "")
+    if not isinstance(parsed, ipaddress.IPv6Address) or len(digits) != 12:
+        return False
+    mac = int(digits, 16) ^ (2 << 40)
+    return int(parsed) & (1 << 64) - 1 == (mac >> 24 << 40) | 0xFFFE << 24 | mac & 0xFFFFFF
+
+
+def plain_mac(text: Any) -> str:
+    """A MAC address as the service keeps it; anything else as it is."""
+    digits = re.sub(r"[^0-9a-f]", "", str(text).lower())
+    return ":".join(re.findall("..", digits)) if len(digits) == 12 else str(text)
+
+
 def _pairs(raw: Raw) -> list[dict[str, Any]]:
+    # What has the port's own MAC address says no more than one without.
+    own = plain_mac(raw.get("mac_address"))
     return [
-        {"ip_address": pair["ip_address"]}
-        | ({} if pair.get("mac_address") in (None, raw.get("mac_address")) else {"mac_address": pair["mac_address"]})
+        {key: value for key, value in pair.items() if key != "mac_address" or plain_mac(value) not in (own, "None")}
         for pair in raw.get("allowed_address_pairs") or []
     ]
+
+
+def _plain_pairs(value: Any) -> list[dict[str, Any]]:
+    found = []
+    for pair in value:
+        block = block_of(pair.get("ip_address"))
+        single = block is not None and block.prefixlen == block.max_prefixlen
+        address = str(block.network_address if single else block) if block else pair.get("ip_address")
+        mac = {"mac_address": plain_mac(pair["mac_address"])} if pair.get("mac_address") else {}
+        found.append({"ip_address": address} | mac)
+    return sorted(found, key=lambda pair: str(sorted(pair.items())))
+
+
+def _compare_pairs(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
+    asked = {"mac_address": raw.get("mac_address"), "allowed_address_pairs": wanted}
+    return _plain_pairs(_pairs(raw)), _plain_pairs(_pairs(asked))
 
 
 def _port_body(op: Operation, body: dict[str, Any]) -> dict[str, Any]:
@@ -490,18 +658,40 @@ def _port_body(op: Operation, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _create_port(op: Operation) -> Raw:
-    raw: Raw = op.call("POST", "/ports", {"port": _port_body(op, op.body())}).body["port"]
+    body = _port_body(op, op.body())
+    if body.get("port_security_enabled") is False:
+        # The service would put the port into the group "default", and then refuse it.
+        body.setdefault("security_groups", [])
+    raw: Raw = op.call("POST", "/ports", {"port": body}).body["port"]
     return raw
+
+
+def _release_port(op: Operation, changes: frozenset[str]) -> None:
+    """Give up addresses that something else of the run takes."""
+    if "fixed_ips" not in changes:
+        return
+    wanted = {plain_address(element.get("ip_address")) for element in op.values["fixed_ips"]}
+    others = {plain_address(address) for kind, address in op.contested if kind == "address"}
+    held = _fixed_ips(op.raw)
+    staying = [ip for ip in held if ip["ip_address"] in wanted or ip["ip_address"] not in others]
+    if staying != held:
+        body = [{"subnet_id": ip["subnet"], "ip_address": ip["ip_address"]} for ip in staying]
+        op.raw |= op.call("PUT", f"/ports/{op.id}", {"port": {"fixed_ips": body}}).body["port"]
 
 
 def _update_port(op: Operation, changes: dict[str, Any]) -> None:
     body = _port_body(op, op.body(changes))
+    if body.get("port_security_enabled") is False:
+        body |= {"security_groups": [], "allowed_address_pairs": []}
     if body:
         op.call("PUT", f"/ports/{op.id}", {"port": body})
 
 
 def _check_port(values: Mapping[str, Any]) -> Found:
-    found: Found = []
+    found: Found = check_tags(values)
+    mac = values.get("mac_address")
+    if mac and not re.fullmatch("([0-9a-f]{2}:){5}[0-9a-f]{2}", plain_mac(mac)):
+        found.append(("mac_address", f"'{mac}' is no MAC address.", "Write it as fa:16:3e:00:00:01."))
     for number, element in enumerate(values.get("fixed_ips") or []):
         found += [(f"fixed_ips[{number}].{key}", c, m) for key, c, m in check_address(element, "ip_address")]
         if not element:
@@ -593,7 +783,7 @@ PORT = ResourceType(
             lets_go=_move_addresses,
             keys=(Field("subnet", "Subnet.", ref="subnet"), Field("ip_address", "Address.")),
         ),
-        Field("mac_address", "MAC address.", immutable=True, normal=str.lower),
+        Field("mac_address", "MAC address.", immutable=True, normal=plain_mac),
         Field(
             "security_groups",
             "Security groups; others are taken away.",
@@ -607,7 +797,8 @@ PORT = ResourceType(
             "Further addresses that it may send from.",
             "list",
             read=_pairs,
-            normal=lambda value: sorted(value, key=lambda pair: str(pair.get("ip_address"))),
+            normal=_plain_pairs,
+            compare=_compare_pairs,
             keys=(Field("ip_address", "Address or range.", required=True), Field("mac_address", "MAC address.")),
         ),
         Field("vnic_type", "Kind of virtual interface, such as normal or direct.", api="binding:vnic_type"),
@@ -622,8 +813,10 @@ PORT = ResourceType(
     after=("subnet",),
     create=_create_port,
     update=_update_port,
+    release=_release_port,
     check=_check_port,
     validate=_validate_ports,
+    not_carried=("fixed_ips", "mac_address"),
     skip_export=_port_of_another,
     **TAGGED,
 )
@@ -645,11 +838,17 @@ def _subports(value: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     )
 
 
-def _set_subports(op: Operation, before: Any, after: Any) -> None:
-    gone = [s for s in before or [] if s not in after]
-    new = [s for s in after if s not in (before or [])]
+def _release_subports(op: Operation, changes: frozenset[str]) -> None:
+    """Take out what leaves, so that another trunk can have it."""
+    held = _subports(op.raw.get("sub_ports") or [])
+    gone = [s for s in held if s not in _subports(op.values["subports"])] if "subports" in changes else []
     if gone:
         op.call("PUT", f"/trunks/{op.id}/remove_subports", {"sub_ports": [{"port_id": s["port"]} for s in gone]})
+        op.raw["sub_ports"] = [s for s in held if s not in gone]
+
+
+def _set_subports(op: Operation, before: Any, after: Any) -> None:
+    new = [s for s in after if s not in (before or [])]
     if new:
         sent = [{"port_id": s["port"], **{k: v for k, v in s.items() if k != "port"}} for s in new]
         op.call("PUT", f"/trunks/{op.id}/add_subports", {"sub_ports": sent})
@@ -682,6 +881,8 @@ TRUNK = ResourceType(
         TAGS,
     ),
     doc="A trunk, several networks on one port of a server.",
+    release=_release_subports,
+    check=check_tags,
     identity=("name", "project"),
     **TAGGED,
 )

@@ -172,6 +172,8 @@ OBJECT_ACCOUNT = ResourceType(
         _meta_field("temp_url_key_2", "A second such key, for a change.", "temp-url-key-2", secret=True),
     ),
     doc="The metadata of a project's account in the object store.",
+    # Its listings are eventually right.
+    reread=False,
     identity=("project",),
     mark="",
     permanent=True,
@@ -327,6 +329,8 @@ OBJECT_CONTAINER = ResourceType(
         Field("purge", "Whether its objects go with it when it is removed.", "bool", write_only=True, export=False),
     ),
     doc="A container of the object store.",
+    # Its listings are eventually right.
+    reread=False,
     identity=("name", "project"),
     mark="metadata",
     scoped=True,
@@ -484,6 +488,8 @@ OBJECT = ResourceType(
         Field("metadata", "Metadata. Keys that it does not name are removed.", "dict", read=_own, normal=_lower_exact),
     ),
     doc="An object of the object store.",
+    # Its listings are eventually right.
+    reread=False,
     identity=("name", "container", "project"),
     scoped=True,
     listing=_objects,

@@ -12,7 +12,13 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation 
     Query,
     list_objects,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
+    Field,
+    Raw,
+    ResourceType,
+    canonical,
+    read_field,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
     DESCRIPTION,
     NAME,
@@ -25,7 +31,10 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_netw
     TAGGED,
     TAGS,
     Found,
+    address_of,
+    block_of,
     check_address,
+    check_routes,
     overlap,
     plain_address,
     routes_field,
@@ -83,14 +92,10 @@ def _compare_ports(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[An
     return sorted(held), sorted(set(wanted), key=str)
 
 
-def _set_interfaces(key: str) -> Any:
+def _add_interfaces(key: str) -> Any:
     def apply(op: Operation, before: Any, after: Any) -> None:
-        for action, idents in (
-            ("remove_router_interface", set(before or ()) - set(after)),
-            ("add_router_interface", set(after) - set(before or ())),
-        ):
-            for ident in sorted(idents):
-                op.call("PUT", f"/routers/{op.id}/{action}", {key: ident}, accept=(404,) if "remove" in action else ())
+        for ident in sorted(set(after) - set(before or ())):
+            op.call("PUT", f"/routers/{op.id}/add_router_interface", {key: ident})
 
     return apply
 
@@ -99,16 +104,43 @@ def _set_routes(op: Operation, before: Any, after: Any) -> None:
     op.call("PUT", f"/routers/{op.id}", {"router": {"routes": after}})
 
 
+def _release_router(op: Operation, changes: frozenset[str]) -> None:
+    """Give up routes, then interfaces, then the gateway: what comes first needs what comes later."""
+    if "routes" in changes:
+        held = read_field(op.type.field("routes"), op.raw) or []
+        staying = [route for route in held if route in canonical(op.type.field("routes"), op.values["routes"])]
+        if staying != held:
+            _set_routes(op, held, staying)
+            op.raw["routes"] = staying
+    for name, key, compare in (("interfaces", "subnet_id", _compare_interfaces), ("ports", "port_id", _compare_ports)):
+        if name not in changes:
+            continue
+        before, after = compare(op.raw, op.values[name], op.values)
+        gone = set(before) - set(after)
+        for ident in sorted(gone):
+            op.call("PUT", f"/routers/{op.id}/remove_router_interface", {key: ident}, accept=(404,))
+        op.raw["(interfaces)"] = [
+            one
+            for one in op.raw.get("(interfaces)") or []
+            if not gone & {one["port"] if key == "port_id" else subnet for subnet in one["subnets"]}
+        ]
+    gateway = op.raw.get("external_gateway_info") or {}
+    if "external_network" in changes and gateway:
+        # Moved in one request, the gateway may stay where it was though the service answers well.
+        op.call("PUT", f"/routers/{op.id}", {"router": {"external_gateway_info": {}}})
+        op.raw |= {"external_gateway_info": None, "(gateway)": {"enable_snat": gateway.get("enable_snat")}}
+
+
 def _gateway(op: Operation) -> dict[str, Any]:
     """The whole gateway: the service takes it as one."""
-    held = op.raw.get("external_gateway_info") or {}
+    held = op.raw.get("external_gateway_info") or op.raw.get("(gateway)") or {}
     network = op.values.get("external_network", held.get("network_id"))
     if not network:
         return {}
     found: dict[str, Any] = {"network_id": network}
     if "snat" in op.values or "enable_snat" in held:
         found["enable_snat"] = op.values.get("snat", held.get("enable_snat"))
-    if "external_fixed_ips" in op.values:
+    if op.values.get("external_fixed_ips"):
         found["external_fixed_ips"] = [
             {{"subnet": "subnet_id"}.get(key, key): value for key, value in element.items()}
             for element in op.values["external_fixed_ips"]
@@ -151,6 +183,9 @@ def _external_ips(raw: Raw) -> list[dict[str, Any]]:
 
 def _compare_external(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
     held = _external_ips(raw)
+    # None named stands for any; the service gives the gateway one in any case.
+    if not wanted:
+        return held, held
     fits = len(held) == len(wanted) and all(
         any(all(ip.get(k) == (plain_address(v) if k == "ip_address" else v) for k, v in element.items()) for ip in held)
         for element in wanted
@@ -162,9 +197,31 @@ def _check_router(values: Mapping[str, Any]) -> Found:
     found: Found = []
     if not values.get("external_network") and values.get("external_fixed_ips"):
         found.append(("external_network", "The gateway's network is missing.", "Name the external network."))
+    found += check_routes(values, "routes")
     for number, element in enumerate(values.get("external_fixed_ips") or []):
         found += [(f"external_fixed_ips[{number}].{k}", c, m) for k, c, m in check_address(element, "ip_address")]
     return found
+
+
+def _unreachable(planner: Planner, item: Item) -> list[Problem]:
+    """Routes whose next router lies in no subnet that the router will be in, as far as these are known."""
+    if "routes" not in item.resolved or planner.target(item, "external_network"):
+        return []
+    if item.resolved.get("ports"):
+        return []
+    subnets = item.resolved.get("interfaces", _subnets(item.current or {}))
+    blocks = [block_of(planner.value_of("subnet", subnet, "cidr")) for subnet in subnets]
+    if None in blocks:
+        return []
+    return [
+        item.problem(
+            f"The next router {route['nexthop']} is in none of the subnets that the router joins.",
+            "Join its subnet with interfaces, or remove the route with the interface.",
+            f"routes[{number}].nexthop",
+        )
+        for number, route in enumerate(item.resolved["routes"])
+        if not any((hop := address_of(route.get("nexthop"))) and block and hop in block for block in blocks)
+    ]
 
 
 def _validate_routers(planner: Planner, items: list[Item]) -> list[Problem]:
@@ -181,6 +238,7 @@ def _validate_routers(planner: Planner, items: list[Item]) -> list[Problem]:
                     "external_network",
                 )
             )
+        problems += _unreachable(planner, item)
         seen: list[tuple[str, str]] = []
         for number, subnet in enumerate(item.resolved.get("interfaces") or []):
             cidr = planner.value_of("subnet", subnet, "cidr")
@@ -233,7 +291,7 @@ ROUTER = ResourceType(
         ),
         Field(
             "external_fixed_ips",
-            "Addresses of the gateway; one of any subnet by default.",
+            "Addresses of the gateway; one of any subnet by default, and for an empty list.",
             "list",
             read=_external_ips,
             compare=_compare_external,
@@ -257,7 +315,7 @@ ROUTER = ResourceType(
             read=_subnets,
             compare=_compare_interfaces,
             lets_go=without_what_leaves,
-            apply=_set_interfaces("subnet_id"),
+            apply=_add_interfaces("subnet_id"),
         ),
         Field(
             "ports",
@@ -267,7 +325,7 @@ ROUTER = ResourceType(
             read=lambda raw: [one["port"] for one in raw.get("(interfaces)") or []],
             compare=_compare_ports,
             lets_go=without_what_leaves,
-            apply=_set_interfaces("port_id"),
+            apply=_add_interfaces("port_id"),
             export=False,
         ),
         routes_field("routes", "Further routes.", apply=_set_routes),
@@ -281,6 +339,7 @@ ROUTER = ResourceType(
     listing=lambda query: _join_interfaces(query, list_objects(query)),
     create=_create_router,
     update=_update_router,
+    release=_release_router,
     delete=_delete_router,
     check=_check_router,
     validate=_validate_routers,
@@ -296,9 +355,42 @@ def _floating_body(op: Operation, changes: Mapping[str, Any]) -> dict[str, Any]:
     body = op.body(changes)
     if any(name in changes for name in BINDING):
         body["port_id"] = op.values.get("port", op.raw.get("port_id")) or None
-        if body["port_id"] and op.values.get("fixed_ip"):
-            body["fixed_ip_address"] = op.values["fixed_ip"]
+        if body["port_id"]:
+            body |= _inner_address(op, body["port_id"])
     return body
+
+
+def _inner_address(op: Operation, port: str) -> dict[str, Any]:
+    """The address of a port that the floating one leads to, where the service would not choose."""
+    if op.values.get("fixed_ip"):
+        return {"fixed_ip_address": op.values["fixed_ip"]}
+    held = op.call("GET", f"/ports/{port}").body["port"].get("fixed_ips") or []
+    inner = [ip["ip_address"] for ip in held if ":" not in ip["ip_address"]]
+    return {"fixed_ip_address": inner[0]} if len(inner) > 1 else {}
+
+
+def _validate_floating(planner: Planner, items: list[Item]) -> list[Problem]:
+    """Addresses that are wanted and that somebody has already."""
+    new = {item.values["address"]: item for item in items if item.current is None and item.values.get("address")}
+    if not new:
+        return []
+    problems = []
+    params = [("floating_ip_address", plain_address(address)) for address in sorted(new)]
+    for raw in planner.cloud.pages("network", "/floatingips", "floatingips", params):
+        item = new.get(raw["floating_ip_address"])
+        if item is None or planner.leaves("floating_ip", raw["id"]):
+            continue
+        mine = raw.get("project_id") == (planner.target(item, "project") or planner.cloud.project_id)
+        held = f", named '{raw['description']}'" if raw.get("description") else ""
+        problems.append(
+            item.problem(
+                f"The address {raw['floating_ip_address']} is allocated already{held}, "
+                f"{'in this project' if mine else 'in another project'}.",
+                f"Write id: {raw['id']} to take it over." if mine else "Take another address.",
+                "address",
+            )
+        )
+    return problems
 
 
 def _create_floating(op: Operation) -> Raw:
@@ -310,6 +402,13 @@ def _update_floating(op: Operation, changes: dict[str, Any]) -> None:
     body = _floating_body(op, changes)
     if body:
         op.call("PUT", f"/floatingips/{op.id}", {"floatingip": body})
+
+
+def _release_floating(op: Operation, changes: frozenset[str]) -> None:
+    """Let go of the port, so that routers can lose what leads to it and another address can have it."""
+    if "port" in changes and op.raw.get("port_id"):
+        op.call("PUT", f"/floatingips/{op.id}", {"floatingip": {"port_id": None}})
+        op.raw |= {"port_id": None, "fixed_ip_address": None, "router_id": None}
 
 
 def _check_floating(values: Mapping[str, Any]) -> Found:
@@ -369,8 +468,10 @@ FLOATING_IP = ResourceType(
     uses=("router",),
     create=_create_floating,
     update=_update_floating,
+    release=_release_floating,
     check=_check_floating,
     check_new=_check_new_floating,
+    validate=_validate_floating,
     **TAGGED,
 )
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, Problem, nearest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, Query
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import DESCRIPTION, NAME
@@ -16,22 +17,27 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_netw
     Found,
     block_of,
     check_block,
+    check_tags,
     plain_block,
 )
+
+if TYPE_CHECKING:
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Planner
 
 # Security groups -----------------------------------------------------------------------------------------------------
 RULE = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix", "remote_group")
 ANYWHERE = ("0.0.0.0/0", "::/0")
-PROTOCOLS = {
-    "1": "icmp",
-    "6": "tcp",
-    "17": "udp",
-    "58": "ipv6-icmp",
-    "icmpv6": "ipv6-icmp",
-    "any": None,
-    "": None,
-    "-1": None,
-}
+# The names that the network service knows, by the numbers of IANA's registry of protocols.
+NUMBERS = {
+    "1": "icmp", "2": "igmp", "4": "ipip", "6": "tcp", "8": "egp", "17": "udp", "33": "dccp", "41": "ipv6-encap",
+    "43": "ipv6-route", "44": "ipv6-frag", "46": "rsvp", "47": "gre", "50": "esp", "51": "ah", "58": "ipv6-icmp",
+    "59": "ipv6-nonxt", "60": "ipv6-opts", "89": "ospf", "112": "vrrp", "113": "pgm", "132": "sctp", "136": "udplite",
+}  # fmt: skip
+PROTOCOLS: dict[str, str | None] = {**NUMBERS, "icmpv6": "ipv6-icmp", "any": None, "": None, "-1": None, "0": None}
+WITH_PORTS = ("tcp", "udp", "sctp", "dccp", "udplite")
+WITH_TYPES = ("icmp", "ipv6-icmp")
+ALL_PORTS = [1, 65535]
 # What the service gives each new group: everything may go out.
 OUT = [{"direction": "egress", "ethertype": ethertype} for ethertype in ("IPv4", "IPv6")]
 
@@ -48,8 +54,11 @@ def rule_of(given: Mapping[str, Any]) -> dict[str, Any]:
     if protocol == "icmp" and ethertype == "IPv6":
         protocol = "ipv6-icmp"
     ports = [None if given.get(key) in (None, -1) else given[key] for key in ("port_range_min", "port_range_max")]
-    if protocol in ("tcp", "udp") and ports[1] is None:
+    if protocol in WITH_PORTS and ports[1] is None:
         ports[1] = ports[0]
+    # The service keeps all ports as none named.
+    if protocol in WITH_PORTS and ports == ALL_PORTS:
+        ports = [None, None]
     values = (
         given.get("direction") or "ingress",
         ethertype,
@@ -103,8 +112,12 @@ def _set_rules(op: Operation, before: Any, after: Any) -> None:
         op.call("POST", "/security-group-rules", {"security_group_rules": new})
 
 
+def _is_number(protocol: Any) -> bool:
+    return str(protocol).isdigit() and int(protocol) <= 255
+
+
 def _check_group(values: Mapping[str, Any]) -> Found:
-    found: Found = []
+    found: Found = check_tags(values)
     for number, given in enumerate(values.get("rules") or []):
         rule, key = rule_of(given), f"rules[{number}]"
         low, high = rule.get("port_range_min"), rule.get("port_range_max")
@@ -117,7 +130,19 @@ def _check_group(values: Mapping[str, Any]) -> Found:
                 found.append((f"{key}.ethertype", f"{block} is no {rule['ethertype']}.", f"Write IPv{block.version}."))
         if (low is not None or high is not None) and "protocol" not in rule:
             found.append((f"{key}.protocol", "Ports need a protocol.", "Such as tcp or udp."))
-        if rule.get("protocol") in ("tcp", "udp", "sctp"):
+        protocol = rule.get("protocol")
+        if protocol is not None and protocol not in NUMBERS.values() and not _is_number(protocol):
+            mend = f"{nearest(str(protocol), NUMBERS.values())} Or give a number up to 255."
+            found.append((f"{key}.protocol", f"'{protocol}' is no protocol.", mend.strip()))
+        if protocol not in (None, *WITH_PORTS, *WITH_TYPES) and (low is not None or high is not None):
+            found.append((f"{key}.port_range_min", f"The protocol {protocol} has no ports.", "Remove them."))
+        if protocol in WITH_TYPES:
+            for name, figure in (("port_range_min", low), ("port_range_max", high)):
+                if figure is not None and not 0 <= int(figure) <= 255:
+                    found.append((f"{key}.{name}", f"{figure} is no ICMP type or code.", "They go from 0 to 255."))
+            if high is not None and low is None:
+                found.append((f"{key}.port_range_min", "A code needs its ICMP type.", ""))
+        if protocol in WITH_PORTS:
             for name, port in (("port_range_min", low), ("port_range_max", high)):
                 if port is not None and not 1 <= int(port) <= 65535:
                     found.append((f"{key}.{name}", f"{port} is no port.", "Ports go from 1 to 65535."))
@@ -128,6 +153,50 @@ def _check_group(values: Mapping[str, Any]) -> Found:
     if "default_egress" in values and "rules" not in values:
         found.append(("default_egress", "It counts only together with rules.", "Give the rules, or remove it."))
     return found
+
+
+def is_untouched(raw: Raw) -> bool:
+    """Whether a group "default" is as the service makes it: its members reach each other, and everything may go out."""
+    inner = [{"direction": "ingress", "ethertype": rule["ethertype"], "remote_group": raw["id"]} for rule in OUT]
+    plain = not raw.get("tags") and str(raw.get("description") or "") in ("", "Default security group")
+    return plain and raw.get("stateful", True) is True and _held(raw) == _rules([*OUT, *inner])
+
+
+def _create_group(op: Operation) -> Raw:
+    """POST, but for the group that each project has from the first look at its groups."""
+    if op.values["name"] != "default":
+        raw: Raw = op.call("POST", "/security-groups", {"security_group": op.body()}).body["security_group"]
+        return raw
+    project = op.values.get("project") or op.cloud.project_id
+    params = [("name", "default"), ("project_id", project)]
+    found = list(op.cloud.pages("network", "/security-groups", "security_groups", params))
+    if not found:
+        # An administrator's look does not make another project's group; this does, and is refused for it.
+        op.call("POST", "/security-groups", {"security_group": {"name": "default", "project_id": project}}, accept=(409,))
+        found = list(op.cloud.pages("network", "/security-groups", "security_groups", params))
+    if not found:
+        raise ApiError(404, "the project has none", "Find the security group default", "See the network service's log.")
+    op.raw = dict(found[0])
+    body = {key: value for key, value in op.body().items() if key not in ("name", "project_id")}
+    if body:
+        op.raw |= op.call("PUT", f"/security-groups/{op.id}", {"security_group": body}).body["security_group"]
+    return op.raw
+
+
+def _validate_groups(planner: Planner, items: list[Item]) -> list[Problem]:
+    """What a group in use cannot have changed."""
+    problems = []
+    for item in items:
+        if item.current is None or "stateful" not in item.values:
+            continue
+        if item.values["stateful"] == item.current.get("stateful", item.values["stateful"]):
+            continue
+        ports = planner.cloud.pages("network", "/ports", "ports", [("security_groups", item.id), ("fields", "id")])
+        used = sum(1 for _ in ports)
+        if used:
+            cause = f"Whether it is stateful cannot be changed while {used} port{'s have' if used > 1 else ' has'} the group."
+            problems.append(item.problem(cause, "Make another group for these ports, or take the old value.", "stateful"))
+    return problems
 
 
 SECURITY_GROUP = ResourceType(
@@ -174,8 +243,10 @@ SECURITY_GROUP = ResourceType(
     doc="A security group with its rules.",
     identity=("name", "project"),
     key="security_group",
+    create=_create_group,
     check=_check_group,
-    skip_export=lambda raw: "made by the service itself" if raw.get("name") == "default" else "",
+    validate=_validate_groups,
+    skip_export=lambda raw: "made by the service itself" if raw.get("name") == "default" and is_untouched(raw) else "",
     **TAGGED,
 )
 
@@ -188,6 +259,8 @@ QOS_KINDS = {
     "minimum_packet_rate": ("min_kpps",),
     "dscp_marking": ("dscp_mark",),
 }
+# The marks of RFC 2474, 2597, 3246 and 5865 that the network service knows.
+DSCP_MARKS = (0, *range(8, 41, 2), 44, 46, 48, 56)
 
 
 def _qos_rules(given: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -196,8 +269,9 @@ def _qos_rules(given: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         one = {"type": rule["type"]}
         if rule["type"] != "dscp_marking":
             one["direction"] = rule.get("direction") or "egress"
-        # A burst of zero is left to the service.
-        one |= {key: rule[key] for key in QOS_VALUES if rule.get(key)}
+        # A burst that is not named is none, which the service writes as zero.
+        one |= {key: rule[key] for key in QOS_KINDS[rule["type"]] if rule.get(key) is not None}
+        one |= {key: 0 for key in QOS_KINDS[rule["type"]] if "burst" in key and key not in one}
         found.append(one)
     return sorted(found, key=lambda rule: (rule["type"], rule.get("direction", "")))
 
@@ -221,7 +295,7 @@ def _set_qos_rules(op: Operation, before: Any, after: Any) -> None:
 
 
 def _check_qos(values: Mapping[str, Any]) -> Found:
-    found: Found = []
+    found: Found = check_tags(values)
     seen: set[tuple[str, str]] = set()
     for number, rule in enumerate(values.get("rules") or []):
         if "type" not in rule:
@@ -238,7 +312,13 @@ def _check_qos(values: Mapping[str, Any]) -> Found:
             )
         elif known[0] not in rule:
             found.append((f"rules[{number}]", f"A {rule['type']} rule needs {known[0]}.", ""))
-        place = (rule["type"], rule.get("direction", "egress"))
+        if rule.get("dscp_mark", 0) not in DSCP_MARKS:
+            cause = f"{rule['dscp_mark']} is no DSCP mark that the service takes."
+            found.append((f"rules[{number}].dscp_mark", cause, f"It takes {', '.join(map(str, DSCP_MARKS))}."))
+        for key in known:
+            if rule.get(key, 0) < 0:
+                found.append((f"rules[{number}].{key}", f"{rule[key]} is less than 0.", ""))
+        place = (rule["type"], rule.get("direction", "egress") if rule["type"] != "dscp_marking" else "")
         if place in seen:
             found.append(
                 (f"rules[{number}]", "A policy has one rule of a type and direction.", "Remove one of the two.")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import (
     LONGEST_QUERY,
     Operation,
@@ -26,8 +26,14 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_comm
     per_project,
     project_field,
     set_metadata,
+    wants,
     without_none,
 )
+
+if TYPE_CHECKING:
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Planner
 
 # 2.46 is the last version that tells a server's flavor by its identifier.
 READ_VERSION = "2.46"
@@ -55,6 +61,9 @@ STATES = {
     "suspended": ("SUSPENDED",),
 }
 STEADY = tuple(POWER)
+# The shortest line that tools write base64 in, and the most user data that the service takes, in base64.
+SHORTEST_LINE = 40
+LONGEST_USER_DATA = 65535
 EMPTY_DISK = "which erases the root disk and keeps identifier and addresses"
 
 # Reading -------------------------------------------------------------------------------------------------------------
@@ -74,16 +83,14 @@ def _servers(query: Query) -> list[Raw]:
         for raw in per_project(query, "/servers/detail", params, "tenant_id"):
             found.setdefault(raw["id"], raw)
     servers = list(found.values())
-    ports, volumes = (
-        {str(entry.get("name")) for entry in query.entries if entry.keys() & keys}
-        for keys in ({"networks", "security_groups"}, {"volumes"})
-    )
-    _join_ports(query, [server for server in servers if server["name"] in ports])
-    _join_root(query, [server for server in servers if server["name"] in volumes and not server.get("image")])
+    joined = [server for server in servers if wants(query, server["name"], "networks", "security_groups")]
+    _join_ports(query.cloud, joined)
+    volumes = [server for server in servers if wants(query, server["name"], "volumes")]
+    _join_root(query, [server for server in volumes if not server.get("image")])
     return servers
 
 
-def _join_ports(query: Query, servers: list[Raw]) -> None:
+def _join_ports(cloud: Cloud, servers: list[Raw]) -> None:
     """Give servers the ports that they have, in as few calls as the length of an address allows."""
     chunk = LONGEST_QUERY // 50
     for start in range(0, len(servers), chunk):
@@ -91,14 +98,14 @@ def _join_ports(query: Query, servers: list[Raw]) -> None:
         for server in group.values():
             server["(ports)"] = []
         params = [("device_id", ident) for ident in group]
-        for port in query.cloud.pages("network", "/ports", "ports", params):
+        for port in cloud.pages("network", "/ports", "ports", params):
             if port["device_id"] in group:
                 group[port["device_id"]]["(ports)"].append(port)
 
 
 def _join_root(query: Query, servers: list[Raw]) -> None:
     """Tell servers that boot from a volume which one it is: the volumes know the device."""
-    if not servers:
+    if not servers or not query.cloud.endpoint("block-storage"):
         return
     by_id = {server["id"]: server for server in servers}
     for project in query.projects:
@@ -137,16 +144,29 @@ def _compare_flavor(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[A
 def _compare_user_data(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
     # Only administrators are told the user data.
     now = raw.get("OS-EXT-SRV-ATTR:user_data", wanted)
-    return (now, wanted) if encoded(now) != encoded(wanted) else (wanted, wanted)
+    return (now, wanted) if (now or "") != user_data_of(values) else (wanted, wanted)
 
 
 def encoded(text: Any) -> str:
-    """User data as the service keeps them."""
+    """User data as the service keeps them: what is in base64, in lines or not, without white space, all else encoded."""
+    given = str(text or "")
+    lines = given.split()
+    widths = {len(line) for line in lines[:-1]}
+    # Words of a text can be base64 by chance; lines of one width that no word has cannot.
+    if len(lines) > 1 and (len(widths) != 1 or min(widths) < SHORTEST_LINE or len(lines[-1]) > min(widths)):
+        return base64.b64encode(given.encode()).decode()
     try:
-        base64.b64decode(str(text or ""), validate=True)
-        return str(text or "")
+        base64.b64decode("".join(lines), validate=True)
+        return "".join(lines)
     except ValueError:
-        return base64.b64encode(str(text).encode()).decode()
+        return base64.b64encode(given.encode()).decode()
+
+
+def user_data_of(values: Mapping[str, Any]) -> str | None:
+    """The user data of an entry as the service keeps them; None if it names none."""
+    if "user_data_base64" in values:
+        return "".join(str(values["user_data_base64"]).split())
+    return encoded(values["user_data"]) if "user_data" in values else None
 
 
 def _compare_zone(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -176,10 +196,12 @@ def _is_interface(port: Raw, element: Mapping[str, Any]) -> bool:
     return port["network_id"] == element.get("network") and element.get("fixed_ip") in (None, *addresses)
 
 
-def _interfaces_of(raw: Raw) -> list[dict[str, Any]]:
+def _interfaces_of(raw: Raw) -> list[dict[str, Any]] | None:
     """Interfaces as an entry has them: ports that somebody named, and addresses in a network for those of the server's own."""
+    if "(ports)" not in raw:
+        return None
     found: list[dict[str, Any]] = []
-    for port in raw.get("(ports)", []):
+    for port in raw["(ports)"]:
         if port.get("name"):
             found.append({"port": port["id"]})
             continue
@@ -188,14 +210,25 @@ def _interfaces_of(raw: Raw) -> list[dict[str, Any]]:
     return found
 
 
-def _groups_of(raw: Raw) -> list[str]:
-    return sorted({group for port in raw.get("(ports)", []) for group in port.get("security_groups") or []})
+def _filtered(raw: Raw) -> list[Raw]:
+    """The ports of a server that can have groups."""
+    return [port for port in raw.get("(ports)") or [] if port.get("port_security_enabled", True)]
+
+
+def _groups_of(raw: Raw) -> list[str] | None:
+    if "(ports)" not in raw:
+        return None
+    return sorted({group for port in raw["(ports)"] for group in port.get("security_groups") or []})
 
 
 def _compare_groups(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
-    if not raw.get("(ports)"):
+    """Interface by interface. What is shown is what all have, or else what any has."""
+    groups = [set(port.get("security_groups") or []) for port in _filtered(raw)]
+    wanted = sorted(set(wanted), key=str)
+    if all(sorted(one) == wanted for one in groups):
         return wanted, wanted
-    return _groups_of(raw), sorted(wanted, key=str)
+    shared = sorted(set.intersection(*groups))
+    return (shared if shared != wanted else sorted(set.union(*groups))), wanted
 
 
 def _compare_volumes(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -276,8 +309,8 @@ def _create(op: Operation) -> Raw:
             server[key] = values[name]
     if tags := born_tags(op):
         server["tags"] = tags
-    if "user_data" in values:
-        server["user_data"] = encoded(values["user_data"])
+    if (data := user_data_of(values)) is not None:
+        server["user_data"] = data
     body: dict[str, Any] = {"server": server}
     hints = dict(values.get("scheduler_hints") or {})
     if "server_group" in values:
@@ -292,6 +325,11 @@ def _create(op: Operation) -> Raw:
 
 def _settle(op: Operation) -> Raw:
     """Wait for a new server, then do what can be done only with a running one."""
+    if "security_groups" in op.values and any("port" in element for element in op.values.get("networks") or []):
+        # The compute service gives the groups to ports of its own making only.
+        ports = [element["port"] for element in op.values["networks"] if "port" in element]
+        found = op.cloud.pages("network", "/ports", "ports", [("id", ident) for ident in ports])
+        _give_groups(op, list(found))
     wanted: dict[str, Any] = {name: op.values[name] for name in ("volumes", "power", "locked") if name in op.values}
     if (
         not op.wait
@@ -330,12 +368,12 @@ def _steps(op: Operation, changes: Mapping[str, Any]) -> None:
         changes = {"locked": True, **changes}
     if "flavor" in changes:
         _resize(op, changes["flavor"])
-    if changes.keys() & {"image", "user_data", "keypair"}:
+    if changes.keys() & {"image", "user_data", "user_data_base64", "keypair"}:
         _rebuild(op)
     if "networks" in changes:
         _set_interfaces(op, changes["networks"])
-    if "security_groups" in changes:
-        _set_groups(op, changes["security_groups"])
+    if "security_groups" in op.values and changes.keys() & {"networks", "security_groups"}:
+        _set_groups(op)
     if "volumes" in changes:
         _set_volumes(op, changes["volumes"])
     if "power" in changes:
@@ -373,8 +411,8 @@ def _resize(op: Operation, flavor: str) -> None:
 
 def _rebuild(op: Operation) -> None:
     argument: dict[str, Any] = {"imageRef": op.values.get("image") or _image_of(op.raw)}
-    if "user_data" in op.values:
-        argument["user_data"] = encoded(op.values["user_data"])
+    if (data := user_data_of(op.values)) is not None:
+        argument["user_data"] = data
     if "keypair" in op.values:
         argument["key_name"] = op.values["keypair"]
     if "admin_password" in op.values:
@@ -387,14 +425,18 @@ def _set_interfaces(op: Operation, wanted: list[Mapping[str, Any]]) -> None:
     held, _ = _compare_networks(op.raw, wanted, op.values)
     for element in held:
         if not any(element is other for other in wanted):
-            op.call("DELETE", f"/servers/{op.id}/os-interface/{element['port']}", accept=(404,))
-            op.poll(_without(_ports, op, element["port"]), f"Take port {element['port']} from server {op.id}")
+            _unplug(op, element["port"])
     for element in wanted:
         if not any(element is other for other in held):
             body = _interface(element, "net_id", "port_id")
             if "fixed_ip" in element:
                 body["fixed_ips"] = [{"ip_address": element["fixed_ip"]}]
             op.call("POST", f"/servers/{op.id}/os-interface", {"interfaceAttachment": body})
+
+
+def _unplug(op: Operation, port: str) -> None:
+    op.call("DELETE", f"/servers/{op.id}/os-interface/{port}", accept=(404,))
+    op.poll(_without(_ports, op, port), f"Take port {port} from server {op.id}")
 
 
 def _ports(op: Operation) -> list[str]:
@@ -405,22 +447,64 @@ def _without(present: Callable[[Operation], list[str]], op: Operation, ident: st
     return lambda: ident not in present(op)
 
 
-def _set_groups(op: Operation, wanted: list[str]) -> None:
-    now, _ = _compare_groups(op.raw, wanted, op.values)
-    for action, groups in (
-        ("addSecurityGroup", set(wanted) - set(now)),
-        ("removeSecurityGroup", set(now) - set(wanted)),
-    ):
-        for group in sorted(groups):
-            _act(op, action, {"name": group})
+def _set_groups(op: Operation) -> None:
+    _join_ports(op.cloud, [op.raw])
+    _give_groups(op, _filtered(op.raw))
+
+
+def _give_groups(op: Operation, ports: list[Raw]) -> None:
+    """Put ports into the groups of the server, each of them that is in others."""
+    wanted = sorted(set(op.values["security_groups"]))
+    for port in ports:
+        if port.get("port_security_enabled", True) and sorted(port.get("security_groups") or []) != wanted:
+            op.cloud.call("network", "PUT", f"/ports/{port['id']}", {"port": {"security_groups": wanted}})
+            op.written += 1
+
+
+def _release(op: Operation, changes: frozenset[str]) -> None:
+    """Give up ports and volumes that something else in the run takes."""
+    locked = bool(op.raw.get("locked"))
+    if "networks" in changes:
+        held, _ = _compare_networks(op.raw, op.values["networks"], op.values)
+        gone = [e for e in held if e.get("port") and not any(e is other for other in op.values["networks"])]
+        taken = [e["port"] for e in gone if _is_contested(op, e["port"])]
+        for ident in taken:
+            _let_in(op)
+            _unplug(op, ident)
+        op.raw["(ports)"] = [port for port in op.raw.get("(ports)") or [] if port["id"] not in taken]
+    if "volumes" in changes:
+        wanted = [element["volume"] for element in op.values["volumes"]]
+        before, _ = _compare_volumes(op.raw, op.values["volumes"], op.values)
+        taken = [e["volume"] for e in before if e["volume"] not in wanted and ("volume", e["volume"]) in op.contested]
+        for ident in taken:
+            _let_in(op)
+            _detach(op, ident)
+        attached = op.raw.get("os-extended-volumes:volumes_attached") or []
+        op.raw["os-extended-volumes:volumes_attached"] = [one for one in attached if one["id"] not in taken]
+    if locked and not op.raw.get("locked"):
+        _act(op, "lock")
+
+
+def _is_contested(op: Operation, port: str) -> bool:
+    if ("port", port) in op.contested:
+        return True
+    own: Raw = next((one for one in op.raw.get("(ports)") or [] if one["id"] == port), {})
+    return any(("address", ip["ip_address"]) in op.contested for ip in own.get("fixed_ips") or [])
+
+
+def _let_in(op: Operation) -> None:
+    """Make a server ready for an action."""
+    if op.raw.get("status") in ("BUILD", "REBUILD", "REBOOT"):
+        op.raw = {**op.raw, **op.wait_until(*STEADY)}
+    if op.raw.get("locked"):
+        _act(op, "unlock")
 
 
 def _set_volumes(op: Operation, wanted: list[Mapping[str, Any]]) -> None:
     held, _ = _compare_volumes(op.raw, wanted, op.values)
     path = f"/servers/{op.id}/os-volume_attachments"
     for ident in [element["volume"] for element in held if element not in wanted]:
-        op.call("DELETE", f"{path}/{ident}", accept=(404,))
-        op.poll(_without(_attached, op, ident), f"Detach volume {ident} from server {op.id}")
+        _detach(op, ident)
     new = [element for element in wanted if element not in held]
     _await_volumes(op, [element["volume"] for element in new])
     for element in new:
@@ -429,6 +513,11 @@ def _set_volumes(op: Operation, wanted: list[Mapping[str, Any]]) -> None:
             body["device"] = element["device"]
         op.call("POST", path, {"volumeAttachment": body})
         _await_volumes(op, [element["volume"]], "in-use")
+
+
+def _detach(op: Operation, volume: str) -> None:
+    op.call("DELETE", f"/servers/{op.id}/os-volume_attachments/{volume}", accept=(404,))
+    op.poll(_without(_attached, op, volume), f"Detach volume {volume} from server {op.id}")
 
 
 def _attached(op: Operation) -> list[str]:
@@ -485,12 +574,53 @@ def _check(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             found.append((f"networks[{number}]", "Exactly one of network and port is wanted.", ""))
         if "port" in element and "fixed_ip" in element:
             found.append((f"networks[{number}].fixed_ip", "A port has its own addresses.", "Set them at the port."))
+    if "user_data" in values and "user_data_base64" in values:
+        found.append(("user_data_base64", "The user data are said twice.", "Remove one of the two."))
+    data = user_data_of(values)
+    if "user_data_base64" in values:
+        try:
+            base64.b64decode(data or "", validate=True)
+        except ValueError:
+            found.append(("user_data_base64", "This is not base64.", "Give text as user_data."))
+    if len(data or "") > LONGEST_USER_DATA:
+        key = "user_data_base64" if "user_data_base64" in values else "user_data"
+        cause = f"In base64 they have {len(data or '')} characters; the compute service takes {LONGEST_USER_DATA}."
+        found.append((key, cause, "Compress them, or let the server fetch the rest."))
     for tag in values.get("tags") or []:
         if len(tag) > 60 or "/" in tag or "," in tag:
             found.append(
                 ("tags", f"'{tag}' is no tag of a server.", "A tag has up to 60 characters, no slash or comma.")
             )
     return found
+
+
+def _validate(planner: Planner, items: list[Item]) -> list[Problem]:
+    """Groups of a server that a port's own entry contradicts."""
+    problems = []
+    for item in items:
+        if "security_groups" not in item.resolved:
+            continue
+        wanted = _keys(item.resolved["security_groups"])
+        for number, element in enumerate(item.resolved.get("networks") or []):
+            port = element.get("port")
+            entry = next((one for one in planner.own["port"] if port is one or (one.id and port == one.id)), None)
+            if entry is None:
+                continue
+            plain = entry.values.get("port_security") is False
+            if plain or ("security_groups" in entry.resolved and _keys(entry.resolved["security_groups"]) != wanted):
+                groups = "has no port security" if plain else f"names other groups ({entry.path}.security_groups)"
+                problems.append(
+                    item.problem(
+                        f"security_groups are those of all its interfaces, and the port {entry.title} {groups}.",
+                        "Name the groups at the server or at its ports, not otherwise at both.",
+                        f"networks[{number}].port",
+                    )
+                )
+    return problems
+
+
+def _keys(references: Iterable[Any]) -> set[str]:
+    return {one if isinstance(one, str) else one.id or one.path for one in references}
 
 
 SERVER = ResourceType(
@@ -524,13 +654,20 @@ SERVER = ResourceType(
             write_only=True,
             export=False,
         ),
-        Field("boot_volume", "Volume that it boots from. It outlives the server.", ref="volume", write_only=True),
+        Field(
+            "boot_volume",
+            "Volume that it boots from. It outlives the server.",
+            ref="volume",
+            read=lambda raw: raw.get("(root)"),
+            write_only=True,
+        ),
         Field("boot_volume_size", "Size in GiB of a boot volume to be made of the image.", "int", write_only=True),
         Field("boot_volume_type", "Type of the boot volume to be made.", ref="volume_type", write_only=True),
         Field("boot_volume_keep", "Whether the boot volume that is made outlives the server.", "bool", write_only=True),
         Field(
             "networks",
-            "Its interfaces, in order; others are taken away. None for an empty list.",
+            "Its interfaces, of a new server in this order; others are taken away. None for an empty list. "
+            "Another order is no change.",
             "list",
             read=_interfaces_of,
             compare=_compare_networks,
@@ -542,7 +679,7 @@ SERVER = ResourceType(
         ),
         Field(
             "security_groups",
-            "Security groups of all its interfaces.",
+            "Security groups of all its interfaces, ports that it is given among them; others are taken away.",
             "set",
             ref="security_group",
             read=_groups_of,
@@ -557,7 +694,16 @@ SERVER = ResourceType(
         ),
         Field(
             "user_data",
-            "User data, as text or in base64. Compared where the login may see them.",
+            "User data, as text or in base64; user_data_base64 leaves no doubt. Compared where the login may see them.",
+            secret=True,
+            read=lambda raw: raw.get("OS-EXT-SRV-ATTR:user_data"),
+            compare=_compare_user_data,
+            fixed=_fixed("user data"),
+            export=False,
+        ),
+        Field(
+            "user_data_base64",
+            "User data in base64, in place of user_data. White space does not count.",
             secret=True,
             read=lambda raw: raw.get("OS-EXT-SRV-ATTR:user_data"),
             compare=_compare_user_data,
@@ -574,6 +720,8 @@ SERVER = ResourceType(
             api="OS-EXT-AZ:availability_zone",
             immutable=True,
             compare=_compare_zone,
+            # What the service takes where no zone was asked for.
+            unsaid=("nova",),
         ),
         Field("host", "Compute host that a new one is placed on, for administrators.", write_only=True, export=False),
         Field("server_group", "Server group, for placement.", ref="server_group", write_only=True),
@@ -623,7 +771,10 @@ SERVER = ResourceType(
     create=_create,
     settle=_settle,
     update=_update,
+    release=_release,
     delete=_delete,
     check=_check,
+    validate=_validate,
+    not_carried=("boot_volume",),
     broken=_broken,
 )

@@ -29,7 +29,28 @@ def group(*rules: dict[str, Any], **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("document", "path", "words"),
     [
-        (subnet(gateway_ip="10.0.1.1"), "subnets[0].gateway_ip", "The gateway 10.0.1.1 is outside the subnet 10.0.0.0/24."),
+        (subnet(gateway_ip="fe80::1"), "subnets[0].gateway_ip", "The gateway fe80::1 is no IPv4 address, as 10.0.0.0/24 needs."),
+        (subnet(dns_nameservers=["10.0.0.2", "2001:db8::53"]), "subnets[0].dns_nameservers[1]", "takes IPv4 ones only"),
+        (subnet(dns_nameservers=["dns"]), "subnets[0].dns_nameservers[0]", "is no address"),
+        (subnet(host_routes=[{"destination": "10.9.0.1/16", "nexthop": "10.0.0.9"}]), "subnets[0].host_routes[0].destination",
+         "Write 10.9.0.0/16."),
+        (subnet(host_routes=[{"destination": "2001:db8::/32", "nexthop": "fe80::9"}]), "subnets[0].host_routes[0].nexthop",
+         "not of IPv4"),
+        (subnet(ipv6_ra_mode="slaac"), "subnets[0].ipv6_ra_mode", "for IPv6"),
+        ({"networks": [{"name": "n", "dns_domain": "example.org"}]}, "networks[0].dns_domain", "Write example.org."),
+        ({"networks": [{"name": "n", "tags": ["a", "b,c"]}]}, "networks[0].tags[1]", "no comma"),
+        ({"projects": [{"name": "p", "tags": ["b,c"]}]}, "projects[0].tags[0]", "no comma"),
+        ({"routers": [{"name": "r", "routes": [{"destination": "x", "nexthop": "10.0.0.1"}]}]}, "routers[0].routes[0].destination",
+         "is no range"),
+        (group({"protocol": "esp", "port_range_min": 22}), "security_groups[0].rules[0].port_range_min", "has no ports"),
+        (group({"protocol": "tpc", "port_range_min": 22}), "security_groups[0].rules[0].protocol", "Did you mean 'tcp'?"),
+        (group({"protocol": "icmp", "port_range_min": 256}), "security_groups[0].rules[0].port_range_min", "no ICMP type"),
+        ({"qos_policies": [{"name": "q", "rules": [{"type": "dscp_marking", "dscp_mark": 3}]}]},
+         "qos_policies[0].rules[0].dscp_mark", "It takes 0, 8, 10"),
+        ({"subnet_pools": [{"name": "p", "prefixes": ["10.0.0.0/16"]}], **NETWORK,
+          "subnets": [{"name": "s", "network": "n", "subnet_pool": "p", "ip_version": 6}]}, "subnets[0].ip_version", "IPv4 ranges"),
+        ({"aggregates": [{"name": "a", "availability_zone": "x", "metadata": {"availability_zone": "y"}}]},
+         "aggregates[0].metadata.availability_zone", "Move it"),
         (subnet(gateway_ip="10.0.0"), "subnets[0].gateway_ip", "is no address"),
         (subnet(cidr="10.0.0.5/24"), "subnets[0].cidr", "Write 10.0.0.0/24."),
         (subnet(cidr="ten"), "subnets[0].cidr", "is no range of addresses"),
@@ -131,10 +152,44 @@ def test_ranges_of_networks_apart_may_overlap(desk: Desk) -> None:
     assert desk.run(TWO)["changed"]
 
 
-def test_a_gateway_that_is_changed_later_must_be_inside_too(desk: Desk) -> None:
+def test_a_gateway_that_is_changed_later_must_be_of_the_version_too(desk: Desk) -> None:
     desk.run(subnet())
-    (error,) = desk.refuse({"subnets": [{"name": "s", "network": "n", "gateway_ip": "10.9.0.1"}]})
-    assert "outside the subnet 10.0.0.0/24" in error["cause"]
+    (error,) = desk.refuse({"subnets": [{"name": "s", "network": "n", "gateway_ip": "fe80::1"}]})
+    assert "no IPv4 address, as 10.0.0.0/24 needs" in error["cause"]
+
+
+def test_what_an_object_in_use_cannot_have_changed_is_found_in_the_plan(desk: Desk) -> None:
+    document: dict[str, Any] = {**NETWORK, "security_groups": ["g"], "ports": [{"name": "p", "network": "n", "security_groups": ["g"]}]}
+    desk.run(document)
+    (error,) = desk.refuse({"security_groups": [{"name": "g", "stateful": False}]})
+    assert (error["path"], "while 1 port has the group" in error["cause"]) == ("security_groups[0].stateful", True)
+    assert not desk.cloud.writes()
+
+
+def test_a_floating_address_that_is_allocated_already_is_named(desk: Desk) -> None:
+    desk.run(OUTSIDE)
+    desk.run({"floating_ips": [{"name": "by hand", "network": "out", "address": "203.0.113.55"}]}, owner="")
+    there = desk.one("floating_ip")
+    there["description"] = ""
+    wanted = {"name": "f", "network": "out", "address": "203.0.113.55"}
+    (error,) = desk.refuse({"floating_ips": [wanted]})
+    assert error["path"] == "floating_ips[0].address"
+    assert error["mend"] == f"Write id: {there['id']} to take it over."
+    desk.run({"floating_ips": [{**wanted, "id": there["id"]}]})
+    assert desk.one("floating_ip")["description"] == "f"
+    assert not desk.run({"floating_ips": [wanted]})["changed"]
+
+
+def test_a_floating_address_leads_to_the_first_of_several(desk: Desk) -> None:
+    document: dict[str, Any] = {
+        **OUTSIDE,
+        "routers": [{"name": "r", "external_network": "out", "interfaces": ["s"]}],
+        "ports": [{"name": "p", "network": "n", "fixed_ips": [{"ip_address": f"10.0.0.{n}"} for n in (7, 8)]}],
+        "floating_ips": [{"name": "f", "network": "out", "port": "p"}],
+    }
+    desk.run(document)
+    assert desk.one("floating_ip")["fixed_ip_address"] == "10.0.0.7"
+    assert not desk.run(document)["changed"]
 
 
 def test_an_ambiguous_network_lists_the_candidates(desk: Desk) -> None:
