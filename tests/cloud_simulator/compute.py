@@ -321,7 +321,8 @@ def plug(state: State, request: Request, server: Object, wanted: Object, groups:
             "fixed_ips": [{"ip_address": ip}] if ip else None}  # fmt: skip
         new_port(state, request, port)
         state.objects["port"][port["id"]] = port
-    port |= {"device_id": server["id"], "device_owner": "compute:nova", "status": "ACTIVE"}
+    state.extra["plugs"] = state.extra.get("plugs", 0) + 1
+    port |= {"device_id": server["id"], "device_owner": "compute:nova", "status": "ACTIVE", "_plug": state.extra["plugs"]}
     return port
 
 
@@ -335,7 +336,7 @@ def show_server(state: State, request: Request, out: Object) -> Object:
                 index.setdefault(port["device_id"], []).append(port)
         state.extra |= {"device_index": index, "device_count": len(state.calls)}
     out["addresses"] = {}
-    for port in index.get(out["id"], []):
+    for port in sorted(index.get(out["id"], []), key=lambda port: port.get("_plug", 0)):
         name = state.get("network", port["network_id"])["name"]
         for ip in port["fixed_ips"]:
             out["addresses"].setdefault(name, []).append(

@@ -302,7 +302,8 @@ class Planner:
             names,
             projects=self._projects(kind),
             owner=self.owner if self.prune else "",
-            entries=[item.values for item in self.own[name]],
+            # What a new object takes over from an old one is looked at as if the entry named it.
+            entries=[{**dict.fromkeys(item.resolved), **item.values} for item in self.own[name]],
             owned=frozenset(ident for owned, ident in self.ledger.owned if owned == name),
             all=any(other == name for other, _ in self.ledger.intents | (self.ledger.owned if self.prune else set())),
             ident=self._only,

@@ -101,6 +101,15 @@ def _join_ports(cloud: Cloud, servers: list[Raw]) -> None:
         for port in cloud.pages("network", "/ports", "ports", params):
             if port["device_id"] in group:
                 group[port["device_id"]]["(ports)"].append(port)
+        for server in group.values():
+            # The compute service tells the addresses in the order of the interfaces, the network service in any.
+            macs = [
+                address.get("OS-EXT-IPS-MAC:mac_addr")
+                for addresses in (server.get("addresses") or {}).values()
+                for address in addresses
+            ]
+            place = {mac: number for number, mac in reversed(list(enumerate(macs)))}
+            server["(ports)"].sort(key=lambda port, place=place: place.get(port.get("mac_address"), len(place)))  # type: ignore[misc]
 
 
 def _join_root(query: Query, servers: list[Raw]) -> None:
