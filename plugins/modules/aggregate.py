@@ -23,7 +23,7 @@ options:
     required: true
   availability_zone:
     description:
-      - Availability zone that its hosts form; empty for none.
+      - Availability zone that its hosts form; empty for none, which only a new aggregate can have.
     type: str
   metadata:
     description:

@@ -83,10 +83,14 @@ EXAMPLES = r"""
 - name: Make sure that the floating ip is there
   stackwright.cloud.floating_ip:
     cloud: company
+    name: web
+    network: public
+    port: web
 
 - name: Make sure that the floating ip is gone
   stackwright.cloud.floating_ip:
     cloud: company
+    name: web
     state: absent
 """
 

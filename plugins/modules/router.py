@@ -45,7 +45,7 @@ options:
     type: bool
   external_fixed_ips:
     description:
-      - Addresses of the gateway; one of any subnet by default.
+      - Addresses of the gateway; one of any subnet by default, and for an empty list.
     type: list
     elements: dict
     suboptions:

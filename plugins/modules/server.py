@@ -62,7 +62,8 @@ options:
     type: bool
   networks:
     description:
-      - Its interfaces, in order; others are taken away. None for an empty list.
+      - Its interfaces, of a new server in this order; others are taken away. None for an empty list. Another order is
+        no change.
     type: list
     elements: dict
     suboptions:
@@ -82,7 +83,7 @@ options:
         type: str
   security_groups:
     description:
-      - Security groups of all its interfaces.
+      - Security groups of all its interfaces, ports that it is given among them; others are taken away.
       - 'Each is a name or an identifier of a security group, or a mapping such as C({name: web, project: customers}).'
     type: list
     elements: raw
@@ -93,7 +94,11 @@ options:
     type: raw
   user_data:
     description:
-      - User data, as text or in base64. Compared where the login may see them.
+      - User data, as text or in base64; user_data_base64 leaves no doubt. Compared where the login may see them.
+    type: str
+  user_data_base64:
+    description:
+      - User data in base64, in place of user_data. White space does not count.
     type: str
   admin_password:
     description:

@@ -44,7 +44,7 @@ options:
     type: str
   ip_version:
     description:
-      - 4 or 6; that of the range by default.
+      - 4 or 6; that of the range or the pool by default.
       - Cannot be changed in place, see O(replace).
     type: int
   subnet_pool:
@@ -55,11 +55,11 @@ options:
     type: raw
   prefix_length:
     description:
-      - Length of the range out of a pool.
+      - Length of the range out of a pool, for a new subnet.
     type: int
   gateway_ip:
     description:
-      - Address of the router, the first one by default; none for a subnet without a gateway.
+      - Address of the router, the first one by default, which may lie outside the range; none for a subnet without one.
     type: str
   dhcp:
     description:

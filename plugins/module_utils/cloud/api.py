@@ -403,7 +403,7 @@ class Cloud:
             message = message_of(response)
             quota = response.status_code == 403 and "quota" in message.lower()
             raise ApiError(
-                response.status_code, message, request, _mend(413 if quota else response.status_code, service)
+                response.status_code, message, request, general_mend(413 if quota else response.status_code, service)
             )
         return Answer(response.status_code, response.headers, response)
 
@@ -489,7 +489,8 @@ def message_of(response: Any) -> str:
     return json.dumps(body)[:300]
 
 
-def _mend(status: int, service: str) -> str:
+def general_mend(status: int, service: str) -> str:
+    """What to do about an answer of this status when nothing more is known."""
     return {
         401: "The token is no longer accepted: check the login and the clock of the hosts, then run again.",
         403: "The login's roles do not allow this: give it the role that the service's policy asks for.",
@@ -509,7 +510,7 @@ def _transport_error(error: Exception, request: str) -> ApiError:
             0, f"the server's certificate is not trusted ({error})", request, "Give its authority with ca_cert."
         )
     if name == "Unauthorized":
-        return ApiError(401, str(error), request, _mend(401, ""))
+        return ApiError(401, str(error), request, general_mend(401, ""))
     return ApiError(
         0, f"no answer ({error})", request, "Check that the service runs and can be reached, then run again."
     )

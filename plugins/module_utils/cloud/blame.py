@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import general_mend
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Planner
@@ -37,7 +38,9 @@ def label(ident: str, planner: Planner) -> str:
 
 
 def mend_of(error: ApiError, item: Item, planner: Planner, names: Iterable[str]) -> str:
-    """What to do about a refusal."""
+    """What to do about a refusal. What somebody who knew more wrote stays."""
+    if error.mend not in ("", general_mend(error.status, "")):
+        return error.mend
     if error.status == 403 and "quota" not in error.message.lower() and not POLICY.search(error.message):
         return "The service refuses this for the reason that it gives, not for want of a role: mend that and run again."
     if error.status == 400 and not error.mend:

@@ -822,7 +822,8 @@ class Planner:
             return
         item.current = self._in_full(item) or item.current
         for declared in item.type.fields:
-            if declared.name in item.resolved or declared.secret or (declared.write_only and not declared.read):
+            hidden = (declared.secret or declared.write_only) and not declared.read
+            if declared.name in item.resolved or hidden or declared.name in item.type.derived:
                 continue
             value = read_field(declared, item.current)
             if declared.name == "tags" and value:
@@ -833,7 +834,7 @@ class Planner:
                 continue
             if declared.name in item.type.not_carried:
                 change.lost[declared.name] = self.named(declared, value)
-            elif (declared.export or declared.key == item.type.id_key) and value not in declared.unsaid:
+            elif (declared.export or declared.secret or declared.key == item.type.id_key) and value not in declared.unsaid:
                 item.resolved[declared.name] = self._as_entries(declared, value)
 
     def _in_full(self, item: Item) -> Raw | None:

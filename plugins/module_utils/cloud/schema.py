@@ -138,6 +138,8 @@ class ResourceType:
     kept_by: Callable[[Raw], tuple[str, str] | None] | None = None
     # Fields that a new object in place of an old one does not take from it, since they hang on what changes.
     not_carried: tuple[str, ...] = ()
+    # The same, for what follows from other fields, so that nothing is lost with it.
+    derived: tuple[str, ...] = ()
 
     def field(self, name: str) -> Field:
         """The field called ``name``; KeyError otherwise."""

@@ -478,6 +478,7 @@ IMAGE = ResourceType(
     delete=_delete,
     check=_check,
     check_new=_check_new,
+    derived=("checksum",),
     kept_by=lambda raw: (
         ("It is protected.", "Set protected: false first, in a run of its own.") if raw.get("protected") else None
     ),

@@ -203,6 +203,7 @@ NETWORK = ResourceType(
     identity=("name", "project"),
     check=_check_network,
     not_carried=("network_type", "physical_network", "segmentation_id"),
+    derived=("mtu",),
     **TAGGED,
 )
 
@@ -498,7 +499,8 @@ SUBNET = ResourceType(
     update=_update_subnet,
     check=_check_subnet,
     validate=_validate_subnets,
-    not_carried=("gateway_ip", "allocation_pools", "host_routes"),
+    not_carried=("gateway_ip", "allocation_pools", "host_routes", "subnet_pool"),
+    derived=("ip_version",),
     **TAGGED,
 )
 

@@ -109,7 +109,7 @@ def _join_ports(cloud: Cloud, servers: list[Raw]) -> None:
                 for address in addresses
             ]
             place = {mac: number for number, mac in reversed(list(enumerate(macs)))}
-            server["(ports)"].sort(key=lambda port, place=place: place.get(port.get("mac_address"), len(place)))  # type: ignore[misc]
+            server["(ports)"].sort(key=lambda port, place=place: place.get(port.get("mac_address"), len(place)))
 
 
 def _join_root(query: Query, servers: list[Raw]) -> None:
@@ -785,5 +785,6 @@ SERVER = ResourceType(
     check=_check,
     validate=_validate,
     not_carried=("boot_volume",),
+    derived=("user_data_base64",),
     broken=_broken,
 )

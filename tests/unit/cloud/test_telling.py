@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, general_mend
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.blame import explain
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import parse
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, CloudError
@@ -88,7 +88,7 @@ def told_of(desk: Desk, status: int, message: str) -> tuple[str, str]:
     planner = Planner(Cloud(desk.login), parse({"networks": ["n", "m"]}))
     planner.plan()
     text = message.format(n=desk.one("network", name="n")["id"], m=desk.one("network", name="m")["id"], port=OTHER)
-    problem = explain(ApiError(status, text, "PUT http://x", "Old words."), planner.items[0], planner)
+    problem = explain(ApiError(status, text, "PUT http://x", general_mend(status, "")), planner.items[0], planner)
     return problem.cause, problem.mend
 
 
@@ -98,11 +98,11 @@ OTHER = "00000000-1111-4222-8333-444444444444"
 @pytest.mark.parametrize(
     ("status", "message", "mend"),
     [
-        (403, "You are not authorized to perform the requested action.", "Old words."),
+        (403, "You are not authorized to perform the requested action.", "give it the role"),
         (403, "Cannot disable project {n} since its subtree contains enabled projects.", "not for want of a role"),
         (409, "Network {m} is still in use.", "this document holds itself, networks[1] (network m)"),
         (409, "Port {port} is still in use.", "something outside of the document"),
-        (500, "Oops", "Old words."),
+        (500, "Oops", "See the log"),
     ],
 )
 def test_a_mend_points_to_the_cause(desk: Desk, status: int, message: str, mend: str) -> None:

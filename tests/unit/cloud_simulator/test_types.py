@@ -228,7 +228,7 @@ def test_subnets_must_fit(world: World) -> None:
     world.need("subnet")
     for wrong in (
         {"cidr": "10.9.0.128/25"},
-        {"cidr": "10.5.0.0/24", "gateway_ip": "10.6.0.1"},
+        {"cidr": "10.5.0.0/24", "gateway_ip": "fe80::1"},
         {"cidr": "10.5.0.0/99"},
         {"cidr": "fd00::/64"},
     ):

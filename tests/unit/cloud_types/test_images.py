@@ -166,7 +166,7 @@ def test_an_import_that_fails_is_told(desk: Desk, address: str) -> None:
 def test_a_protected_image_stays(desk: Desk, file: Path) -> None:
     desk.run(document(file=str(file), protected=True))
     error = desk.refuse(document(file=str(file)), state="absent")
-    assert "it is protected" in error["cause"]
+    assert "It is protected" in error["cause"]
     assert desk.one("image", name="web")
     desk.run(document(protected=False))
     desk.run(document(), state="absent")

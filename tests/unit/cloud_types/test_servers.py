@@ -229,8 +229,8 @@ def test_security_groups_are_added_and_taken(desk: Desk) -> None:
     port["security_groups"] = [first]
     done = desk.run(document(security_groups=[other]))
     assert done["plan"][0]["after"] == {"security_groups": ["two"]}
-    posted = [call.path for call in desk.cloud.writes()]
-    assert len(posted) == 2 and all(path.endswith("/action") for path in posted)
+    assert [call.path for call in desk.cloud.writes()] == [f"/network/v2.0/ports/{port['id']}"]
+    assert port["security_groups"] == [other]
 
 
 def test_without_waiting_the_answer_is_enough(desk: Desk) -> None:
