@@ -178,12 +178,22 @@ def new_subnet(state: State, request: Request, obj: Object) -> None:
 
 
 def change_subnet(state: State, request: Request, obj: Object, values: Object) -> None:
-    """What it has then is as sound as in a new one."""
+    """What it has then is as sound as in a new one, and a gateway that a router has stays."""
+    if values.get("gateway_ip", obj["gateway_ip"]) != obj["gateway_ip"]:
+        for port in state.find("port", network_id=obj["network_id"], device_owner="network:router_interface"):
+            if any(ip["ip_address"] == obj["gateway_ip"] for ip in port["fixed_ips"]):
+                raise Refusal(409, f"Current gateway ip {obj['gateway_ip']} already in use by port {port['id']}. Unable to update.")
     check_subnet(obj | values)
 
 
 def drop_subnet(state: State, request: Request, obj: Object) -> None:
-    """Addresses in use keep a subnet."""
+    """Addresses in use keep a subnet, but for those that ports made themselves."""
+    if is_slaac(obj):
+        ports = state.find("port", network_id=obj["network_id"])
+        if not any(p["device_owner"].startswith("network:router") and obj["id"] in str(p["fixed_ips"]) for p in ports):
+            for port in ports:
+                port["fixed_ips"] = [ip for ip in port["fixed_ips"] if ip["subnet_id"] != obj["id"]]
+            return
     for port in state.find("port", network_id=obj["network_id"]):
         if any(ip["subnet_id"] == obj["id"] for ip in port["fixed_ips"]) and port["device_owner"] != "network:dhcp":
             raise Refusal(409, f"Unable to complete operation on subnet {obj['id']}: One or more ports have an IP allocation.")

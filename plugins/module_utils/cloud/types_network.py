@@ -375,12 +375,34 @@ def _of_pool(planner: Planner, item: Item) -> list[Problem]:
     return problems
 
 
+def _moved_gateway(planner: Planner, item: Item) -> list[Problem]:
+    """What keeps a subnet from getting another gateway: pools that hold it, and the router that has the old one."""
+    held, wanted = address_of((item.current or {}).get("gateway_ip")), address_of(item.values.get("gateway_ip"))
+    if item.current is None or "gateway_ip" not in item.values or held == wanted:
+        return []
+    problems = []
+    if wanted and "allocation_pools" not in item.values:
+        for pool in item.current.get("allocation_pools") or []:
+            if int(address_of(pool["start"]) or 0) <= int(wanted) <= int(address_of(pool["end"]) or 0):
+                cause = f"The gateway {wanted} is among the addresses that are given out, {pool['start']} to {pool['end']}."
+                problems.append(item.problem(cause, "Name allocation_pools that leave it out.", "gateway_ip"))
+    if held:
+        params = [("network_id", item.current["network_id"]), ("fixed_ips", f"ip_address={held}")]
+        for port in planner.cloud.pages("network", "/ports", "ports", params):
+            if str(port.get("device_owner")).startswith("network:router_interface"):
+                router = planner.state.name_of("router", str(port.get("device_id")))
+                cause = f"The router {router} has the gateway's address {held}."
+                mend = "Take the subnet out of its interfaces first, in a run of its own."
+                problems.append(item.problem(cause, mend, "gateway_ip"))
+    return problems
+
+
 def _validate_subnets(planner: Planner, items: list[Item]) -> list[Problem]:
     """Ranges that overlap in one network, and gateways outside of subnets whose range the document does not say."""
     problems: list[Problem] = []
     networks: dict[Any, list[tuple[str, str, Item | None]]] = {}
     for item in items:
-        problems += _of_pool(planner, item)
+        problems += [*_of_pool(planner, item), *_moved_gateway(planner, item)]
         if item.current is not None and "cidr" not in item.values:
             block = block_of(item.current.get("cidr"))
             problems += [item.problem(c, m, k) for k, c, m in (_inside(block, item.values) if block else [])]
@@ -740,7 +762,8 @@ def _move_addresses(planner: Planner, item: Item, declared: Field) -> Any:
             if raw["network_id"] == network
         ]
         return None if all(not planner.leaves("subnet", ip["subnet"]) for ip in held) else _any_subnet(planner, item)
-    held = _fixed_ips(item.current)
+    # An address that the service made of the MAC address goes with its subnet.
+    held = [ip for ip in _fixed_ips(item.current) if not _made_of_mac(item.current, ip["ip_address"])]
     staying = [ip for ip in held if not planner.leaves("subnet", ip["subnet"])]
     if len(staying) == len(held):
         return None

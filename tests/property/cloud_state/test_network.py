@@ -45,8 +45,9 @@ def documents(draw: st.DrawFn) -> Document:
     if names:
         subnets = draw(unique(some({"name": NAMES, "network": st.sampled_from(names)}, dhcp=flags, tags=tags), "name", "network"))
         for subnet in subnets:
+            routes = [{"destination": "172.16.9.0/24", "nexthop": "192.0.2.9"}]
             place = f"10.{NETS[subnet['network']]}.{NETS[subnet['name']]}"
-            subnet |= {"cidr": f"{place}.0/24", "gateway_ip": draw(st.sampled_from([f"{place}.1", f"{place}.254"]))}
+            subnet |= {"cidr": f"{place}.0/24", "gateway_ip": f"{place}.1", "host_routes": draw(st.sampled_from([[], routes]))}
     # Every port of such a network gets an address in it, wanted or not.
     subnets += [
         {"name": "own", "network": name, "cidr": f"2001:db8:{NETS[name]}::/64", "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}

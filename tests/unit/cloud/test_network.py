@@ -158,6 +158,18 @@ def test_a_gateway_that_is_changed_later_must_be_of_the_version_too(desk: Desk) 
     assert "no IPv4 address, as 10.0.0.0/24 needs" in error["cause"]
 
 
+def test_a_gateway_moves_only_where_it_can(desk: Desk) -> None:
+    desk.run({**subnet(), "routers": [{"name": "r", "interfaces": ["s"]}]})
+    errors = desk.refuse({"subnets": [{"name": "s", "network": "n", "gateway_ip": "10.0.0.254"}]})
+    assert [error["path"] for error in errors] == ["subnets[0].gateway_ip"] * 2
+    assert "10.0.0.2 to 10.0.0.254" in errors[0]["cause"]
+    assert "The router r has the gateway's address 10.0.0.1." in errors[1]["cause"]
+    pools = {"gateway_ip": "10.0.0.254", "allocation_pools": [{"start": "10.0.0.2", "end": "10.0.0.99"}]}
+    desk.run({"routers": [{"name": "r", "interfaces": []}]})
+    desk.run({"subnets": [{"name": "s", "network": "n", **pools}]})
+    assert desk.one("subnet", name="s")["gateway_ip"] == "10.0.0.254"
+
+
 def test_what_an_object_in_use_cannot_have_changed_is_found_in_the_plan(desk: Desk) -> None:
     document: dict[str, Any] = {**NETWORK, "security_groups": ["g"], "ports": [{"name": "p", "network": "n", "security_groups": ["g"]}]}
     desk.run(document)
