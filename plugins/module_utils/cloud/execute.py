@@ -112,6 +112,8 @@ class Executor:
         self.planner = planner
         self.identity, self.compare = planner.identity_of, planner.compare
         self.contested: dict[Item, frozenset[tuple[str, str]]] = {}
+        # Updates whose old name another object gets.
+        self.renamed: list[Change] = []
         # Updates that have given up what they had to.
         self.released: set[Item] = set()
         self.parallel, self.wait, self.timeout = parallel, wait, timeout
@@ -143,6 +145,7 @@ class Executor:
         early = [change for change in removals if change not in late]
         early += [change for change in kept if change.action == "replace"]
         self.contested = {change.item: claims(change.item) for change in kept}
+        self.renamed = [change for change in kept if change.action == "update" and gives_name(change.item, kept)]
         for phase in (self._room_steps(early, kept), self._steps(kept, changes), self._delete_steps(late)):
             problems += run_steps(phase, self.parallel, lambda error, item: explain(error, item, self.planner))
             if problems:
@@ -180,7 +183,7 @@ class Executor:
         free = [
             Step(change.item, lambda change=change: self._release(change))  # type: ignore[misc]
             for change in kept
-            if change.action == "update" and change.item.type.release
+            if change.action == "update" and (change.item.type.release or change in self.renamed)
         ]
         for step in free:
             used = current_refs(step.item)
@@ -200,8 +203,12 @@ class Executor:
         op = self._operation(item)
         others = (claims for other, claims in self.contested.items() if other is not item)
         op.contested = frozenset().union(*others)
-        assert item.type.release
-        item.type.release(op, frozenset(change.fields))
+        if item.type.release:
+            item.type.release(op, frozenset(change.fields))
+        if change in self.renamed:
+            name = f"{item.current['name'][:40]} {item.id[:8]}" if item.current else ""
+            update_object(op, {"name": name})
+            op.raw["name"] = name
         item.current = op.raw
         if op.written:
             self.released.add(item)
@@ -324,6 +331,19 @@ def makes_room(other: Item, item: Item) -> bool:
     if other.type.name != "quota" or item.type.service not in ("compute", "block-storage", "network"):
         return False
     return item.resolved.get("project") in (None, other.resolved.get("project"))
+
+
+def gives_name(item: Item, kept: list[Change]) -> bool:
+    """Whether another entry gets the name that an object has, where the service allows each only once."""
+    if not item.type.unique_names or item.current is None:
+        return False
+    held = item.current.get("name")
+    wanted = [
+        other.resolved.get("name")
+        for other in (change.item for change in kept)
+        if other.type is item.type and other is not item
+    ]
+    return item.resolved.get("name", held) != held and held in wanted
 
 
 def claims(item: Item) -> frozenset[tuple[str, str]]:

@@ -385,8 +385,11 @@ class Planner:
             if not self.own[kind.name]:
                 continue
             index: dict[tuple[Any, ...], list[Raw]] = defaultdict(list)
+            # What an entry with an id names otherwise is not what another one means by the old name.
+            names = {item.wanted_id: item.values.get("name") for item in self.own[kind.name] if item.wanted_id}
             for raw in self.state.objects[kind.name]:
-                index[self._current_key(kind, raw)].append(raw)
+                if names.get(str(raw[kind.id_key]), raw.get("name")) in (None, raw.get("name")):
+                    index[self._current_key(kind, raw)].append(raw)
             claimed: dict[str, Item] = {}
             for item in self.own[kind.name]:
                 self._match_one(item, index)

@@ -123,6 +123,8 @@ class ResourceType:
     # Gives up what an update gives up, before anything else in the run takes it: gets the fields that change. What it does is
     # noted in the operation's object.
     release: Callable[[Operation, frozenset[str]], None] | None = None
+    # No two objects may have one name in one domain, not even for a moment.
+    unique_names: bool = False
     # What was written is read again; not where a listing is behind what was written.
     reread: bool = True
     delete: Callable[[Operation], None] | None = None

@@ -247,6 +247,7 @@ AGGREGATE = ResourceType(
         Field("hosts", "Compute hosts in it; others are taken out.", "set", apply=_aggregate_hosts),
     ),
     doc="A host aggregate.",
+    unique_names=True,
     microversion="2.46",
     mark="metadata",
     listing=lambda query: query.collect(),

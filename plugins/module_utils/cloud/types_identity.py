@@ -57,6 +57,7 @@ DOMAIN_TYPE = ResourceType(
     "/domains",
     (NAME, DESCRIPTION, ENABLED),
     doc="A domain, which holds projects, users and groups.",
+    unique_names=True,
     name_filter="one",
     delete=_delete_domain,
 )
@@ -99,6 +100,7 @@ PROJECT = ResourceType(
         Field("tags", "Labels.", "set", apply=_tags),
     ),
     doc="A project, the owner of resources and quotas.",
+    unique_names=True,
     identity=("name", "domain"),
     name_filter="one",
     listing=_of_domain,
@@ -226,6 +228,7 @@ USER = ResourceType(
         ),
     ),
     doc="A user.",
+    unique_names=True,
     identity=("name", "domain"),
     name_filter="one",
     listing=_of_domain,
@@ -270,6 +273,7 @@ GROUP = ResourceType(
         ),
     ),
     doc="A group of users.",
+    unique_names=True,
     identity=("name", "domain"),
     name_filter="one",
     listing=_groups,
@@ -346,6 +350,7 @@ ROLE = ResourceType(
         DESCRIPTION,
     ),
     doc="A role.",
+    unique_names=True,
     identity=("name", "domain"),
 )
 

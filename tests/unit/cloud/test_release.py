@@ -132,6 +132,19 @@ def test_networks_exchange_their_names(desk: Desk) -> None:
     assert desk.run(swapped)["changes"] == []
 
 
+@pytest.mark.parametrize(("plural", "kind"), [("projects", "project"), ("users", "user"), ("groups", "group"), ("aggregates", "aggregate")])
+def test_names_that_may_be_there_once_are_exchanged(desk: Desk, plural: str, kind: str) -> None:
+    desk.run({plural: [{"name": "a"}, {"name": "b"}]})
+    a, b = (str(desk.one(kind, name=name)["id"]) for name in "ab")
+    document = {plural: [{"id": a, "name": "b"}, {"id": b, "name": "c"}, {"name": "a"}]}
+    desk.run(document)
+    assert {str(one["id"]): one["name"] for one in desk.cloud.all(kind) if str(one["id"]) in (a, b)} == {a: "b", b: "c"}
+    assert desk.one(kind, name="a")
+    swapped = {plural: [{"id": a, "name": "c"}, {"id": b, "name": "b"}]}
+    desk.run(swapped)
+    assert desk.run(swapped)["changes"] == []
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_route_to_nowhere_is_found_in_the_plan(desk: Desk, kept: bool) -> None:
     route = {"destination": "10.98.0.0/16", "nexthop": "10.77.2.9"}
