@@ -200,10 +200,15 @@ def _entry(kind: ResourceType, path: str, entry: Mapping[str, Any], absent: bool
     for declared in kind.fields:
         missing = declared.required and entry.get(declared.name) is None
         if missing and (not item.absent or declared.name in kind.identity) and not (item.wanted_id and item.absent):
-            problems.append(item.problem(f"The key '{declared.name}' is missing.", declared.doc))
+            problems.append(item.problem(f"The key '{declared.name}' is missing.", _meaning(declared)))
     if kind.check and not item.absent:
         problems += [item.problem(cause, mend, key) for key, cause, mend in kind.check(item.values)]
     return item
+
+
+def _meaning(declared: Field) -> str:
+    """What a field means, where that says more than its name."""
+    return declared.doc if " " in declared.doc else ""
 
 
 def _mapping(
@@ -220,7 +225,7 @@ def _mapping(
             try:
                 values[declared.name] = _value(declared, value, f"{path}.{key}", problems)
             except ValueError as error:
-                problems.append(Problem(str(error), f"It is: {declared.doc[0].lower()}{declared.doc[1:]}", f"{path}.{key}"))
+                problems.append(Problem(str(error), _meaning(declared), f"{path}.{key}"))
     return values
 
 

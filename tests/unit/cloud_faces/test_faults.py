@@ -42,7 +42,7 @@ def told(done: Played) -> str:
             "projects[0].descrption: Unknown key 'descrption'. Did you mean 'description'?",
         ),
         ({"projects": [{"name": "a", "enabled": "maybe"}]}, "projects[0].enabled: True or false is wanted, not 'maybe'. Whether it can be used."),
-        ({"users": [{"domain": "Default"}]}, "users[0] (user Default): The key 'name' is missing. Name."),
+        ({"users": [{"domain": "Default"}]}, "users[0] (user Default): The key 'name' is missing."),
         ({"projects": ["a", "a"]}, "projects[1] (project a): The same resource as projects[0]. Remove one of the two."),
         (
             {"users": [{"name": "alice", "default_project": "wbe"}], "projects": ["web"]},
