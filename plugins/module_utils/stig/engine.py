@@ -366,7 +366,8 @@ class Engine:
         activations, host.activations = host.activations, {}
         touched = len(host.overlay) + len(host.sysctls_wanted) + len(host.units_wanted) + len(commands)
         self.problems += [*reclaim(host), *host.commit(entries)]
-        self.changed = True
+        made = touched > len(host.failures) or (bool(activations) and not host.failures)
+        self.changed = self.changed or made
         self.unwritable |= {one.path: one.reason for one in host.failures}
         if "sshd" in access:
             activations.setdefault("sshd", "sshd")
@@ -380,7 +381,7 @@ class Engine:
         with contextlib.suppress(OSError):  # no room even for that: they are undone instead of confirmed
             guard.taken(entries, access & self.armed)
         host.forget()
-        return touched > len(host.failures)
+        return made
 
     def _undo_now(self, groups: set[str], reason: str) -> None:
         """Undo access groups that are not in force as a whole: a login would prove nothing of them."""
@@ -596,6 +597,9 @@ class Engine:
         self._audit_again()
         self.request = {**self.request, "groups": []}  # nothing of what was just proved is touched again
         self._plan()
+        for path, pending in list(self.host.overlay.items()):
+            if pending.group in journals.ACCESS_GROUPS:  # no login will be proved any more
+                del self.host.overlay[path]
         if self._make():  # what the late programs left behind, such as logs that everybody can read
             self._audit_again()
         self.remember()

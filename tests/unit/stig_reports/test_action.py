@@ -116,6 +116,17 @@ def test_check_mode_writes_nothing(run: Run) -> None:
     assert not (run.path / ".stackwright").exists()
 
 
+def test_summary_alone_judges_and_leaves_the_reports_of_the_last_audit(run: Run) -> None:
+    run.play({"web1": HOSTS["web1"]})
+    before = run.report()
+    found = {"__hardening_result": document("web9", [finding(1, "fail", "high")])}
+    done = run.play({"web9": found}, summary_only=True, fail_on="high")
+    assert done.returncode == 2
+    assert "web9" in done.stdout and "Reports:" not in done.stdout
+    assert "1 high finding is open on 1 of 1 host" in done.stdout and "Run audit.yml for the reports" in done.stdout
+    assert run.report() == before
+
+
 def test_limited_play_reports_the_hosts_of_the_play(run: Run) -> None:
     done = run.play(HOSTS, "--limit", "web2")
     assert done.returncode == 0, done.stdout + done.stderr
