@@ -359,11 +359,11 @@ class Engine:
         entries = self._begin()
         access = groups & set(journals.ACCESS_GROUPS)
         if access - self.armed:
-            self.armed |= access
-            self._arm()
+            access = self._guarded(access)
         self.changes += host.diff()
         commands, host.commands = host.commands, []
         activations, host.activations = host.activations, {}
+        planned = {path: pending.group for path, pending in host.overlay.items()}
         touched = len(host.overlay) + len(host.sysctls_wanted) + len(host.units_wanted) + len(commands)
         self.problems += [*reclaim(host), *host.commit(entries)]
         made = touched > len(host.failures) or (bool(activations) and not host.failures)
@@ -373,7 +373,13 @@ class Engine:
             activations.setdefault("sshd", "sshd")
         if host.full:
             # What was written in part is taken back, and what was written is taken into use: nothing waits for a later restart.
-            self._undo_now(access & {one.group for one in host.failures}, "there was no room for all of them")
+            failed_paths = {one.path for one in host.failures}
+            partly = access & {one.group for one in host.failures}
+            written = {group for path, group in planned.items() if path not in failed_paths}
+            self._undo_now(partly & written, "there was no room for all of them")
+            self.armed -= partly
+            with contextlib.suppress(OSError):  # what is guarded already stays so
+                self._arm()
             commands, activations = [], {key: one for key, one in activations.items() if key == "sshd"}
         failed = self._run_commands(commands)
         self._activate(activations)
@@ -382,6 +388,32 @@ class Engine:
             guard.taken(entries, access & self.armed)
         host.forget()
         return made
+
+    def _guarded(self, access: set[str]) -> set[str]:
+        """Have the access groups of the plan guarded. Where no guard can be set up, they are taken out of the plan.
+
+        :returns: the groups that are guarded.
+        """
+        before = set(self.armed)
+        self.armed |= access
+        try:
+            self._arm()
+        except OSError as error:
+            host, self.armed = self.host, before
+            reason = f"nothing could guard the change: {error.filename or 'the journal'}: {error.strerror}"
+            left_out = access - before
+            for path, pending in list(host.overlay.items()):
+                if pending.group in left_out:
+                    self.unwritable[path] = f"{show(path)} was not changed, since {reason}"
+                    del host.overlay[path]
+            host.units_wanted = {key: one for key, one in host.units_wanted.items() if one["group"] not in left_out}
+            host.commands = [one for one in host.commands if one["group"] not in left_out]
+            self.refused |= dict.fromkeys(left_out, f"It was not changed, since {reason}.")
+            self.problems.append(f"Changes of group {', '.join(sorted(left_out))} were not made, since {reason}.")
+            with contextlib.suppress(OSError):
+                self._arm()
+            return access & before
+        return access
 
     def _undo_now(self, groups: set[str], reason: str) -> None:
         """Undo access groups that are not in force as a whole: a login would prove nothing of them."""
@@ -393,7 +425,8 @@ class Engine:
         self.problems += self._begin().undo(sorted(groups), self.host.run)
         self.refused |= dict.fromkeys(groups, f"Its changes were undone, since {reason}.")
         self.armed -= groups
-        self._arm()
+        with contextlib.suppress(OSError):  # a disk without room: what is guarded already stays so
+            self._arm()
 
     def _refuse_sudoers(self) -> None:
         """Take planned rules of sudo that visudo does not accept out of the plan: a single wrong line stops sudo for all."""

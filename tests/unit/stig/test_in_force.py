@@ -90,6 +90,18 @@ def test_access_that_only_fitted_in_part_on_a_full_disk_is_taken_back(host: Host
     assert ["sshd", "-t"] in sshd.calls
 
 
+def test_access_is_not_changed_where_nothing_can_guard_it(host: Host, root: Path, sshd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_only(run: journal.Journal) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", "/etc/systemd/system/x.service")
+
+    monkeypatch.setattr(journal, "guard_boot", read_only)
+    outcome = enforce(host, control("C", GROUPS), control("B", UMASK))
+    assert [one["status"] for one in outcome["document"]["findings"]] == ["fail", "pass"]
+    assert outcome["unproved"] == [] and list(root.glob("var/lib/stackwright/hardening/*/unproved")) == []
+    assert "Changes of group sshd were not made, since nothing could guard the change: /etc/systemd/system/x.service" in outcome["problems"][0]
+    assert not (root / "etc/ssh/sshd_config.d").exists()
+
+
 def test_sshd_that_goes_on_as_before_is_told_and_its_change_is_never_confirmed(
     host: Host, root: Path, sshd: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
