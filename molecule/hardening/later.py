@@ -57,7 +57,6 @@ def lost() -> list[str]:
         "alice's password": lambda: shadow["alice"] == ALICE,
         "alice in sudo": lambda: re.search(r"^sudo:.*\balice\b", groups, re.MULTILINE),
         "operator's password": lambda: shadow["operator"] == OPERATOR,
-        "operator in sudo": lambda: re.search(r"^sudo:.*\boperator\b", groups, re.MULTILINE),
         "the certificate": lambda: CERTIFICATE.read_text("ascii") == "renewed\n",
         "the line in /etc/hosts": lambda: "192.0.2.9 site" in pathlib.Path("/etc/hosts").read_text("utf-8"),
         "the Match block": lambda: MATCH in SSHD.read_text("utf-8"),
