@@ -606,6 +606,12 @@ class Engine:
             for path in sorted(after, key=lambda one: one.count("/"))
             if path not in before and brought.makes(path)
         ]
+        transaction["state"] = sorted(
+            path
+            for path, facts in after.items()
+            if facts[0] == "d" and path not in before and os.path.dirname(path) in before and path.startswith(DATA)
+            and (path in brought.listed or path in brought.made)
+        )  # fmt: skip
         lines = [*changed, *metadata, *fresh]
         for one in lines:
             one["left"] = entries.left(one)["state"]

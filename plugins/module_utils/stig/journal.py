@@ -14,6 +14,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import stat
 import subprocess
 import sys
@@ -31,6 +32,7 @@ DEFAULT_ACL = "system.posix_acl_default"
 MOST, MERGED = 32 << 20, 256 << 10
 # Seconds after which a run that was cut off cannot have made a change any more.
 LONGEST_STEP = 1800
+FIRST_USER, NOBODY = 1000, 65534  # numbers of accounts: people's, and that of nobody
 # Seconds in which a control node that gets in again confirms what was not in its way.
 GRACE = 60
 ACCESS_GROUPS = ("sshd", "pam", "account", "sudo", "firewall")
@@ -1167,6 +1169,8 @@ class Way:
             result.kept += leaving.told()
             return
         snapshot = self._snapshot() if self.as_left else {}
+        staying = {path for one in (*leaving.kept, *leaving.spared) for path in leaving._paths(one, "list")}
+        state = [one for one in leaving.entry.get("state", []) if one not in staying]
         there = _listing(self.root)
         if units := leaving.units():
             tool(["systemctl", "stop", *units])  # a package may leave its program running
@@ -1182,6 +1186,8 @@ class Way:
                 with contextlib.suppress(OSError), opened(path, root=self.root) as place:
                     if found := look(place):
                         _take_away(place, found)
+        for path in state if not failed else []:
+            self._clear(path)
         if failed or leaving.kept or not self.as_left:
             self.early = {path: one for path, one in self.early.items() if not path.startswith(OF_TOOLS)}
             return
@@ -1193,6 +1199,25 @@ class Way:
             ):
                 self.first.setdefault(path, state)
                 self._make_one(path, state)
+
+    def _clear(self, path: str) -> None:
+        """Remove a directory in which a program kept its state that came with the run and is gone now, unless it holds people's files."""
+        try:
+            with opened(path, root=self.root) as place:
+                found = look(place)
+                if found is None or not stat.S_ISDIR(found.st_mode) or place.shared:
+                    return
+                for _, directories, files, number in os.fwalk(place.name, dir_fd=place.directory):
+                    for name in (*directories, *files):
+                        owner = os.stat(name, dir_fd=number, follow_symlinks=False).st_uid
+                        if FIRST_USER <= owner < NOBODY:
+                            self._keep(path, f"it holds files of account {owner}")
+                            return
+                shutil.rmtree(place.name, dir_fd=place.directory)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self.result.problems.append(f"{_shown(path)}: {error.strerror}")
 
     def _snapshot(self) -> dict[str, dict[str, Any]]:
         """The files that maintainer scripts change while packages go, with their content."""

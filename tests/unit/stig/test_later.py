@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -272,9 +273,22 @@ def test_untouched_host_is_restored_byte_for_byte(root: Path) -> None:
     before = tree()
     enforce(root, machine, AIDE, {"type": "option", "file": "/etc/aide.conf", "key": "x", "value": "1"})
     assert tree() != before
+    (root / "var/lib/aide/queue").write_text("what the program keeps while it runs")
     assert rollback(root, machine)["kept"] == []
     assert tree() == before
     assert "systemctl stop aide.service ufw.service" in machine.calls
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
+def test_directory_of_a_program_that_goes_stays_where_people_have_put_files(root: Path) -> None:
+    machine = Machine(root)
+    enforce(root, machine, AIDE)
+    (root / "var/lib/aide/mine").write_text("mine\n")
+    os.chown(root / "var/lib/aide/mine", 1000, 1000)
+    assert rollback(root, machine)["kept"] == [
+        "/var/lib/aide stays as it is, since it holds files of account 1000. What was there before is nothing."
+    ]
+    assert (root / "var/lib/aide/mine").exists() and not (root / "var/lib/ufw").exists()
 
 
 def test_package_that_something_needs_by_now_stays_and_is_named(root: Path) -> None:
