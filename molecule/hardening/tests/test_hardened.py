@@ -7,6 +7,8 @@ import os
 import pathlib
 import runpy
 
+import pytest
+
 
 def test_sshd_offers_approved_ciphers_only(host):
     offered = dict(line.split(" ", 1) for line in host.check_output("sshd -T").splitlines() if " " in line)
@@ -19,13 +21,28 @@ def test_sshd_offers_approved_ciphers_only(host):
 PASSWORD = "Qz7#vLm92!xKpW4t"
 
 
+ACCOUNTS = (
+    "passwd passwd- group group- shadow shadow- gshadow gshadow- subuid subuid- subgid subgid- security/opasswd security/opasswd.old"
+)
+
+
+@pytest.fixture
+def accounts(host):
+    """Accounts may be made and removed: their files, back-ups included, are as before afterwards, as the rollback will compare them."""
+    host.check_output(f"cd /etc && tar --numeric-owner -cpf /run/accounts.tar $(ls -d {ACCOUNTS} 2>/dev/null)")
+    yield
+    host.check_output("cd /etc && tar --numeric-owner -xpf /run/accounts.tar")
+    host.check_output(f"cd /etc && for one in {ACCOUNTS}; do tar -tf /run/accounts.tar $one >/dev/null 2>&1 || rm -f $one; done")
+    host.check_output("rm /run/accounts.tar")
+
+
 def become(host, password):
     """Log in as the probe through PAM, from an account that has to give the password; return whether it succeeded."""
     tried = host.run("printf '%%s\\n' %s | setpriv --reuid=nobody --regid=nogroup --clear-groups su probe -c 'id -un'", password)
     return tried.rc == 0 and tried.stdout.strip() == "probe"
 
 
-def test_account_locks_after_three_failures(host):
+def test_account_locks_after_three_failures(host, accounts):
     host.check_output("id probe >/dev/null 2>&1 || useradd probe")
     host.check_output("gpasswd -a nobody root")  # su asks for membership since the hardening
     host.check_output("printf 'probe:%%s\\n' %s | chpasswd", PASSWORD)
@@ -40,7 +57,7 @@ def test_account_locks_after_three_failures(host):
         host.check_output("faillock --user probe --reset && userdel probe && gpasswd -d nobody root")
 
 
-def test_only_members_of_a_group_use_su(host):
+def test_only_members_of_a_group_use_su(host, accounts):
     host.check_output("useradd probe && printf 'probe:%%s\\n' %s | chpasswd", PASSWORD)
     try:
         assert not become(host, PASSWORD)
@@ -55,7 +72,7 @@ def change(host, old, new):
     return done.rc == 0
 
 
-def test_users_change_their_passwords_and_weak_or_former_ones_are_refused(host):
+def test_users_change_their_passwords_and_weak_or_former_ones_are_refused(host, accounts):
     host.check_output("useradd -m finn && printf 'finn:%%s\\n' %s | chpasswd", PASSWORD)
     try:
         before = host.check_output("getent shadow finn").split(":")[1]
@@ -67,7 +84,6 @@ def test_users_change_their_passwords_and_weak_or_former_ones_are_refused(host):
         assert not change(host, "Wr8!tnBq31?zLcVe9", PASSWORD), "a former password is taken again"
     finally:
         host.run("userdel -r finn")  # it tells of the mail that there is none
-        host.check_output("sed -i '/^finn:/d' /etc/security/opasswd")
 
 
 def test_no_unit_is_left_failed_by_what_the_hardening_brought(host):
