@@ -97,6 +97,7 @@ def break_permissions(spec: dict[str, Any]) -> bool:
         mode = os.stat(path).st_mode & 0o7777
         forbidden = int(spec.get("forbid", "0"), 8)
         bit = forbidden & 0o040 or forbidden & 0o020 or forbidden & -forbidden
+        bit = forbidden & 0o004 if path.startswith("/home/") else bit  # sshd takes no key from a home that others may write
         os.chmod(path, 0o777 if spec.get("world_writable") else mode | bit)
     elif "owner" in spec:
         os.chown(path, 65534, -1)
@@ -113,7 +114,8 @@ def break_sshd(spec: dict[str, Any]) -> bool:
             f"Match User games\n\t{option}={wrong}\n", "utf-8"
         )
     elif spec["type"] == "sshd":
-        return edit("/etc/ssh/sshd_config", r"\A", f"{option} {wrong}\n")
+        place = r"\Z" if option == "MaxStartups" else r"\A"  # of this one sshd takes the last value, of all others the first
+        return edit("/etc/ssh/sshd_config", place, f"{option} {wrong}\n")
     else:
         path = pathlib.Path("/etc/ssh/ssh_config.d/00-0-break.conf")
         old = path.read_text("utf-8") if path.exists() else "Host *\n"
@@ -232,7 +234,7 @@ BREAKS = {
     "audit_privileged": lambda spec: break_rules(rf"-a always,exit -F path=\S*.* -F key={spec['key']}"),
     "absent": lambda spec: pathlib.Path(spec["paths"][0]).write_text("games\n", "ascii") > 0,
     "sysctl": break_sysctl,
-    "audit": lambda spec: break_rules(re.escape(spec["rules"][0])),
+    "audit": lambda spec: any(break_rules(re.escape(one)) for one in spec["rules"]),
     "audit_final": lambda spec: break_rules("-e 2"),
     "module": lambda spec: edit("/etc/modprobe.d/stackwright-hardening.conf", rf"^blacklist {spec['name']}\n", ""),
     "boot_argument": lambda spec: edit("/etc/default/grub", rf" ?{spec['argument']}", ""),
