@@ -36,10 +36,10 @@ def accounts(host):
     host.check_output("rm /run/accounts.tar")
 
 
-def become(host, password):
-    """Log in as the probe through PAM, from an account that has to give the password; return whether it succeeded."""
-    tried = host.run("printf '%%s\\n' %s | setpriv --reuid=nobody --regid=nogroup --clear-groups su probe -c 'id -un'", password)
-    return tried.rc == 0 and tried.stdout.strip() == "probe"
+def become(host, password, name="probe"):
+    """Log in as the account through PAM, from an account that has to give the password; return whether it succeeded."""
+    tried = host.run("printf '%%s\\n' %s | setpriv --reuid=nobody --regid=nogroup --clear-groups su %s -c 'id -un'", password, name)
+    return tried.rc == 0 and tried.stdout.strip() == name
 
 
 def test_account_locks_after_three_failures(host, accounts):
@@ -58,11 +58,14 @@ def test_account_locks_after_three_failures(host, accounts):
 
 
 def test_only_members_of_a_group_use_su(host, accounts):
-    host.check_output("useradd probe && printf 'probe:%%s\\n' %s | chpasswd", PASSWORD)
+    # sssd still knows the account of the test before, so this one has another name
+    host.check_output("useradd stranger && printf 'stranger:%%s\\n' %s | chpasswd", PASSWORD)
     try:
-        assert not become(host, PASSWORD)
+        assert not become(host, PASSWORD, "stranger")
+        host.check_output("gpasswd -a nobody root")
+        assert become(host, PASSWORD, "stranger")
     finally:
-        host.check_output("userdel probe")
+        host.check_output("userdel stranger")
 
 
 def change(host, old, new):
