@@ -93,10 +93,12 @@ def connect_as(account: str, path: str) -> str:
 def socket_complaints(sockets: Iterable[Mapping[str, Any]], connect: Callable[[str, str], str] = connect_as) -> tuple[list[str], int]:
     """What is wrong with sockets that only some accounts may connect to.
 
-    :param sockets: mappings of ``name`` and ``path``; one that does not exist here is no concern.
+    :param sockets: mappings of ``name``, ``path`` and ``accounts``, those that must get in; a socket that does not exist here is no
+        concern, and neither is an account.
     :returns: sentences, and how many sockets were tried.
     """
-    problems, tried = [], 0
+    problems: list[str] = []
+    tried = 0
     for one in sockets:
         path = str(one["path"])
         if not os.path.exists(path):
@@ -108,7 +110,18 @@ def socket_complaints(sockets: Iterable[Mapping[str, Any]], connect: Callable[[s
             problems.append(
                 f"{STRANGER} {how} at {path} ({one['name']}), so any account of this host is. See systemctl cat of its socket unit, and restart that"
             )
+        for account in one.get("accounts") or []:
+            if _exists(account) and (why := connect(account, path)):
+                problems.append(f"{account} is not let in at {path} ({one['name']}): {why}. See the modes of the socket and its directory")
     return problems, tried
+
+
+def _exists(account: str) -> bool:
+    try:
+        pwd.getpwnam(account)
+    except KeyError:
+        return False
+    return True
 
 
 def reach(address: str, port: int, timeout: float) -> tuple[str, str]:

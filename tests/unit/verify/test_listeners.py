@@ -81,6 +81,15 @@ def test_socket_that_lets_nobody_in_is_told(tmp_path: Path, outcome: str, said: 
     assert tried == 1 and (said in told[0] if said else not told)
 
 
+def test_account_that_needs_a_socket_must_get_in(tmp_path: Path) -> None:
+    path = tmp_path / "libvirt-sock"
+    path.touch()
+    given = [{"name": "libvirt", "path": str(path), "accounts": ["root", "no-such-account"]}]
+    told, _ = listeners.socket_complaints(given, lambda account, name: "EACCES")
+    assert told == [f"root is not let in at {path} (libvirt): EACCES. See the modes of the socket and its directory"]
+    assert listeners.socket_complaints(given, lambda account, name: "EACCES" if account == "nobody" else "")[0] == []
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming nobody takes root")
 def test_rights_of_a_socket_decide_and_not_the_directorys(tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = Path("/run") / f"stackwright-test-{os.getpid()}"
