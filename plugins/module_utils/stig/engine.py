@@ -226,10 +226,12 @@ class Engine:
                 self.changes += self.host.diff()
                 self.changed = bool(self.changes)
                 return
+            self.host.failures = []
             made = self._make()
-            if not made or self.host.full:
+            failed_now = bool(self.host.failures)  # the next plan leaves these paths out, and says so in their findings
+            if self.host.full or not (made or failed_now):
                 break
-        if made:
+        if made or self.unwritable:
             self._audit_again()
         if self.journal is not None:
             self.problems += [

@@ -76,6 +76,7 @@ def test_file_that_cannot_be_written_is_a_finding_of_its_own_control_only(host: 
     # the next run finds the same file, and changes nothing
     again = enforce(Host(str(root), run=sshd), control("A", BANNER), control("B", UMASK))
     assert (again["changed"], again["problems"]) == (False, [reason])
+    assert again["document"]["findings"][0]["detail"] == reason
 
 
 def test_access_that_only_fitted_in_part_on_a_full_disk_is_taken_back(host: Host, root: Path, sshd: Any, put: Put, refuses: Any) -> None:
