@@ -1170,7 +1170,7 @@ class Way:
             return
         snapshot = self._snapshot() if self.as_left else {}
         staying = {path for one in (*leaving.kept, *leaving.spared) for path in leaving._paths(one, "list")}
-        state = [one for one in leaving.entry.get("state", []) if one not in staying]
+        kept_by_programs = [one for one in leaving.entry.get("state", []) if one not in staying]
         there = _listing(self.root)
         if units := leaving.units():
             tool(["systemctl", "stop", *units])  # a package may leave its program running
@@ -1186,7 +1186,7 @@ class Way:
                 with contextlib.suppress(OSError), opened(path, root=self.root) as place:
                     if found := look(place):
                         _take_away(place, found)
-        for path in state if not failed else []:
+        for path in kept_by_programs if not failed else []:
             self._clear(path)
         if failed or leaving.kept or not self.as_left:
             self.early = {path: one for path, one in self.early.items() if not path.startswith(OF_TOOLS)}
