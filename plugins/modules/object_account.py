@@ -63,12 +63,6 @@ EXAMPLES = r"""
     cloud: company
     project: web
     quota_bytes: 107374182400
-
-- name: Make sure that the object account is gone
-  stackwright.cloud.object_account:
-    cloud: company
-    project: web
-    state: absent
 """
 
 RETURN = r"""

@@ -144,12 +144,6 @@ EXAMPLES = r"""
     instances: 4
     cores: 4
     floating_ips: 2
-
-- name: Make sure that the quota is gone
-  stackwright.cloud.quota:
-    cloud: company
-    project: web
-    state: absent
 """
 
 RETURN = r"""

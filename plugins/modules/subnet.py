@@ -159,20 +159,17 @@ EXAMPLES = r"""
 - name: Make sure that the subnet is there
   stackwright.cloud.subnet:
     cloud: company
-    name: outside
-    network: outside
-    cidr: '{{ verify_external_cidr }}'
-    gateway_ip: '{{ verify_external_gateway }}'
-    dhcp: false
-    allocation_pools:
-      - start: '{{ verify_external_pool_start }}'
-        end: '{{ verify_external_pool_end }}'
+    name: web
+    network: web
+    cidr: 192.0.2.0/24
+    dns_nameservers:
+      - 192.0.2.53
 
 - name: Make sure that the subnet is gone
   stackwright.cloud.subnet:
     cloud: company
-    name: outside
-    network: outside
+    name: web
+    network: web
     state: absent
 """
 

@@ -50,6 +50,18 @@ def test_the_committed_modules_are_current(tool: Any) -> None:
     assert tool.main(["--check"]) == 0
 
 
+@pytest.mark.parametrize("kind", resource.module_types(), ids=lambda kind: kind.name)
+def test_every_example_is_sound(tool: Any, kind: ResourceType, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Files that an example names are the reader's own.
+    monkeypatch.setattr("os.path.isfile", lambda path: True)
+    for task in tool.example_of(kind, tool.load_examples()):
+        (options,) = (value for key, value in task.items() if key != "name")
+        arguments = {**dict.fromkeys(resource.own_arguments(kind)), "state": "present", "id": None, **options}
+        (item,) = parse({kind.plural: [resource.entry_of(kind, arguments)]})
+        told = kind.check_new(item.values) if kind.check_new and not item.absent else []
+        assert [problem for problem in told if not problem[0].endswith("file")] == []
+
+
 def test_a_changed_or_left_over_module_is_told(tool: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "plugins" / "modules").mkdir(parents=True)
     (tmp_path / "meta").mkdir()

@@ -213,3 +213,33 @@ def test_wrong_entries_are_refused_before_any_change(desk: Desk, entry: Any, pat
     assert error["path"] == path
     assert words in f"{error['cause']} {error['mend']}"
     assert desk.cloud.writes() == []
+
+
+@pytest.mark.parametrize(
+    ("head", "wanted", "mend"),
+    [
+        (b"QFI\xfb\x00\x00\x00\x03", "raw", "Write disk_format: qcow2."),
+        (b"QFI\xfb\x00\x00\x00\x03", "vmdk", "Write disk_format: qcow2."),
+        (b"KDMV\x01\x00\x00\x00", "qcow2", "Write disk_format: vmdk."),
+        (b"# Disk DescriptorFile", "raw", "Write disk_format: vmdk."),
+        (b"vhdxfile", "vhd", "Write disk_format: vhdx."),
+        (b"\0" * 64 + b"\x7f\x10\xda\xbe", "raw", "Write disk_format: vdi."),
+        (b"\0" * 0x8001 + b"CD001", "qcow2", "Write disk_format: iso."),
+        (b"plain", "qcow2", "Name its own, or raw"),
+        (b"plain", "raw", ""),
+        (b"QFI\xfb\x00\x00\x00\x03", "qcow2", ""),
+        (b"\0" * 0x8001 + b"CD001", "iso", ""),
+        # A hybrid image is a disk as well.
+        (b"\0" * 0x8001 + b"CD001", "raw", ""),
+    ],
+)
+def test_the_format_is_that_of_the_data(desk: Desk, tmp_path: Path, head: bytes, wanted: str, mend: str) -> None:
+    path = tmp_path / "disk"
+    path.write_bytes(head.ljust(1024, b"\0"))
+    entry = {"images": [{"name": "web", "file": str(path), "disk_format": wanted}]}
+    if not mend:
+        desk.run(entry)
+        return
+    error = desk.refuse(entry)
+    assert (error["path"], mend in error["mend"]) == ("images[0].disk_format", True)
+    assert not desk.cloud.writes()
