@@ -35,17 +35,19 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import one_line
 
-# What a project may hold that stays when it is removed: service, path, key of the list, type, query of administrators.
-LEFT_BEHIND: tuple[tuple[str, str, str, str, list[tuple[str, Any]]], ...] = (
-    ("network", "/networks", "networks", "network", []),
-    ("network", "/routers", "routers", "router", []),
-    ("network", "/ports", "ports", "port", []),
-    ("network", "/floatingips", "floatingips", "floating_ip", []),
-    ("network", "/security-groups", "security_groups", "security_group", []),
-    ("compute", "/servers/detail", "servers", "server", [("all_tenants", "1")]),
-    ("block-storage", "/volumes/detail", "volumes", "volume", [("all_tenants", "1")]),
-    ("image", "/images", "images", "image", []),
+# What a project may hold that stays when it is removed: service, path, key of the list, type, the filter by project and what goes
+# with it. So many projects are asked for one by one.
+LEFT_BEHIND: tuple[tuple[str, str, str, str, str, list[tuple[str, Any]]], ...] = (
+    ("network", "/networks", "networks", "network", "project_id", []),
+    ("network", "/routers", "routers", "router", "project_id", []),
+    ("network", "/ports", "ports", "port", "project_id", []),
+    ("network", "/floatingips", "floatingips", "floating_ip", "project_id", []),
+    ("network", "/security-groups", "security_groups", "security_group", "project_id", []),
+    ("compute", "/servers/detail", "servers", "server", "project_id", [("all_tenants", "1")]),
+    ("block-storage", "/volumes/detail", "volumes", "volume", "project_id", [("all_tenants", "1")]),
+    ("image", "/images", "images", "image", "owner", []),
 )
+FEW = 10
 OWNER_KEYS = ("project_id", "tenant_id", "os-vol-tenant-attr:tenant_id", "owner")
 Action = Literal["create", "update", "replace", "delete", "unchanged"]
 HIDDEN = "(secret)"
@@ -696,19 +698,27 @@ class Planner:
             if change.item.type.name == "project" and change.action in ("delete", "replace")
         }
         left: dict[str, list[str]] = defaultdict(list)
-        for service, path, collection, kind, every in LEFT_BEHIND if gone else ():
+        for service, path, collection, kind, word, every in LEFT_BEHIND if gone else ():
             if not self.cloud.endpoint(service):
                 continue
-            params: list[tuple[str, Any]] = [("project_id", ident) for ident in gone] if service == "network" else every
+            queries: list[list[tuple[str, Any]]] = [[*every, (word, ident)] for ident in gone]
+            if service == "network":
+                queries = [[("project_id", ident) for ident in gone]]
+            elif len(gone) > FEW:
+                queries = [every]
             found: dict[str, int] = defaultdict(int)
             try:
-                for raw in self.cloud.pages(service, path, collection, params):
-                    owner = next((raw[key] for key in OWNER_KEYS if raw.get(key)), "")
-                    if owner in gone and not self.leaves(kind, str(raw["id"])):
-                        found[str(owner)] += 1
+                seen = {
+                    str(raw["id"]): str(next((raw[key] for key in OWNER_KEYS if raw.get(key)), ""))
+                    for params in queries
+                    for raw in self.cloud.pages(service, path, collection, params)
+                }
             except ApiError:
                 # Only administrators see what others have; the removal will tell what it is refused for.
                 continue
+            for ident, owner in seen.items():
+                if owner in gone and not self.leaves(kind, ident):
+                    found[owner] += 1
             for ident, count in found.items():
                 left[ident].append(f"{count} {kind.replace('_', ' ')}{'s' if count > 1 else ''}")
         for ident, change in gone.items():
@@ -910,7 +920,9 @@ class Planner:
         return [
             name
             for name in item.resolved
-            if not item.type.field(name).write_only and (name not in item.type.identity or item.wanted_id)
+            if item.type.field(name).reread
+            and not item.type.field(name).write_only
+            and (name not in item.type.identity or item.wanted_id)
         ]
 
     def _lost(self, change: Change) -> list[Loss]:

@@ -54,6 +54,8 @@ class Field:
     secret: bool = False
     write_only: bool = False
     merge: bool = False
+    # Whether it is compared again after it was written; not what was proved while it was sent.
+    reread: bool = True
     default: Any = None
     export: bool = True
     # Values that an export leaves out, since the service takes them where none was asked for.

@@ -404,6 +404,7 @@ IMAGE = ResourceType(
             "file",
             "File of the host that runs the module. Compared by its sha512 unless checksum is given.",
             api="(file)",
+            reread=False,
             compare=_compare_file,
             fixed=_fixed,
             export=False,
