@@ -26,6 +26,8 @@ LOG_LINES = 3
 CACHE = Path("/var/cache/libvirt")
 # QEMU cannot go on, whether it has ended or only paused the guest.
 ENDED = re.compile(r"KVM internal error|kvm run failed|shutting down, reason=(?!destroyed)")
+# The directory of the daemon's sockets: made by the runner it would be closed to Nova, and stay so.
+RUN = Path("/run/libvirt")
 # libvirt would lift the limit of core files, which root in a container may not, and hand output to a daemon.
 CONFIGURATION = 'security_driver = "none"\nremember_owner = 0\nstdio_handler = "file"\nmax_core = 0\n'
 # Seconds that libvirt may take until QEMU runs.
@@ -178,6 +180,8 @@ def boot(
         copy, console, definition = root / "disk", root / "console", root / "domain.xml"
         shutil.copyfile(disk, copy)
         CACHE.mkdir(parents=True, exist_ok=True)
+        RUN.mkdir(parents=True, exist_ok=True)
+        RUN.chmod(0o755)
         (root / "cache").symlink_to(CACHE)
         (root / "etc").mkdir()
         (root / "etc" / "qemu.conf").write_text(CONFIGURATION, encoding="utf-8")

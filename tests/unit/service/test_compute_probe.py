@@ -63,6 +63,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(compute_probe, "DEVICE", str(tmp_path / "kvm"))
     monkeypatch.setattr(probe_guest, "RUNNER", str(tmp_path / "no-runner"))
     monkeypatch.setattr(probe_guest, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(probe_guest, "RUN", tmp_path / "run" / "libvirt")
     monkeypatch.setattr(compute_probe, "boot_id", lambda: "first boot")
     monkeypatch.setattr(compute_probe, "processor", lambda: "a processor")
     return tmp_path
@@ -132,6 +133,8 @@ class Libvirt:
     def __call__(self, call: Call) -> Said:
         root = Path(call.words[call.words.index("-r") + 1])
         self.definition = Path(call.words[-1]).read_text()
+        # Nova must get through to the daemon's socket afterwards
+        assert probe_guest.RUN.stat().st_mode & 0o777 == 0o755
         # a login session may have a hard limit, which libvirt's default would try to lift
         assert "max_core = 0" in (root / "etc" / "qemu.conf").read_text()
         domain = Xml.fromstring(self.definition)
