@@ -188,7 +188,15 @@ def boot(
         definition.write_text(domain(virt_type, hardware, copy, disk_format, console), encoding="utf-8")
         with (root / "runner.log").open("wb") as log:
             try:
-                runner = subprocess.Popen([RUNNER, "-r", str(root), str(definition)], stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+                # QEMU's own account reads what libvirt writes, whatever a hardened host's umask is
+                runner = subprocess.Popen(
+                    [RUNNER, "-r", str(root), str(definition)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    umask=0o022,
+                )
             except OSError as error:
                 return Outcome(False, f"{RUNNER}: {error.strerror}")
         try:
