@@ -19,6 +19,8 @@ def test_sshd_offers_approved_ciphers_only(host):
 
 
 PASSWORD = "Qz7#vLm92!xKpW4t"
+# Names that no earlier run had: sssd knows accounts for a while after they are gone.
+PROBE, STRANGER, FINN = (f"{name}{os.getpid()}" for name in ("probe", "stranger", "finn"))
 
 
 ACCOUNTS = (
@@ -36,57 +38,56 @@ def accounts(host):
     host.check_output("rm /run/accounts.tar")
 
 
-def become(host, password, name="probe"):
+def become(host, password, name=PROBE):
     """Log in as the account through PAM, from an account that has to give the password; return whether it succeeded."""
     tried = host.run("printf '%%s\\n' %s | setpriv --reuid=nobody --regid=nogroup --clear-groups su %s -c 'id -un'", password, name)
     return tried.rc == 0 and tried.stdout.strip() == name
 
 
 def test_account_locks_after_three_failures(host, accounts):
-    host.check_output("id probe >/dev/null 2>&1 || useradd probe")
+    host.check_output(f"useradd {PROBE}")
     host.check_output("gpasswd -a nobody root")  # su asks for membership since the hardening
-    host.check_output("printf 'probe:%%s\\n' %s | chpasswd", PASSWORD)
-    host.check_output("faillock --user probe --reset")
+    host.check_output(f"printf '{PROBE}:%%s\\n' %s | chpasswd", PASSWORD)
+    host.check_output(f"faillock --user {PROBE} --reset")
     try:
         assert become(host, PASSWORD)
         assert [become(host, f"wrong-{number}") for number in range(3)] == [False] * 3
         assert not become(host, PASSWORD), "the right password opens an account that is locked"
-        host.check_output("faillock --user probe --reset")
+        host.check_output(f"faillock --user {PROBE} --reset")
         assert become(host, PASSWORD)
     finally:
-        host.check_output("faillock --user probe --reset && userdel probe && gpasswd -d nobody root")
+        host.check_output(f"faillock --user {PROBE} --reset && userdel {PROBE} && gpasswd -d nobody root")
 
 
 def test_only_members_of_a_group_use_su(host, accounts):
-    # sssd still knows the account of the test before, so this one has another name
-    host.check_output("useradd stranger && printf 'stranger:%%s\\n' %s | chpasswd", PASSWORD)
+    host.check_output(f"useradd {STRANGER} && printf '{STRANGER}:%%s\\n' %s | chpasswd", PASSWORD)
     try:
-        assert not become(host, PASSWORD, "stranger")
+        assert not become(host, PASSWORD, STRANGER)
         host.check_output("gpasswd -a nobody root")
-        assert become(host, PASSWORD, "stranger")
+        assert become(host, PASSWORD, STRANGER)
     finally:
-        host.check_output("userdel stranger")
+        host.check_output(f"userdel {STRANGER}")
 
 
 def change(host, old, new):
     """Have the user change its password itself; returns whether that was accepted. The limit of one change a day is put aside."""
-    host.check_output("chage -d 2026-01-01 -M -1 finn")
-    done = host.run("printf '%%s\\n' %s %s %s %s %s %s %s | runuser -u finn -- passwd", old, new, new, new, new, new, new)
+    host.check_output(f"chage -d 2026-01-01 -M -1 {FINN}")
+    done = host.run(f"printf '%%s\\n' %s %s %s %s %s %s %s | runuser -u {FINN} -- passwd", old, new, new, new, new, new, new)
     return done.rc == 0
 
 
 def test_users_change_their_passwords_and_weak_or_former_ones_are_refused(host, accounts):
-    host.check_output("useradd -m finn && printf 'finn:%%s\\n' %s | chpasswd", PASSWORD)
+    host.check_output(f"useradd -m {FINN} && printf '{FINN}:%%s\\n' %s | chpasswd", PASSWORD)
     try:
-        before = host.check_output("getent shadow finn").split(":")[1]
+        before = host.check_output(f"getent shadow {FINN}").split(":")[1]
         for weak in ("Sunshine2024!", "aaaaBBBB1111!!!!", "alllowercaseletters"):
             assert not change(host, PASSWORD, weak), weak
-        assert host.check_output("getent shadow finn").split(":")[1] == before
+        assert host.check_output(f"getent shadow {FINN}").split(":")[1] == before
         assert change(host, PASSWORD, "Wr8!tnBq31?zLcVe9")
-        assert host.check_output("getent shadow finn").split(":")[1].startswith("$6$rounds=100000$")
+        assert host.check_output(f"getent shadow {FINN}").split(":")[1].startswith("$6$rounds=100000$")
         assert not change(host, "Wr8!tnBq31?zLcVe9", PASSWORD), "a former password is taken again"
     finally:
-        host.run("userdel -r finn")  # it tells of the mail that there is none
+        host.run(f"userdel -r {FINN}")  # it tells of the mail that there is none
 
 
 def test_no_unit_is_left_failed_by_what_the_hardening_brought(host):
