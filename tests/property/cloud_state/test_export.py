@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import yaml
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export import Choice, Exporter, render
+from ansible_collections.stackwright.cloud.tests.reading import read
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +14,7 @@ from .test_convergence import Desk, Document, desk, documents, empty, quick
 def exported(there: Desk, system: bool) -> tuple[str, Document]:
     """The text of an export, and the document that a reader of the text gets."""
     text = render(Exporter(Cloud(there.login), Choice(system=system)).export())
-    document: Document = yaml.safe_load(text)["cloud_state_document"]
+    document: Document = read(text)["cloud_state_document"]
     return text, document
 
 
@@ -39,4 +39,4 @@ def test_an_export_makes_the_same_in_an_empty_cloud(wanted: Document) -> None:
         for user in document.get("users", []):
             user["password"] = "pw"
         other.run(document, owner="")
-        assert exported(other, system=False)[1] == yaml.safe_load(text)["cloud_state_document"]
+        assert exported(other, system=False)[1] == read(text)["cloud_state_document"]

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.converge import Options, converge
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError
@@ -19,6 +18,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export imp
 )
 from ansible_collections.stackwright.cloud.tests import hostile
 from ansible_collections.stackwright.cloud.tests.cloud_simulator import CloudSimulator
+from ansible_collections.stackwright.cloud.tests.reading import read
 
 from .conftest import Desk, Run
 
@@ -61,7 +61,7 @@ def test_applying_an_export_changes_nothing(desk: Desk) -> None:
     apply(desk, DOCUMENT)
     found = export(desk)
     desk.cloud.forget_calls()
-    again = apply(desk, yaml.safe_load(render(found))["cloud_state_document"])
+    again = apply(desk, read(render(found))["cloud_state_document"])
     assert (again["changed"], again["plan"]) == (False, [])
     assert not desk.cloud.writes()
     assert again["summary"]["unchanged"] == sum(map(len, found.document.values())) >= 10

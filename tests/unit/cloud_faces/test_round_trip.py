@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export import Choice, Export, Exporter, render
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import TYPES
+from ansible_collections.stackwright.cloud.tests.reading import read
 from ansible_collections.stackwright.cloud.tests.unit.cloud import test_lives as network_and_identity
 from ansible_collections.stackwright.cloud.tests.unit.cloud_types import test_lives as others
 from ansible_collections.stackwright.cloud.tests.unit.cloud_types.conftest import Desk, desk
@@ -43,7 +43,7 @@ def test_the_export_of_each_type_changes_nothing(desk: Desk, life: Life, changed
     found = export(desk, system=system)
     assert life.plural in found.document
     text = render(found)
-    again = desk.run(yaml.safe_load(text)["cloud_state_document"], owner="")
+    again = desk.run(read(text)["cloud_state_document"], owner="")
     assert (again["changed"], again["changes"]) == (False, [])
     assert not desk.cloud.writes()
     assert render(export(desk, system=system)) == text

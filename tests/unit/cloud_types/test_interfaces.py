@@ -7,10 +7,10 @@ import gzip
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export import Choice, Exporter, render
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.info import gather, wishes_of
+from ansible_collections.stackwright.cloud.tests.reading import read
 
 from .conftest import Desk
 
@@ -148,7 +148,7 @@ def test_info_tells_interfaces_and_groups(desk: Desk) -> None:
 
 def exported(desk: Desk) -> dict[str, Any]:
     text = render(Exporter(Cloud(desk.login), Choice()).export())
-    document: dict[str, Any] = yaml.safe_load(text)["cloud_state_document"]
+    document: dict[str, Any] = read(text)["cloud_state_document"]
     return document
 
 
