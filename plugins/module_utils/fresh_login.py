@@ -70,6 +70,17 @@ class Proof:
     failure: str = ""
 
 
+# What connections say when nobody gets in at all, before any question of who may become root.
+NO_WAY_IN = ("Failed to connect to the host", "Permission denied (", "Connection refused", "Connection timed out", "No route to host")
+
+
+def _likeliest(failure: str, groups: list[str]) -> str:
+    """The group that is undone next: where the connection itself fails, those of sshd and the packet filter come first."""
+    if any(one in failure for one in NO_WAY_IN):
+        return next((one for one in ("sshd", "firewall", "account") if one in groups), groups[0])
+    return groups[0]
+
+
 def prove(
     groups: list[str],
     login: Callable[[], str],
@@ -93,7 +104,8 @@ def prove(
     left = list(groups)
     failure = login()
     while failure and left:
-        group = left.pop(0)
+        group = _likeliest(failure, left)
+        left.remove(group)
         proof.undone.append(group)
         try:
             back = undo(group)

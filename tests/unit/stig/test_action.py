@@ -61,6 +61,13 @@ def test_groups_are_undone_one_by_one_until_a_login_succeeds() -> None:
     assert "hardening parameter sudo_without_password" in done["problems"][1]
 
 
+def test_group_of_sshd_is_undone_first_where_nobody_gets_in_at_all() -> None:
+    action = Action(["Failed to connect to the host via ssh: Permission denied (publickey).", ""])
+    done = action._prove(REQUEST, outcome("sshd", "pam", "sudo"), {})
+    assert action.calls[:2] == [("undo", ["sshd"]), ("confirm", None)]
+    assert done["undone"] == ["sshd"]
+
+
 def test_the_timer_is_waited_for_when_the_open_connection_is_cut_off_too() -> None:
     action = Action(["Missing sudo password"], broken=True)
     done = action._prove(REQUEST, outcome("sshd", "sudo"), {})
