@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import jinja2
 import pytest
-import yaml
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.converge import Options, converge
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import plan
 from ansible_collections.stackwright.cloud.tests.cloud_simulator import CloudSimulator
+from ansible_collections.stackwright.cloud.tests.role_variables import component
 
-ROLES = Path(__file__).resolve().parents[3] / "roles"
 SERVICES = ("keystone", "glance", "placement", "nova.api", "neutron.server")
 VARIABLES = {
     "stackwright_region": "North",
@@ -24,30 +21,14 @@ VARIABLES = {
 }
 
 
-class Secrets(dict[str, str]):
-    """A secret for every name."""
-
-    def __missing__(self, name: str) -> str:
-        return f"{name}-Pw-1"
-
-
 def document(**variables: str) -> dict[str, Any]:
     """What the roles' specifications register on a controller."""
     components = []
     for term in SERVICES:
-        role, component = plan.split_term(term)
-        known = yaml.safe_load((ROLES / role / "vars" / "main.yml").read_text())[f"__{role}_specifications"]
-        components.append((term, {"identity": worked_out(known[component]["identity"], variables)}))
-    identity: dict[str, Any] = plan.combine(components)["identity"]
-    return identity
-
-
-def worked_out(value: Any, variables: dict[str, str]) -> Any:
-    """A value with its variables filled in."""
-    text = jinja2.Template(json.dumps(value).replace('\\"', "'"), undefined=jinja2.StrictUndefined).render(
-        **{**VARIABLES, "stackwright_secrets": Secrets(), **variables}
-    )
-    return json.loads(text)
+        identity = component(*plan.split_term(term), **{**VARIABLES, **variables})["identity"]
+        components.append((term, {"identity": identity}))
+    combined: dict[str, Any] = plan.combine(components)["identity"]
+    return combined
 
 
 @pytest.fixture
@@ -88,7 +69,7 @@ def test_the_specifications_are_a_document_that_is_registered_once(cloud: CloudS
     )
     for name in ("glance", "placement", "nova", "neutron"):
         (user,) = cloud.find("user", name=name)
-        assert (user["domain_id"], user["_password"]) == ("default", f"{name}_identity-Pw-1")
+        assert (user["domain_id"], user["_password"]) == ("default", f"the-{name}_identity")
     (project,) = cloud.find("project", name="service")
     granted = [g for g in cloud.extra["assignments"] if g[4] == project["id"]]
     assert len(granted) == 8
@@ -111,8 +92,8 @@ def test_a_rotated_password_is_changed_and_no_other(cloud: CloudSimulator) -> No
     cloud.find("user", name="nova")[0]["_password"] = "of former times"
     result = register(cloud, document())
     assert result["changes"] == ["update user nova: password (another) -> (secret)"]
-    assert "Pw-1" not in json.dumps(result)
-    assert cloud.find("user", name="nova")[0]["_password"] == "nova_identity-Pw-1"
+    assert "the-nova" not in json.dumps(result)
+    assert cloud.find("user", name="nova")[0]["_password"] == "the-nova_identity"
     assert not register(cloud, document())["changed"]
 
 

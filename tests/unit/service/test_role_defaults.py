@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible._internal._templating._jinja_plugins import JinjaPluginIntercept
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
-from ansible_collections.stackwright.cloud.plugins.filter import database_url, option_value, transport_url
-
-ROLES = Path(__file__).parents[3] / "roles"
-
-
-@pytest.fixture(autouse=True)
-def filters_of_the_collection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Roles name filters of this collection in full, which Ansible's own loader of collections would find."""
-    own = {f"stackwright.cloud.{n}": f for one in (database_url, option_value, transport_url) for n, f in one.FilterModule().filters().items()}
-    find = JinjaPluginIntercept.__getitem__
-
-    def item(self: JinjaPluginIntercept, key: str) -> Any:
-        return own[key] if key in own else find(self, key)
-
-    monkeypatch.setattr(JinjaPluginIntercept, "__getitem__", item)
+from ansible_collections.stackwright.cloud.tests.role_variables import component
 
 APIS = {
     "keystone": ("keystone", "/etc/keystone/keystone.conf"),
@@ -31,22 +13,6 @@ APIS = {
     "nova": ("api", "/etc/nova/nova.conf"),
     "neutron": ("server", "/etc/neutron/neutron.conf"),
 }
-
-
-def component(role: str, name: str, **given: Any) -> dict[str, Any]:
-    """One component of a role's specification, as a host gets it."""
-    loader = DataLoader()
-    values: dict[str, Any] = {}
-    for one in ("stackwright", "ovn", "keystone", "glance", "nova", "neutron", "horizon", "placement"):
-        for part in ("defaults", "vars"):
-            path = ROLES / one / part / "main.yml"
-            values |= loader.load_from_file(str(path), trusted_as_template=True) if path.is_file() else {}
-    names = [f"{one}_{kind}" for one in ("keystone", "glance", "nova", "neutron", "placement", "horizon") for kind in ("identity", "database", "messaging")]
-    secrets = {one: f"the-{one}" for one in [*names, "keystone_admin", "memcached_encryption", "neutron_metadata_proxy", "horizon_secret_key"]}
-    host = {"inventory_hostname": "controller1", "ansible_host": "192.0.2.11", "ansible_facts": {}, "stackwright_secrets": secrets}
-    templar = Templar(loader, variables=values | host | given)
-    result: dict[str, Any] = templar.template(values[f"__{role}_specifications"][name])
-    return result
 
 
 @pytest.mark.parametrize("role", APIS)

@@ -1,0 +1,47 @@
+"""Specifications of roles as a host gets them: rendered by Ansible with the roles' own defaults and what a test gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from ansible._internal._templating._jinja_plugins import JinjaPluginIntercept
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from ansible_collections.stackwright.cloud.plugins.filter import database_url, option_value, transport_url
+
+ROLES = Path(__file__).resolve().parents[1] / "roles"
+OF_A_CLOUD = ("stackwright", "ovn", "keystone", "glance", "nova", "neutron", "horizon", "placement")
+
+
+@contextmanager
+def filters_of_the_collection() -> Iterator[None]:
+    """Roles name filters of this collection in full, which Ansible's own loader of collections would find."""
+    own = {f"stackwright.cloud.{n}": f for one in (database_url, option_value, transport_url) for n, f in one.FilterModule().filters().items()}
+    find = JinjaPluginIntercept.__getitem__
+
+    def item(self: JinjaPluginIntercept, key: str) -> Any:
+        return own[key] if key in own else find(self, key)
+
+    with mock.patch.object(JinjaPluginIntercept, "__getitem__", item):
+        yield
+
+
+def component(role: str, name: str, **given: Any) -> dict[str, Any]:
+    """Return one component of a role's specification; what is given goes before defaults and variables of the roles."""
+    loader = DataLoader()
+    values: dict[str, Any] = {}
+    for one in OF_A_CLOUD:
+        for part in ("defaults", "vars"):
+            path = ROLES / one / part / "main.yml"
+            values |= loader.load_from_file(str(path), trusted_as_template=True) if path.is_file() else {}
+    kinds = [f"{one}_{kind}" for one in OF_A_CLOUD for kind in ("identity", "database", "messaging")]
+    secrets = {one: f"the-{one}" for one in [*kinds, "keystone_admin", "memcached_encryption", "neutron_metadata_proxy", "horizon_secret_key"]}
+    host = {"inventory_hostname": "controller1", "ansible_host": "192.0.2.11", "ansible_facts": {}, "stackwright_secrets": secrets}
+    templar = Templar(loader, variables=values | host | given)
+    with filters_of_the_collection():
+        result: dict[str, Any] = templar.template(values[f"__{role}_specifications"][name])
+    return result
