@@ -156,6 +156,8 @@ def edit(definition: dict[str, Any]) -> None:
         f"ansible_ssh_common_args: -o IdentitiesOnly=yes -o UserKnownHostsFile={STATE}/known_hosts\n"
         "stackwright_workers: 1\nstackwright_database_pool_size: 2\nmariadb_buffer_pool_mb: 128\nmemcached_memory_mb: 64\n"
         "nova_api_workers: 2\nneutron_api_workers: 2\nbase_journal_size: 200M\n"
+        # one hypervisor has no tunnels, which would need this much
+        "neutron_underlay_mtu: 1558\n"
     )
     main.write_text(text)
     for group in ("controller", "compute"):
