@@ -60,10 +60,10 @@ def test_logs_are_rotated(name: str, log: str) -> None:
 def test_first_project_is_in_the_cloud() -> None:
     host = inside("controller1")
     query = "SELECT name FROM {}"
-    assert "first" in host.check_output("mariadb -N -e \"%s\" keystone", query.format("project")).split()
-    networks = host.check_output("mariadb -N -e \"%s\" neutron", query.format("networks")).split()
+    assert "first" in host.check_output("mariadb -N -e %s keystone", query.format("project")).split()
+    networks = host.check_output("mariadb -N -e %s neutron", query.format("networks")).split()
     assert {"first", "outside"} <= set(networks)
-    assert "guest" in host.check_output("mariadb -N -e \"%s\" glance", query.format("images")).split()
+    assert "guest" in host.check_output("mariadb -N -e %s glance", query.format("images")).split()
 
 
 def test_login_is_the_owners_alone_and_holds_no_password() -> None:
