@@ -41,11 +41,12 @@ ADDRESSES = ("ip_address", "fixed_ip")
 
 @dataclass(eq=False)
 class Step:
-    """A piece of work on one entry, and the steps that must be done before it."""
+    """A piece of work on one entry, the steps that must be done before it, and those that must have ended, done or not."""
 
     item: Item
     work: Callable[[], None]
     after: list[Step] = field(default_factory=list)
+    behind: list[Step] = field(default_factory=list)
 
 
 def run_steps(
@@ -66,11 +67,11 @@ def run_steps(
                 if any(other in failed for other in step.after):
                     failed.add(step)
                     waiting.remove(step)
-                elif all(other in done for other in step.after):
+                elif all(other in done for other in step.after) and all(other in done or other in failed for other in step.behind):
                     waiting.remove(step)
                     running[pool.submit(step.work)] = step
             if not running:
-                if not any(other in failed for step in waiting for other in step.after):
+                if not any(other in failed for step in waiting for other in (*step.after, *step.behind)):
                     break
                 continue
             finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
@@ -245,6 +246,13 @@ class Executor:
             parts[item].after += [
                 make[other] for other in dependencies(item, parts=True) if other in make and other is not item
             ]
+        last: dict[tuple[str, Any], Step] = {}
+        for item, step in make.items():
+            if item.type.in_turn:
+                shared = item.resolved.get(item.type.in_turn)
+                turn = (item.type.name, shared if isinstance(shared, (Item, str)) else None)
+                step.behind += [last[turn]] if turn in last else []
+                last[turn] = step
         return [*make.values(), *parts.values()]
 
     def _operation(self, item: Item) -> Operation:

@@ -101,6 +101,8 @@ class ResourceType:
     # Where the tags lie, if not below ``path``.
     tags_path: str = ""
     after: tuple[str, ...] = ()
+    # New objects that refer to the same one by this field are made one after the other.
+    in_turn: str = ""
     # Types whose objects may be in use by one of this type without the listing saying so: they are removed after it.
     uses: tuple[str, ...] = ()
     # Looked up in the cloud but never made, changed or removed on its own.

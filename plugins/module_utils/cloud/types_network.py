@@ -516,6 +516,8 @@ SUBNET = ResourceType(
     ),
     doc="A subnet, a range of addresses in a network.",
     identity=("name", "network"),
+    # Neutron gives a network's own port an address of each subnet, and refuses the second of two that come at once.
+    in_turn="network",
     inherits={"project": "network"},
     create=_create_subnet,
     update=_update_subnet,
