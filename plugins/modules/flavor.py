@@ -95,15 +95,15 @@ EXAMPLES = r"""
 - name: Make sure that the flavor is there
   stackwright.cloud.flavor:
     cloud: company
-    name: small
-    ram: 512
+    name: company.small
+    ram: 256
     vcpus: 1
-    disk: 5
+    disk: 1
 
 - name: Make sure that the flavor is gone
   stackwright.cloud.flavor:
     cloud: company
-    name: small
+    name: company.small
     state: absent
 """
 

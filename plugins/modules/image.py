@@ -138,15 +138,19 @@ EXAMPLES = r"""
 - name: Make sure that the image is there
   stackwright.cloud.image:
     cloud: company
-    name: guest
-    file: '{{ query(''ansible.builtin.fileglob'', first_images) | first }}'
+    name: debian-13
+    url: https://images.example.com/debian-13-generic-amd64.qcow2
+    checksum: sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e
     disk_format: qcow2
     visibility: public
+    properties:
+      os_distro: debian
+      hw_rng_model: virtio
 
 - name: Make sure that the image is gone
   stackwright.cloud.image:
     cloud: company
-    name: guest
+    name: debian-13
     state: absent
 """
 

@@ -112,15 +112,15 @@ EXAMPLES = r"""
 - name: Make sure that the network is there
   stackwright.cloud.network:
     cloud: company
-    name: outside
+    name: company-outside
     external: true
-    network_type: '{{ verify_external_type | default(''flat'') }}'
-    physical_network: '{{ verify_external_physical_network | default(''external'') }}'
+    network_type: flat
+    physical_network: physnet1
 
 - name: Make sure that the network is gone
   stackwright.cloud.network:
     cloud: company
-    name: outside
+    name: company-outside
     state: absent
 """
 

@@ -68,13 +68,13 @@ EXAMPLES = r"""
 - name: Make sure that the project is there
   stackwright.cloud.project:
     cloud: company
-    name: first
-    description: The first project
+    name: web
+    description: Public sites
 
 - name: Make sure that the project is gone
   stackwright.cloud.project:
     cloud: company
-    name: first
+    name: web
     state: absent
 """
 

@@ -76,16 +76,16 @@ EXAMPLES = r"""
 - name: Make sure that the role assignment is there
   stackwright.cloud.role_assignment:
     cloud: company
-    role: admin
-    user: admin
-    project: first
+    role: member
+    user: alice
+    project: web
 
 - name: Make sure that the role assignment is gone
   stackwright.cloud.role_assignment:
     cloud: company
-    role: admin
-    user: admin
-    project: first
+    role: member
+    user: alice
+    project: web
     state: absent
 """
 

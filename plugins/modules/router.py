@@ -130,17 +130,17 @@ EXAMPLES = r"""
 - name: Make sure that the router is there
   stackwright.cloud.router:
     cloud: company
-    name: first
-    project: first
-    external_network: outside
+    name: web
+    project: web
+    external_network: company-outside
     interfaces:
-      - first
+      - web
 
 - name: Make sure that the router is gone
   stackwright.cloud.router:
     cloud: company
-    name: first
-    project: first
+    name: web
+    project: web
     state: absent
 """
 

@@ -27,7 +27,7 @@ def done() -> list[dict[str, Any]]:
 
 def test_every_command_of_the_page_was_given(done: list[dict[str, Any]]) -> None:
     text = "".join(entry["block"] for entry in done)
-    for word in ("make setup", "encrypt_string", "preflight.yml", "site.yml", "verify.yml", "first-project.yml", "tools/openstack", "clouds.yml"):
+    for word in ("make setup", "encrypt_string", "preflight.yml", "site.yml", "verify.yml", "first-project.yml", "tools/openstack", "client_login.yml"):
         assert word in text
 
 

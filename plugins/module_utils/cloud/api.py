@@ -121,6 +121,7 @@ def _session(login: Login) -> tuple[Any, Any]:
                 "Install the package python3-openstacksdk on the host that runs the module.",
             )
         ) from error
+    loader: Any = None
     try:
         files = not (login.auth and not login.cloud)
         loader = openstack.config.OpenStackConfig(load_yaml_config=files, load_envvars=files)
