@@ -36,7 +36,8 @@ def test_a_line_is_written_to_its_end_before_the_run_ends():
             os.kill(os.getpid(), signal.SIGTERM)
             assert not acted.wait(0.2)
             assert reporter.steps == ["interrupted"]
-        assert acted.wait(30)
+        # the signal comes from another thread, and Python handles it in this one, between two steps of it
+        assert any(acted.wait(0.1) for _ in range(300))
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
