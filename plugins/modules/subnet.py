@@ -159,17 +159,20 @@ EXAMPLES = r"""
 - name: Make sure that the subnet is there
   stackwright.cloud.subnet:
     cloud: company
-    name: web
-    network: web
-    cidr: 192.0.2.0/24
-    dns_nameservers:
-      - 192.0.2.53
+    name: company-outside
+    network: company-outside
+    cidr: 203.0.113.0/24
+    gateway_ip: 203.0.113.1
+    dhcp: false
+    allocation_pools:
+      - start: 203.0.113.100
+        end: 203.0.113.199
 
 - name: Make sure that the subnet is gone
   stackwright.cloud.subnet:
     cloud: company
-    name: web
-    network: web
+    name: company-outside
+    network: company-outside
     state: absent
 """
 
