@@ -124,7 +124,7 @@ from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 from ansible.template import trust_as_template
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.servers import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.servers import (
     OWN_GROUPS,
     Choice,
     Host,

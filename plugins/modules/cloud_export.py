@@ -109,7 +109,7 @@ errors:
   elements: dict
 """
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export import run_cloud_export
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.export import run_cloud_export
 
 
 def main() -> None:

@@ -84,7 +84,7 @@ errors:
   elements: dict
 """
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.info import run_cloud_info
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.info import run_cloud_info
 
 
 def main() -> None:

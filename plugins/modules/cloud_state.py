@@ -104,7 +104,7 @@ errors:
   elements: dict
 """
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.entry import run_cloud_state
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.login import run_cloud_state
 
 
 def main() -> None:

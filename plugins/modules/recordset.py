@@ -134,7 +134,7 @@ errors:
   elements: dict
 """
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.resource import run_resource
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.resource import run_resource
 
 
 def main() -> None:

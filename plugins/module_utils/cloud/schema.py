@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
     from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import Problem
     from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, Query
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Planner
 
 Raw = dict[str, Any]
 Kind = Literal["str", "int", "float", "bool", "list", "set", "dict"]

@@ -10,8 +10,8 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Query, list_objects
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_NAME
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Raw, read_field
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME
 
 MARK = "made and removed by the Stackwright boot test"
 USER_DATA = "#!/bin/sh\necho stackwright-user-data > /run/stackwright-user-data\n"

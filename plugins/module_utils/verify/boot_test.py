@@ -20,7 +20,7 @@ from functools import partial
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.converge import Options, converge
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.converge import Options, converge
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_content import (
     TRACES,

@@ -28,8 +28,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.converge import Options, converge
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_PLURAL
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.converge import Options, converge
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_PLURAL
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOZPR6BRU2LvW0nn8cK4C+5O7oBlE0Dd5lvVbbWz4Jt0"
 # What the second document says otherwise, by type.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export import Choice, Exporter, render
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.export import Choice, Exporter, render
 from ansible_collections.stackwright.cloud.tests.reading import read
 from hypothesis import given
 from hypothesis import strategies as st

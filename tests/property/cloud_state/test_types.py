@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_NAME, BY_PLURAL
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME, BY_PLURAL
 from ansible_collections.stackwright.cloud.tests.property.cloud_state.test_convergence import (
     NAMES,
     TEXTS,

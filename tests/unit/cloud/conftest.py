@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.converge import Options, converge
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.converge import Options, converge
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError
 from ansible_collections.stackwright.cloud.tests.cloud_simulator import CloudSimulator
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import parse, secrets_of
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import parse, secrets_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.execute import Step, run_steps
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.execute import Step, run_steps
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_NAME
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME
 
 from .conftest import Desk
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud import execute
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine import execute
 
 from .conftest import Desk
 

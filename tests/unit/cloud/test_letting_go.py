@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import TYPES
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import TYPES
 
 from .conftest import Desk
 

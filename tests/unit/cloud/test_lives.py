@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import TYPES
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import TYPES
 from ansible_collections.stackwright.cloud.tests.cloud_simulator.network import default_group
 from ansible_collections.stackwright.cloud.tests.unit.cloud_types import test_lives as promises
 from ansible_collections.stackwright.cloud.tests.unit.cloud_types.conftest import WAN, Desk, desk

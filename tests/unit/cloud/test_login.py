@@ -13,8 +13,8 @@ import pytest
 import yaml
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud import api
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.entry import run_cloud_state
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, CloudError
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.login import run_cloud_state
 
 from .conftest import Desk
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.converge import converge
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export import Choice, Exporter
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.converge import converge
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.export import Choice, Exporter
 from ansible_collections.stackwright.cloud.tests.cloud_simulator import CloudSimulator
 
 from .conftest import Desk

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.converge import Options, converge
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.converge import Options, converge
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import plan
 from ansible_collections.stackwright.cloud.tests.cloud_simulator import CloudSimulator
 from ansible_collections.stackwright.cloud.tests.role_variables import component

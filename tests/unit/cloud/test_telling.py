@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, general_mend
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.blame import explain
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import parse
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.blame import explain
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import parse
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, CloudError
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Planner
 
 from .conftest import Desk
 

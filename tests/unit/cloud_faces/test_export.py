@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.converge import Options, converge
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.converge import Options, converge
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.export import (
     Choice,
     Export,
     Exporter,

@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.info import gather, run_cloud_info, wishes_of
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.info import (
+    gather,
+    run_cloud_info,
+    wishes_of,
+)
 
 from .conftest import Desk, Run
 

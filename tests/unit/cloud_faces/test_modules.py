@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud import resource
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import parse
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import parse
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import Problem
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_NAME
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces import resource
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, ResourceType
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME
 
 from .conftest import ROOT, Desk, Run
 

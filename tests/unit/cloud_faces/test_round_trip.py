@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export import Choice, Export, Exporter, render
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import TYPES
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.export import (
+    Choice,
+    Export,
+    Exporter,
+    render,
+)
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import TYPES
 from ansible_collections.stackwright.cloud.tests.reading import read
 from ansible_collections.stackwright.cloud.tests.unit.cloud import test_lives as network_and_identity
 from ansible_collections.stackwright.cloud.tests.unit.cloud_types import test_lives as others

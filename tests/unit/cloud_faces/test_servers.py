@@ -12,7 +12,7 @@ import pytest
 import yaml
 from ansible_collections.stackwright.cloud.plugins.inventory.servers import InventoryModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.servers import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.servers import (
     Choice,
     Source,
     address_of,

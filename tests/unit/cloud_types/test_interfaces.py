@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export import Choice, Exporter, render
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.info import gather, wishes_of
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.export import Choice, Exporter, render
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.info import gather, wishes_of
 from ansible_collections.stackwright.cloud.tests.reading import read
 
 from .conftest import Desk

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_PLURAL, TYPES
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_PLURAL, TYPES
 
 from .conftest import KEY, LAN, WAN, Desk
 

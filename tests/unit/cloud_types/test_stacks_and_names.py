@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.export import Choice, Exporter
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.export import Choice, Exporter
 
 from .conftest import Desk
 

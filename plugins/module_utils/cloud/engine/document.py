@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem, nearest
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_PLURAL
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_PLURAL
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import one_line
 
 # What other tools call a key (the modules of openstack.cloud, Terraform, the services' own APIs), and what it is called here.

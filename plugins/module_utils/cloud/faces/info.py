@@ -9,11 +9,11 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.content import Content, referred
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.entry import LOGIN_OPTIONS, login_of, mask
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem, nearest
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_NAME, BY_PLURAL
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.content import Content, referred
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.login import LOGIN_OPTIONS, login_of, mask
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Raw, ResourceType, read_field
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME, BY_PLURAL
 
 FILTERS = ("names", "ids", "project")
 

@@ -18,7 +18,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation 
     set_tags,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (
     DESCRIPTION,
     NAME,
     metadata_field,
@@ -32,8 +32,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_comm
 
 if TYPE_CHECKING:
     from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Planner
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
 
 # 2.46 is the last version that tells a server's flavor by its identifier.
 READ_VERSION = "2.46"

@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.converge import Options, converge
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.entry import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.converge import Options, converge
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.login import (
     LOGIN_OPTIONS,
     RUN_OPTIONS,
     login_of,
     mask,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import Problem
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_NAME, TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, ResourceType
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME, TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean
 
 OWN_OPTIONS: dict[str, dict[str, Any]] = {

@@ -17,8 +17,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 )
 
 if TYPE_CHECKING:
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Planner
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
 
 PARALLEL = 8
 # Service, key of the document, key of the API, and what it limits.

@@ -25,7 +25,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     ResourceType,
     words,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (
     NAME,
     open_file,
     wants,

@@ -7,8 +7,8 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Login
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.converge import Options, converge
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import secrets_of
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.converge import Options, converge
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import secrets_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean
 
 LOGIN_OPTIONS: dict[str, dict[str, Any]] = {

@@ -23,7 +23,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     Raw,
     ResourceType,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import DESCRIPTION, NAME, wants
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import DESCRIPTION, NAME, wants
 
 ENABLED = Field("enabled", "Whether it can be used.", "bool")
 DOMAIN = Field(

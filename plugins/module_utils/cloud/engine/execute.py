@@ -8,8 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.blame import explain
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.blame import explain
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import (
+    Change,
+    Planner,
+    dependencies,
+    intent_key,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import (
     ApiError,
     CloudError,
@@ -26,12 +32,6 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation 
     set_tags,
     settle_object,
     update_object,
-)
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import (
-    Change,
-    Planner,
-    dependencies,
-    intent_key,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, canonical, read_field
 

@@ -15,7 +15,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation 
     mark_tag,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (
     open_file,
     per_project,
     project_field,

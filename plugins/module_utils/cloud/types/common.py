@@ -22,8 +22,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 )
 
 if TYPE_CHECKING:
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Planner
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
 
 NAME = Field("name", "Name.", required=True)
 DESCRIPTION = Field("description", "Description for people.")

@@ -12,7 +12,8 @@ from functools import partial
 from typing import Any, Literal
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.ledger import Ledger
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import (
     ApiError,
     CloudError,
@@ -20,9 +21,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors imp
     ensure_stop,
     nearest,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.ledger import Ledger
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Query, list_objects, mark_tag
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_NAME, TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     AUTH_DOMAIN,
     AUTH_PROJECT,
@@ -33,6 +32,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     canonical,
     read_field,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME, TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import one_line
 
 # What a project may hold that stays when it is removed: service, path, key of the list, type, the filter by project and what goes

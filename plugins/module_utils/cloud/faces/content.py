@@ -10,7 +10,6 @@ from typing import Any
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, CloudError
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Query, is_mark, list_objects
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_NAME
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     AUTH_DOMAIN,
     AUTH_PROJECT,
@@ -19,6 +18,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     ResourceType,
     read_field,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import one_line
 
 SCOPES = ("domain", "project")

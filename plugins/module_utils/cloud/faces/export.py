@@ -14,12 +14,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.content import Content
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.entry import LOGIN_OPTIONS, login_of, mask
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem, nearest
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.info import kind_of
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.registry import BY_NAME, TYPES
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.content import Content
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.info import kind_of
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.login import LOGIN_OPTIONS, login_of, mask
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Raw, ResourceType, read_field
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME, TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean, one_line
 
 VARIABLE = "cloud_state_document"

@@ -15,15 +15,15 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     Raw,
     ResourceType,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (
     DESCRIPTION,
     NAME,
     without_what_leaves,
 )
 
 if TYPE_CHECKING:
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Planner
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Block = ipaddress.IPv4Network | ipaddress.IPv6Network

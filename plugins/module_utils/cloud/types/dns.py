@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, Query, body_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (
     DESCRIPTION,
     NAME,
     per_project,

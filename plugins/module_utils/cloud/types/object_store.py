@@ -20,7 +20,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     ResourceType,
     words,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (
     NAME,
     kept,
     open_file,

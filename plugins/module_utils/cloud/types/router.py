@@ -19,12 +19,12 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     canonical,
     read_field,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (
     DESCRIPTION,
     NAME,
     without_what_leaves,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_network import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.network import (
     ENABLED,
     PROJECT,
     QOS,
@@ -41,8 +41,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_netw
 )
 
 if TYPE_CHECKING:
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Planner
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
 
 # Routers -------------------------------------------------------------------------------------------------------------
 # Owners of ports that are interfaces: plain, distributed and redundant routers differ in the end of the word.

@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item, parse
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item, parse
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.execute import Executor
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.ledger import Ledger, default_path
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import HIDDEN, Change, Planner
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import (
     ApiError,
     CloudError,
     Problem,
     unforeseen,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.execute import Executor
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.ledger import Ledger, default_path
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import HIDDEN, Change, Planner
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_identity import proves
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.identity import proves
 
 # The shortest tags that a service takes have 60 characters.
 OWNER = re.compile(r"[A-Za-z0-9._-]{1,40}")

@@ -13,7 +13,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     Raw,
     ResourceType,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (
     DESCRIPTION,
     NAME,
     metadata_field,

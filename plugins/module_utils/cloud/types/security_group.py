@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, Problem, nearest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, Query
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import DESCRIPTION, NAME
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_network import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import DESCRIPTION, NAME
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.network import (
     PROJECT,
     SHARED,
     TAGGED,
@@ -22,8 +22,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_netw
 )
 
 if TYPE_CHECKING:
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.document import Item
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.plan import Planner
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
+    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
 
 # Security groups -----------------------------------------------------------------------------------------------------
 RULE = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix", "remote_group")

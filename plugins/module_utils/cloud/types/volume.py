@@ -15,7 +15,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation 
     mark_metadata_filter,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types_common import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (
     DESCRIPTION,
     NAME,
     marked_metadata,
