@@ -1,20 +1,20 @@
-"""How a resource type is declared: its fields, where the API keeps them, and what they refer to.
+"""How a resource type is declared, and what its functions get to work with.
 
 A declaration is data. Functions appear only where a service departs from "a collection of objects that are listed, made with
-POST, changed with PATCH or PUT and removed with DELETE".
+POST, changed with PATCH or PUT and removed with DELETE". They get a query (what to list), an operation (what to change), an
+entry of the document, or the plan as far as it is theirs to ask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Protocol
 
-if TYPE_CHECKING:
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import Problem
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, Query
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Answer, Cloud
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import one_line
 
 Raw = dict[str, Any]
 Kind = Literal["str", "int", "float", "bool", "list", "set", "dict"]
@@ -65,7 +65,7 @@ class Field:
     apply: Callable[[Operation, Any, Any], None] | None = None
     compare: Callable[[Raw, Any, Mapping[str, Any]], tuple[Any, Any]] | None = None
     fixed: Callable[[Raw, Any, Any, Mapping[str, Any]], str] | None = None
-    lets_go: Callable[[Planner, Item, Field], Any] | None = None
+    lets_go: Callable[[Plan, Item, Field], Any] | None = None
     keys: tuple[Field, ...] = ()
 
     @property
@@ -136,7 +136,7 @@ class ResourceType:
     # As ``check``, for entries that the cloud lacks yet.
     check_new: Callable[[Mapping[str, Any]], list[tuple[str, str, str]]] | None = None
     # Problems between the entries of this type, and with what the cloud holds; called once, before any change.
-    validate: Callable[[Planner, list[Item]], list[Problem]] | None = None
+    validate: Callable[[Plan, list[Item]], list[Problem]] | None = None
     # Fields that a new object takes from the one that another field refers to: {"project": "network"}.
     inherits: Mapping[str, str] = field(default_factory=dict)
     skip_export: Callable[[Raw], str] | None = None
@@ -222,3 +222,261 @@ def canonical(declared: Field, value: Any) -> Any:
     if declared.kind == "list":
         return list(value)
     return value
+
+
+# What functions get ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class Item:
+    """One entry of a document; later, the object in the cloud that it stands for."""
+
+    type: ResourceType
+    path: str
+    values: dict[str, Any]
+    absent: bool = False
+    wanted_id: str = ""
+    current: Raw | None = None
+    resolved: dict[str, Any] = field(default_factory=dict)
+    id: str = ""
+    # Another entry of the type has the same names, so its place is told with them.
+    doubled: bool = False
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Type and identifier: the names that some types have for identifiers may be the same."""
+        return self.type.name, self.id
+
+    @property
+    def title(self) -> str:
+        """Its names, for people."""
+        places = [name for name in ("domain", "project") if name in self.type.identity and "name" in self.values]
+        words = [
+            name if self.values[name] is True else _words(self.values[name])
+            for name in self.type.identity
+            if self.values.get(name) not in (None, False, "") and name not in places
+        ]
+        text = " ".join(words) or self.wanted_id
+        if not self.doubled:
+            return text
+        told = [f"{name} {_words(self.values[name])}" for name in places if self.values.get(name)]
+        return f"{text} ({', '.join(told) or self.wanted_id or self.path})"
+
+    @property
+    def label(self) -> str:
+        """Type and names, for messages: "project web"."""
+        return one_line(f"{self.type.name.replace('_', ' ')} {self.title}")
+
+    def problem(self, cause: str, mend: str = "", key: str = "") -> Problem:
+        """A problem of this entry, or of one of its keys."""
+        return Problem(cause, mend, f"{self.path}.{key}" if key else self.path, self.label)
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("name", value.get("id", "")))
+    return str(value)
+
+
+class Held(Protocol):
+    """What was read of a cloud."""
+
+    @property
+    def by_id(self) -> Mapping[str, Mapping[str, Raw]]:
+        """Objects by type and identifier."""
+
+    def name_of(self, kind: str, ident: str) -> str:
+        """Name for an identifier, for people; the identifier itself when it is not known."""
+
+
+class Plan(Protocol):
+    """What a type's functions may ask while the plan is made: the document beside what the cloud holds."""
+
+    @property
+    def cloud(self) -> Cloud:
+        """The cloud."""
+
+    @property
+    def state(self) -> Held:
+        """What was read of it."""
+
+    @property
+    def own(self) -> Mapping[str, list[Item]]:
+        """The document's entries by type; an empty list for a type that it does not have."""
+
+    def target(self, item: Item, name: str) -> Any:
+        """What a field refers to: the identifier of an object that stays, or the entry of one that is to be made."""
+
+    def value_of(self, kind: str, place: Any, name: str) -> Any:
+        """A field of an object, given by entry or identifier, as it will be; None if that is not known."""
+
+    def leaves(self, kind: str, ident: str) -> bool:
+        """Whether an object is about to be removed."""
+
+
+@dataclass
+class Query:
+    """Which objects of a type are wanted.
+
+    ``names`` None means all. ``projects`` are the ids of those that entries name, for types that are asked project by project;
+    empty stands for the login's. ``entries`` are the values of the document's entries, ``owned`` the ids in the ledger. With
+    ``full``, what takes calls of its own is read of every object, otherwise of those whose entry has it.
+    """
+
+    cloud: Cloud
+    type: ResourceType
+    names: set[str] | None = None
+    projects: tuple[str, ...] = ("",)
+    owner: str = ""
+    entries: Sequence[Mapping[str, Any]] = ()
+    owned: frozenset[str] = frozenset()
+    full: bool = False
+    # Whether objects that no entry names are looked for, too.
+    all: bool = False
+    # Identifier of the only object that a reference can mean: type, reference; empty if it is not there, None if unsure.
+    ident: Callable[[str, Any], str | None] = lambda kind, value: None
+
+    def call(self, method: str, path: str, **options: Any) -> Answer:
+        """A request for a part that the listing does not hold."""
+        options.setdefault("microversion", self.type.microversion)
+        return self.cloud.call(self.type.service, method, path, **options)
+
+    def collect(
+        self, path: str = "", collection: str = "", params: list[tuple[str, Any]] | None = None, project: str = ""
+    ) -> list[Raw]:
+        """All pages of a collection; the type's own by default."""
+        kind = self.type
+        return list(
+            self.cloud.pages(
+                kind.service,
+                path or kind.list_path or kind.path,
+                collection or kind.collection_key,
+                params if params is not None else list(kind.list_params.items()),
+                microversion=kind.microversion,
+                project=project,
+            )
+        )
+
+
+@dataclass
+class Operation:
+    """One change under way: the type, the object (``raw``, empty before it is made) and all values with references as ids."""
+
+    cloud: Cloud
+    type: ResourceType
+    values: dict[str, Any]
+    raw: Raw = field(default_factory=dict)
+    owner: str = ""
+    wait: bool = True
+    timeout: float = 600.0
+    scope: str = ""
+    # What else in the run is to have: types and identifiers, and addresses of networks.
+    contested: frozenset[tuple[str, str]] = frozenset()
+    # How many requests that change something were answered well.
+    written: int = 0
+
+    @property
+    def id(self) -> str:
+        """Identifier of the object."""
+        return str(self.raw[self.type.id_key])
+
+    def call(self, method: str, path: str, body: Any = None, **options: Any) -> Answer:
+        """A request to the type's service in the resource's project."""
+        options.setdefault("microversion", self.type.microversion)
+        options.setdefault("project", self.scope)
+        answer = self.cloud.call(self.type.service, method, path, body, **options)
+        self.written += method not in ("GET", "HEAD")
+        return answer
+
+    def body(self, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The API object for all values, or for some of them."""
+        return body_of(self.type, self.values if changes is None else changes)
+
+    def wait_until(
+        self, *states: str, path: str = "", key: str = "status", mend: str = "Mend the cause and run again."
+    ) -> Raw:
+        """Poll the object until its state, below ``key``, is one of ``states`` (any case).
+
+        :param mend: what to do when it failed.
+        :raises ApiError: it came to a failed state, or the timeout passed.
+        """
+        address = path or f"{self.type.path}/{self.id}"
+        wanted = {state.lower() for state in states}
+        deadline = time.monotonic() + self.timeout
+        pause = 0.2
+        while True:
+            body = self.call("GET", address).body
+            raw: Raw = body.get(self.type.body_key, body)
+            now = str(raw.get(key) or "").lower()
+            if now in wanted:
+                return raw
+            if now in self.type.failed or now.startswith("error") or now.endswith("_failed"):
+                why = fault_of(raw, key)
+                raise ApiError(
+                    0,
+                    f"its state became {now}{f': {why}' if why else ''}",
+                    f"Wait for {self.type.name} {self.id}",
+                    mend,
+                )
+            if time.monotonic() > deadline:
+                raise ApiError(
+                    0,
+                    f"still in state {now} after {self.timeout:.0f} seconds, not {' or '.join(states)}",
+                    f"Wait for {self.type.name} {self.id}",
+                    "Raise the option timeout, or look for the cause in the service's log.",
+                )
+            self.cloud.sleep(pause)
+            pause = min(pause * 1.5, 3.0)
+
+    def poll(self, done: Callable[[], bool], what: str) -> None:
+        """Ask again and again until ``done``.
+
+        :raises ApiError: the timeout passed; ``what`` says what was waited for.
+        """
+        deadline = time.monotonic() + self.timeout
+        pause = 0.2
+        while not done():
+            if time.monotonic() > deadline:
+                raise ApiError(0, f"not done after {self.timeout:.0f} seconds", what, "Raise the option timeout.")
+            self.cloud.sleep(pause)
+            pause = min(pause * 1.5, 3.0)
+
+    def wait_gone(self, path: str = "") -> None:
+        """Poll until the object is gone.
+
+        :raises ApiError: the timeout passed, or the removal failed.
+        """
+        deadline = time.monotonic() + self.timeout
+        pause = 0.2
+        while True:
+            answer = self.call("GET", path or f"{self.type.path}/{self.id}", accept=(404,))
+            if answer.status == 404:
+                return
+            raw = answer.body.get(self.type.body_key, answer.body)
+            state = str(raw.get("status", "")).lower()
+            if state in ("deleted", "delete_complete"):
+                return
+            if state in ("error_deleting", "delete_failed") or time.monotonic() > deadline:
+                raise ApiError(0, f"it is still there, in state {state}", f"Remove {self.type.name} {self.id}")
+            self.cloud.sleep(pause)
+            pause = min(pause * 1.5, 3.0)
+
+
+def fault_of(raw: Raw, key: str = "status") -> str:
+    """The service's own words for why an object failed; empty if it has none."""
+    fault = raw.get("fault")
+    if isinstance(fault, Mapping):
+        return str(fault.get("message") or "")
+    # A backup's reason may go on with a trace.
+    return str(raw.get(f"{key}_reason") or str(raw.get("fail_reason") or "").partition("\n")[0])
+
+
+def body_of(kind: ResourceType, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The API object for field values; fields with calls of their own are left out."""
+    body: dict[str, Any] = {}
+    for declared in kind.fields:
+        if declared.name in values and declared.apply is None and values[declared.name] is not None:
+            value = values[declared.name]
+            # An empty reference takes the target away.
+            bury(body, declared.key, None if declared.ref and value == "" else value)
+    return body

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Query, list_objects
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Raw, read_field
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import list_objects
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Query, Raw, read_field
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME
 
 MARK = "made and removed by the Stackwright boot test"

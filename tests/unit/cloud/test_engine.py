@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.execute import Step, run_steps
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Item
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME
 
 from .conftest import Desk

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import general_mend
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Item
 
 IDENTIFIER = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{32}\b")
 # What services say when a policy refuses; anything else that is forbidden is forbidden for another reason.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item, parse
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import parse
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.execute import Executor
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.ledger import Ledger, default_path
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import HIDDEN, Change, Planner
@@ -21,7 +21,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors imp
     Problem,
     unforeseen,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Item, Operation
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.identity import proves
 
 # The shortest tags that a service takes have 60 characters.

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem, nearest
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Item, ResourceType
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_PLURAL
-from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import one_line
 
 # What other tools call a key (the modules of openstack.cloud, Terraform, the services' own APIs), and what it is called here.
 KEY_HINTS = {
@@ -92,57 +90,6 @@ TYPE_HINTS = {
     "load_balancers": "There is no such type: load balancers are not part of a document yet.",
 }
 _TRUE, _FALSE = {"true", "yes", "on"}, {"false", "no", "off"}
-
-
-@dataclass(eq=False)
-class Item:
-    """One entry of a document; later, the object in the cloud that it stands for."""
-
-    type: ResourceType
-    path: str
-    values: dict[str, Any]
-    absent: bool = False
-    wanted_id: str = ""
-    current: Raw | None = None
-    resolved: dict[str, Any] = field(default_factory=dict)
-    id: str = ""
-    # Another entry of the type has the same names, so its place is told with them.
-    doubled: bool = False
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Type and identifier: the names that some types have for identifiers may be the same."""
-        return self.type.name, self.id
-
-    @property
-    def title(self) -> str:
-        """Its names, for people."""
-        places = [name for name in ("domain", "project") if name in self.type.identity and "name" in self.values]
-        words = [
-            name if self.values[name] is True else _words(self.values[name])
-            for name in self.type.identity
-            if self.values.get(name) not in (None, False, "") and name not in places
-        ]
-        text = " ".join(words) or self.wanted_id
-        if not self.doubled:
-            return text
-        told = [f"{name} {_words(self.values[name])}" for name in places if self.values.get(name)]
-        return f"{text} ({', '.join(told) or self.wanted_id or self.path})"
-
-    @property
-    def label(self) -> str:
-        """Type and names, for messages: "project web"."""
-        return one_line(f"{self.type.name.replace('_', ' ')} {self.title}")
-
-    def problem(self, cause: str, mend: str = "", key: str = "") -> Problem:
-        """A problem of this entry, or of one of its keys."""
-        return Problem(cause, mend, f"{self.path}.{key}" if key else self.path, self.label)
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return str(value.get("name", value.get("id", "")))
-    return str(value)
 
 
 def parse(document: Any, absent: bool = False) -> list[Item]:

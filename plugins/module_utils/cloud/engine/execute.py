@@ -9,7 +9,6 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.blame import explain
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import (
     Change,
     Planner,
@@ -23,7 +22,6 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors imp
     unforeseen,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import (
-    Operation,
     apply_field,
     create_object,
     delete_object,
@@ -33,7 +31,13 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation 
     settle_object,
     update_object,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, canonical, read_field
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
+    Field,
+    Item,
+    Operation,
+    canonical,
+    read_field,
+)
 
 # Keys that hold an address which only one object of a network can have.
 ADDRESSES = ("ip_address", "fixed_ip")

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any, Literal
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.ledger import Ledger
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import (
     ApiError,
@@ -21,12 +20,14 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors imp
     ensure_stop,
     nearest,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Query, list_objects, mark_tag
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import list_objects, mark_tag
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     AUTH_DOMAIN,
     AUTH_PROJECT,
     MARK,
     Field,
+    Item,
+    Query,
     Raw,
     ResourceType,
     canonical,

@@ -9,11 +9,12 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, CloudError
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Query, is_mark, list_objects
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import is_mark, list_objects
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     AUTH_DOMAIN,
     AUTH_PROJECT,
     Field,
+    Query,
     Raw,
     ResourceType,
     read_field,

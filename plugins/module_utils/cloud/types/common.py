@@ -7,23 +7,22 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from io import BufferedReader
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, Query
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     AUTH_PROJECT,
     MARK,
     Field,
+    Item,
+    Operation,
+    Plan,
+    Query,
     Raw,
     read_field,
     words,
 )
-
-if TYPE_CHECKING:
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
 
 NAME = Field("name", "Name.", required=True)
 DESCRIPTION = Field("description", "Description for people.")
@@ -43,7 +42,7 @@ def project_field(api: str) -> Field:
     )
 
 
-def without_what_leaves(planner: Planner, item: Item, declared: Field) -> Any:
+def without_what_leaves(planner: Plan, item: Item, declared: Field) -> Any:
     """What a field refers to, less what leaves with this run; empty when that was all, None when nothing of it leaves."""
     held = read_field(declared, item.current or {})
     if isinstance(held, list):

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, Query, body_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     MARK,
     Field,
+    Operation,
+    Query,
     Raw,
     ResourceType,
+    body_of,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (
     DESCRIPTION,

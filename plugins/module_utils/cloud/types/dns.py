@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, Query, body_of
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
+    Field,
+    Operation,
+    Query,
+    Raw,
+    ResourceType,
+    body_of,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (
     DESCRIPTION,
     NAME,

@@ -9,19 +9,15 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, message_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import (
-    Operation,
-    Query,
-    body_of,
-    born_tags,
-    list_objects,
-    set_tags,
-)
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import born_tags, list_objects, set_tags
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     AUTH_DOMAIN,
     Field,
+    Operation,
+    Query,
     Raw,
     ResourceType,
+    body_of,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import DESCRIPTION, NAME, wants
 

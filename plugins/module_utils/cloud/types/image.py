@@ -12,17 +12,15 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import (
-    LONGEST_QUERY,
-    Operation,
-    Query,
-    body_of,
-)
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import LONGEST_QUERY
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     MARK,
     Field,
+    Operation,
+    Query,
     Raw,
     ResourceType,
+    body_of,
     words,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (

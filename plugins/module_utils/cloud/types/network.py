@@ -5,13 +5,16 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import Problem
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, set_tags
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import set_tags
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     AUTH_PROJECT,
     Field,
+    Item,
+    Operation,
+    Plan,
     Raw,
     ResourceType,
 )
@@ -20,10 +23,6 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.comm
     NAME,
     without_what_leaves,
 )
-
-if TYPE_CHECKING:
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Block = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -339,7 +338,7 @@ def _inside(block: Block, values: Mapping[str, Any]) -> Found:
     return found
 
 
-def _of_pool(planner: Planner, item: Item) -> list[Problem]:
+def _of_pool(planner: Plan, item: Item) -> list[Problem]:
     """What a subnet takes from its pool: the version. And what of it can only be said when it is made."""
     pool = item.resolved.get("subnet_pool")
     if item.current is not None:
@@ -375,7 +374,7 @@ def _of_pool(planner: Planner, item: Item) -> list[Problem]:
     return problems
 
 
-def _moved_gateway(planner: Planner, item: Item) -> list[Problem]:
+def _moved_gateway(planner: Plan, item: Item) -> list[Problem]:
     """What keeps a subnet from getting another gateway: pools that hold it, and the router that has the old one."""
     held, wanted = address_of((item.current or {}).get("gateway_ip")), address_of(item.values.get("gateway_ip"))
     if item.current is None or "gateway_ip" not in item.values or held == wanted:
@@ -397,7 +396,7 @@ def _moved_gateway(planner: Planner, item: Item) -> list[Problem]:
     return problems
 
 
-def _validate_subnets(planner: Planner, items: list[Item]) -> list[Problem]:
+def _validate_subnets(planner: Plan, items: list[Item]) -> list[Problem]:
     """Ranges that overlap in one network, and gateways outside of subnets whose range the document does not say."""
     problems: list[Problem] = []
     networks: dict[Any, list[tuple[str, str, Item | None]]] = {}
@@ -736,7 +735,7 @@ def _check_port(values: Mapping[str, Any]) -> Found:
     return found
 
 
-def _validate_ports(planner: Planner, items: list[Item]) -> list[Problem]:
+def _validate_ports(planner: Plan, items: list[Item]) -> list[Problem]:
     """Addresses outside of the subnet that they are wanted in."""
     problems = []
     for item in items:
@@ -754,7 +753,7 @@ def _validate_ports(planner: Planner, items: list[Item]) -> list[Problem]:
     return problems
 
 
-def _move_addresses(planner: Planner, item: Item, declared: Field) -> Any:
+def _move_addresses(planner: Plan, item: Item, declared: Field) -> Any:
     """Addresses of other subnets for a port that holds some of one that leaves, or could get some; None for no change."""
     if item.current is None:
         network = planner.target(item, "network")
@@ -772,7 +771,7 @@ def _move_addresses(planner: Planner, item: Item, declared: Field) -> Any:
     return staying or _any_subnet(planner, item)
 
 
-def _any_subnet(planner: Planner, item: Item) -> list[dict[str, Any]]:
+def _any_subnet(planner: Plan, item: Item) -> list[dict[str, Any]]:
     """An address in a subnet of a port's network that stays or is made, if there is one."""
     network = planner.target(item, "network")
     for entry in planner.own["subnet"]:

@@ -12,10 +12,11 @@ from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, Query
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     MARK,
     Field,
+    Operation,
+    Query,
     Raw,
     ResourceType,
     words,

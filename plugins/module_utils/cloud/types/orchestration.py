@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import is_mark, mark_tag
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
+    Field,
     Operation,
     Query,
-    is_mark,
-    mark_tag,
+    Raw,
+    ResourceType,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (
     open_file,
     per_project,

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import concurrent.futures
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, Problem
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, Query
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     AUTH_PROJECT,
     Field,
+    Item,
+    Operation,
+    Plan,
+    Query,
     Raw,
     ResourceType,
 )
-
-if TYPE_CHECKING:
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
 
 PARALLEL = 8
 # Service, key of the document, key of the API, and what it limits.
@@ -188,7 +187,7 @@ def _changed(item: Item) -> list[str]:
     return [key for key, value in wanted.items() if value != -1 and limits.get(key) not in (None, value)]
 
 
-def _validate(planner: Planner, items: list[Item]) -> list[Problem]:
+def _validate(planner: Plan, items: list[Item]) -> list[Problem]:
     """Limits of services that are not offered, and limits below what is used already."""
     problems = [
         item.problem(

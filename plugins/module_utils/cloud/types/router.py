@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import Problem
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import (
-    LONGEST_QUERY,
-    Operation,
-    Query,
-    list_objects,
-)
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import LONGEST_QUERY, list_objects
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     Field,
+    Item,
+    Operation,
+    Plan,
+    Query,
     Raw,
     ResourceType,
     canonical,
@@ -39,10 +38,6 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.netw
     plain_address,
     routes_field,
 )
-
-if TYPE_CHECKING:
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
 
 # Routers -------------------------------------------------------------------------------------------------------------
 # Owners of ports that are interfaces: plain, distributed and redundant routers differ in the end of the word.
@@ -203,7 +198,7 @@ def _check_router(values: Mapping[str, Any]) -> Found:
     return found
 
 
-def _unreachable(planner: Planner, item: Item) -> list[Problem]:
+def _unreachable(planner: Plan, item: Item) -> list[Problem]:
     """Routes whose next router lies in no subnet that the router will be in, as far as these are known."""
     if "routes" not in item.resolved or planner.target(item, "external_network"):
         return []
@@ -224,7 +219,7 @@ def _unreachable(planner: Planner, item: Item) -> list[Problem]:
     ]
 
 
-def _validate_routers(planner: Planner, items: list[Item]) -> list[Problem]:
+def _validate_routers(planner: Plan, items: list[Item]) -> list[Problem]:
     """Subnets that overlap at one router, and gateways in networks that are not external."""
     problems: list[Problem] = []
     for item in items:
@@ -370,7 +365,7 @@ def _inner_address(op: Operation, port: str) -> dict[str, Any]:
     return {"fixed_ip_address": inner[0]} if len(inner) > 1 else {}
 
 
-def _validate_floating(planner: Planner, items: list[Item]) -> list[Problem]:
+def _validate_floating(planner: Plan, items: list[Item]) -> list[Problem]:
     """Addresses that are wanted and that somebody has already."""
     new = {item.values["address"]: item for item in items if item.current is None and item.values.get("address")}
     if not new:

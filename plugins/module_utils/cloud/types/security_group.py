@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, Problem, nearest
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import Operation, Query
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
+    Field,
+    Item,
+    Operation,
+    Plan,
+    Query,
+    Raw,
+    ResourceType,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import DESCRIPTION, NAME
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.network import (
     PROJECT,
@@ -20,10 +27,6 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.netw
     check_tags,
     plain_block,
 )
-
-if TYPE_CHECKING:
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
 
 # Security groups -----------------------------------------------------------------------------------------------------
 RULE = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix", "remote_group")
@@ -183,7 +186,7 @@ def _create_group(op: Operation) -> Raw:
     return op.raw
 
 
-def _validate_groups(planner: Planner, items: list[Item]) -> list[Problem]:
+def _validate_groups(planner: Plan, items: list[Item]) -> list[Problem]:
     """What a group in use cannot have changed."""
     problems = []
     for item in items:

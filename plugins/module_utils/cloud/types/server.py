@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import (
     LONGEST_QUERY,
-    Operation,
-    Query,
     born_tags,
-    fault_of,
     mark_tag,
     set_tags,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
+    Field,
+    Item,
+    Operation,
+    Plan,
+    Query,
+    Raw,
+    ResourceType,
+    fault_of,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (
     DESCRIPTION,
     NAME,
@@ -29,11 +36,6 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.comm
     wants,
     without_none,
 )
-
-if TYPE_CHECKING:
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import Item
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
 
 # 2.46 is the last version that tells a server's flavor by its identifier.
 READ_VERSION = "2.46"
@@ -603,7 +605,7 @@ def _check(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return found
 
 
-def _validate(planner: Planner, items: list[Item]) -> list[Problem]:
+def _validate(planner: Plan, items: list[Item]) -> list[Problem]:
     """Groups of a server that a port's own entry contradicts."""
     problems = []
     for item in items:

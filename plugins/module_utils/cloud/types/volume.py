@@ -7,14 +7,16 @@ from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import mark_metadata_filter
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
+    Field,
     Operation,
     Query,
+    Raw,
+    ResourceType,
     body_of,
     fault_of,
-    mark_metadata_filter,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Raw, ResourceType
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (
     DESCRIPTION,
     NAME,
