@@ -21,9 +21,9 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors imp
     CloudError,
     Problem,
     ensure_stop,
-    nearest,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import whole_text
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.words import hint_or_list
 
 PAGE = 1000
 ATTEMPTS = 6
@@ -137,7 +137,7 @@ def _session(login: Login) -> tuple[Any, Any]:
             Problem(
                 f"The login data for cloud '{login.cloud or login.auth.get('auth_url', '')}' cannot be used: "
                 + ensure_stop(str(error)),
-                (nearest(login.cloud, names) if login.cloud and login.cloud not in names else "")
+                (hint_or_list(login.cloud, names) if login.cloud and login.cloud not in names else "")
                 or "Give the option auth, or cloud with a clouds.yaml file.",
             )
         ) from error
@@ -196,7 +196,7 @@ class Cloud:
         if unknown:
             raise CloudError(
                 *(
-                    Problem(f"Unknown type of service '{name}'.", nearest(name, SERVICES), "endpoint_overrides")
+                    Problem(f"Unknown type of service '{name}'.", hint_or_list(name, SERVICES), "endpoint_overrides")
                     for name in unknown
                 )
             )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean
@@ -80,14 +78,3 @@ def ensure_stop(text: str) -> str:
     """End a sentence with a full stop."""
     text = text.strip()
     return text if text.endswith((".", "!", "?")) else f"{text}."
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint that names the known word most like ``word``; all known ones when there are few; or nothing."""
-    names = sorted(set(known))
-    matches = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
-    if matches:
-        return f"Did you mean '{matches[0]}'?"
-    if 0 < len(names) <= 40:
-        return f"Known: {', '.join(names)}."
-    return ""

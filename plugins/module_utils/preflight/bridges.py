@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.topology import nearest
 
 MAPPINGS = "ovn_bridge_mappings"
 INTERFACES = "ovn_bridge_interfaces"
@@ -66,12 +66,11 @@ def _bridges(host: Host) -> Iterator[Problem]:
         )
     for bridge, (interface, variable) in given.items():
         if bridge not in mapped:
-            meant = nearest(bridge, list(mapped), 0.6)
             yield Problem(
                 host.name,
                 variable,
                 f"{bridge!r} is no bridge of {MAPPINGS}, which has {', '.join(mapped) or 'none'}",
-                f"Did you mean {meant!r}?" if meant else f"Map a physical network to it in {MAPPINGS}, or remove it.",
+                words.hint(bridge, mapped) or f"Map a physical network to it in {MAPPINGS}, or remove it.",
                 host.where(variable),
             )
         if not interface:
@@ -140,12 +139,11 @@ def _offered(inventory: Snapshot, hypervisors: list[Host]) -> Iterator[Problem]:
             for text in values if isinstance(values, list) else str(values or "").split(","):
                 network = str(text).split(":")[0].strip()
                 if network and network not in mapped and not network.isdigit():
-                    meant = nearest(network, mapped, 0.6)
                     yield Problem(
                         host.name,
                         name,
                         f"the physical network {network!r} is mapped to no bridge, only {', '.join(mapped) or 'none'}",
-                        f"Did you mean {meant!r}?" if meant else f"Map it in {MAPPINGS}, or remove it.",
+                        words.hint(network, mapped) or f"Map it in {MAPPINGS}, or remove it.",
                         host.where(name),
                     )
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping
 
 from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import all_options
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, Problem
@@ -57,8 +57,8 @@ def _store(hosts: list[Host], policy: Policy) -> Iterator[Problem]:
         if missing and not present:
             yield Problem(INVENTORY, name, "there are no secrets yet", MAKE + ".")
         for one in missing if present else []:
-            meant = difflib.get_close_matches(one, strange, n=1, cutoff=0.85)
-            hint = f" Or rename {meant[0]} to it." if meant else ""
+            meant = words.slip_of(one, strange)
+            hint = f" Or rename {meant} to it." if meant else ""
             yield Problem(INVENTORY, f"{name}.{one}", "this secret is missing", f"{MAKE}.{hint}", host.where(name))
     for one, reason in cloud_secrets.weaknesses(present, policy.secrets).items():
         yield Problem(INVENTORY, f"{name}.{one}", f"it {reason}", f"{MAKE} -e secrets_rotate={one}.", host.where(name))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import defaultdict
 from collections.abc import Iterator
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Snapshot
@@ -14,12 +14,6 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapsh
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")  # RFC 1123, small letters only
 _BUILT_IN = ("all", "ungrouped")
 _RESERVED_HOSTS = ("localhost", "broadcasthost", "ip6-localhost", "ip6-loopback")
-
-
-def nearest(name: str, known: list[str], cutoff: float = 0.8) -> str | None:
-    """The name among `known` that `name` was probably meant to be."""
-    found = difflib.get_close_matches(name, known, n=1, cutoff=cutoff)
-    return found[0] if found else None
 
 
 def check(inventory: Snapshot, cloud: Snapshot, policy: Policy) -> Iterator[Problem]:
@@ -36,7 +30,7 @@ def _groups(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
     for name, group in policy.groups.items():
         members = inventory.groups.get(name)
         if group.minimum and members is None:
-            meant = nearest(name, [one for one in inventory.groups if one not in policy.groups], 0.7)
+            meant = words.nearest(name, [one for one in inventory.groups if one not in policy.groups])
             hint = f" The group {meant!r} may have been meant for it: rename it." if meant else ""
             yield Problem(INVENTORY, name, "this group is missing", f"Add it with at least {group.minimum} host.{hint}")
         elif len(members or []) < group.minimum:
@@ -66,7 +60,7 @@ def _groups(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
     for name in inventory.groups:
         if name in policy.groups or name in _BUILT_IN:
             continue
-        meant = nearest(name, [one for one in policy.groups if one not in inventory.groups])
+        meant = words.slip_of(name, [one for one in policy.groups if one not in inventory.groups])
         if meant and not policy.groups[meant].minimum:  # a missing required group has been reported above
             yield Problem(
                 INVENTORY, name, "no role is mapped to this group", f"Rename it to {meant!r}, if it was meant."

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import topology
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.addresses import parse
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import all_internals, all_options
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
@@ -373,14 +373,13 @@ def _unknown_fault(name: str, known: list[str], connection: frozenset[str], used
     if name in _reserved_names():
         return "Ansible itself uses this name", "Choose another name."
     if name.startswith("ansible_"):
-        meant = topology.nearest(name, sorted(connection), 0.85)
-        return ("Ansible knows no such variable", f"Did you mean {meant}?") if meant else None
+        meant = words.slip_of(name, connection)
+        return ("Ansible knows no such variable", words.ask(meant)) if meant else None
     if name in used:  # a helper that other variables are built from
         return None
-    # Names of one role share a long beginning, so what remains behind it must be alike as well.
-    meant = topology.nearest(name, known, 0.88)
+    meant = words.slip_of(name, known)
     if meant:
-        return "no role knows this variable", f"Did you mean {meant}?"
+        return "no role knows this variable", words.ask(meant)
     if name.startswith("stackwright_"):
         return (
             "no role knows this variable",

@@ -7,7 +7,6 @@ generation under :data:`GENERATIONS`, so that the previous state can be looked a
 from __future__ import annotations
 
 import datetime
-import difflib
 import grp
 import os
 import pwd
@@ -21,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import hosts_file, masking
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import options as option_definitions
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import journal
@@ -183,8 +183,7 @@ def from_data(path: str, data: dict[str, Any]) -> File:
     }  # fmt: skip
     unknown = sorted(set(data) - known)
     if unknown:
-        near = difflib.get_close_matches(unknown[0], known, 1)
-        raise ValueError(f"{path}: unknown key {unknown[0]!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        raise ValueError(f"{path}: unknown key {unknown[0]!r}{words.hint(unknown[0], known, '. ')}")
     if not path.startswith("/"):
         raise ValueError(f"{path}: the path must be absolute")
     kinds = [key for key in ("content", "options", "link", "hosts") if data.get(key) is not None]

@@ -7,7 +7,6 @@ and kept on the host until a package that owns one of the namespaces changes.
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 
 CACHE_DIRECTORY = "/var/cache/stackwright/options"
 DPKG_STATUS = "/var/lib/dpkg/status"
@@ -216,8 +216,7 @@ def check(
             continue
         known = definitions.sections.get(section)
         if known is None:
-            near = difflib.get_close_matches(section, definitions.sections, 1)
-            hint = f"; did you mean [{near[0]}]?" if near else ""
+            hint = words.hint(f"[{section}]", [f"[{one}]" for one in definitions.sections], ". ")
             errors.append(f"{path}: the service has no section [{section}]{hint}")
             continue
         keystoneauth = "auth_type" in options or "auth_section" in options or "auth_type" in known
@@ -227,13 +226,7 @@ def check(
             option = known.get(name)
             if option is None:
                 elsewhere = [s for s, names in definitions.sections.items() if name in names]
-                near = difflib.get_close_matches(name, known, 1)
-                if near:
-                    hint = f"; did you mean {near[0]!r}?"
-                elif elsewhere:
-                    hint = f"; it belongs to section [{elsewhere[0]}]"
-                else:
-                    hint = ""
+                hint = words.hint(name, known, ". ") or (f"; it belongs to section [{elsewhere[0]}]" if elsewhere else "")
                 errors.append(f"{path}: section [{section}] has no option {name!r}{hint}")
                 continue
             if option.deprecated_for:

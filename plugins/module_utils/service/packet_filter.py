@@ -7,13 +7,13 @@ tables of theirs (Open vSwitch, libvirt, podman, ufw, the site's own nftables) s
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.plan import split_term
 
 TABLE = "stackwright"
@@ -147,8 +147,7 @@ def read(where: str, data: Any, site: bool = False) -> Entry:
     known = KEYS - {"unit", "process", "sockets", "accounts"} if site else KEYS
     for key in data:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, 1)
-            raise FilterError(f"{where}: unknown key {key!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            raise FilterError(f"{where}: unknown key {key!r}{words.hint(str(key), known, '. ')}")
     protocol = str(data.get("protocol", "tcp"))
     if protocol not in PROTOCOLS:
         raise FilterError(f"{where}: protocol {protocol!r} is none of {', '.join(PROTOCOLS)}")
@@ -222,10 +221,8 @@ def sources_of(entry: Entry, members: Sequence[Member], site: Site, known: Itera
             networks += [network_of(one.name, address) for one in members for address in one.addresses] + extra
         elif _TERM.match(origin):
             if origin not in components:
-                near = difflib.get_close_matches(origin, [*components, *WORDS], 1)
-                raise FilterError(
-                    f"{entry.name}: from: there is no component {origin!r}" + (f"; did you mean {near[0]!r}?" if near else "")
-                )
+                near = words.hint(origin, [*components, *WORDS], ". ")
+                raise FilterError(f"{entry.name}: from: there is no component {origin!r}{near}")
             networks += [network_of(one.name, address) for one in members if origin in one.components for address in one.addresses]
         else:
             networks.append(network_of(entry.name, origin))

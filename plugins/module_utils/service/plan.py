@@ -7,11 +7,11 @@ of a host is the sum of its components, with the operator's overrides merged las
 from __future__ import annotations
 
 import copy
-import difflib
 import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.masking import SHORTEST, forms
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.urls import option_value
 
@@ -46,11 +46,6 @@ def packages_of(specification: dict[str, Any]) -> list[str]:
     return [*specification.get("packages", []), *([REGISTRATION_PACKAGE] if specification.get("identity") else [])]
 
 
-def _nearest(word: str, names: Any) -> str:
-    near = difflib.get_close_matches(word, list(names), 1)
-    return f"; did you mean {near[0]!r}?" if near else ""
-
-
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """Merge nested mappings; what is in ``over`` wins, lists are replaced."""
     result = dict(base)
@@ -73,7 +68,7 @@ def resolve_file(variable: str, name: str, paths: list[str]) -> str:
     if found:
         raise PlanError(f"{variable}: {name!r} may be any of {', '.join(sorted(found))}; give the full path")
     bases = [path.rsplit("/", 1)[-1] for path in paths]
-    raise PlanError(f"{variable}: no file {name!r} belongs to this service{_nearest(name, bases + paths)}")
+    raise PlanError(f"{variable}: no file {name!r} belongs to this service{words.hint(name, bases + paths, '. ')}")
 
 
 def overridden(
@@ -158,7 +153,7 @@ def combine(components: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
         plan["packages"] += [package for package in packages_of(specification) if package not in plan["packages"]]
         for key, value in specification.items():
             if key not in KEYS:
-                raise PlanError(f"specification {term}: unknown key {key!r}{_nearest(key, KEYS)}")
+                raise PlanError(f"specification {term}: unknown key {key!r}{words.hint(key, KEYS, '. ')}")
             if key == "files":
                 for name, given in value.items():
                     # a path that depends on variables stands in the entry, since keys are not templated

@@ -6,7 +6,6 @@ A control is an entry of roles/hardening/files/catalogue/*.yml. What is resolved
 from __future__ import annotations
 
 import datetime
-import difflib
 import fnmatch
 import re
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import engine
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.findings import SEVERITIES
 
@@ -41,12 +41,6 @@ class Catalogue:
     controls: dict[str, dict[str, Any]]
     parameters: dict[str, dict[str, Any]]
     profiles: dict[str, dict[str, Any]]
-
-
-def nearest(name: str, known: list[str]) -> str:
-    """A hint that names the most similar of the known names."""
-    close = difflib.get_close_matches(name, known, 1, 0.5)
-    return f" Did you mean {close[0]}?" if close else ""
 
 
 def load(directory: Path = DIRECTORY) -> Catalogue:
@@ -83,7 +77,7 @@ def entry_problems(entry: Any, parameters: dict[str, Any]) -> list[str]:
     """What is wrong with one entry of the catalogue, a sentence each."""
     if not isinstance(entry, dict):
         return ["an entry must be a mapping."]
-    found = [f"{name} is not a field of a control.{nearest(name, list(ENTRY))}" for name in entry if name not in ENTRY]
+    found = [f"{name} is not a field of a control.{words.hint(name, ENTRY, ' ')}" for name in entry if name not in ENTRY]
     for name, kind in ENTRY.items():
         if name in entry and not isinstance(entry[name], kind):
             found.append(f"{name} must be a {kind.__name__}.")
@@ -103,7 +97,7 @@ def entry_problems(entry: Any, parameters: dict[str, Any]) -> list[str]:
         found.append("it has neither resources nor a status.")
     for name in entry.get("asks", []):
         if name not in parameters:
-            found.append(f"asks: {name} is not a parameter.{nearest(str(name), list(parameters))}")
+            found.append(f"asks: {name} is not a parameter.{words.hint(str(name), parameters, ' ')}")
     resources = entry.get("resources", [])
     for spec in resources if isinstance(resources, list) else []:
         found += resource_problems(spec, parameters)
@@ -116,18 +110,18 @@ def resource_problems(spec: Any, parameters: dict[str, Any]) -> list[str]:
         return ["a resource must be a mapping with a type."]
     kind = engine.TYPES.get(spec["type"])
     if kind is None:
-        return [f"{spec['type']} is not a resource type.{nearest(str(spec['type']), list(engine.TYPES))}"]
+        return [f"{spec['type']} is not a resource type.{words.hint(str(spec['type']), engine.TYPES, ' ')}"]
     found = []
     for name, value in spec.items():
         if name == "type":
             continue
         if name not in kind.fields:
-            found.append(f"{name} is not a field of {spec['type']}.{nearest(name, list(kind.fields))}")
+            found.append(f"{name} is not a field of {spec['type']}.{words.hint(name, kind.fields, ' ')}")
         elif not isinstance(value, kind.fields[name]) and not (isinstance(value, str) and PARAMETER.search(value)):
             found.append(f"{name} of {spec['type']} has the wrong type: {value!r}.")
         for used in PARAMETER.findall(repr(value)):
             if used not in parameters:
-                found.append(f"{used} is not a parameter.{nearest(used, list(parameters))}")
+                found.append(f"{used} is not a parameter.{words.hint(used, parameters, ' ')}")
     found += [f"{name} of {spec['type']} is missing." for name in kind.required if name not in spec]
     return found
 
@@ -142,7 +136,7 @@ def parameter_values(catalogue: Catalogue, given: dict[str, Any]) -> dict[str, A
     for name, value in given.items():
         definition = catalogue.parameters.get(name)
         if definition is None:
-            problems.append(f"hardening_parameters: there is no parameter {name}.{nearest(name, list(values))}")
+            problems.append(f"hardening_parameters: there is no parameter {name}.{words.hint(name, values, ' ')}")
             continue
         kind = type(definition["default"])
         if kind is int and isinstance(value, str) and re.fullmatch(r"-?\d+", value):
@@ -192,7 +186,7 @@ def select(catalogue: Catalogue, profile: str, add: list[str], exclude: list[str
     """
     problems: list[str] = []
     if profile not in catalogue.profiles:
-        raise CatalogueError([f"There is no profile {profile}.{nearest(profile, list(catalogue.profiles))}"])
+        raise CatalogueError([f"There is no profile {profile}.{words.hint(profile, catalogue.profiles, ' ')}"])
     tags = sorted({tag for one in catalogue.controls.values() for tag in one.get("tags", [])})
 
     def expand(names: list[str], where: str) -> set[str]:
@@ -205,7 +199,7 @@ def select(catalogue: Catalogue, profile: str, add: list[str], exclude: list[str
                 found |= tagged
             else:
                 problems.append(
-                    f"{where}: {name} is neither a control nor a tag.{nearest(name, [*catalogue.controls, *tags])}"
+                    f"{where}: {name} is neither a control nor a tag.{words.hint(name, [*catalogue.controls, *tags], ' ')}"
                 )
         return found
 
@@ -242,7 +236,7 @@ def waivers_for(
         control = str(one.get("control", ""))
         name = f"Waiver {at} ({control or 'no control named'})"
         if control not in catalogue.controls:
-            problems.append(f"{name}: there is no such control.{nearest(control, list(catalogue.controls))}")
+            problems.append(f"{name}: there is no such control.{words.hint(control, catalogue.controls, ' ')}")
             continue
         missing = [key for key in ("reason", "owner", "expires") if not str(one.get(key) or "").strip()]
         if missing:

@@ -6,10 +6,11 @@ to ``__verify_security_rows``. A row is one check on one host (or on the cloud a
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 
 STATUSES = ("passed", "failed", "open", "waived")
 VALUE_SHOWN = 160
@@ -113,8 +114,7 @@ def check_waivers(waivers: Mapping[str, Any], known: Iterable[str]) -> None:
     problems = []
     for name, reason in waivers.items():
         if name not in names:
-            near = difflib.get_close_matches(str(name), names, 1)
-            problems.append(f"verify_security_waivers: there is no check {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+            problems.append(f"verify_security_waivers: there is no check {name!r}{words.hint(str(name), names, '. ')}")
         elif not isinstance(reason, str) or len(reason.split()) < 2:
             problems.append(f"verify_security_waivers: {name} needs a reason in words, not {reason!r}")
     if problems:

@@ -101,7 +101,7 @@ def test_shown_texts_hide_secrets_that_were_rotated_away():
 
 
 def test_contradictions_in_an_entry_are_named():
-    with pytest.raises(ValueError, match="unknown key 'contnt'; did you mean 'content'"):
+    with pytest.raises(ValueError, match=r"unknown key 'contnt'. Did you mean 'content'"):
         configuration.from_data("/a", {"contnt": ""})
     with pytest.raises(ValueError, match="exactly one of"):
         configuration.from_data("/a", {"content": "", "options": {}})
@@ -271,9 +271,9 @@ DEFINITIONS = options.from_generator(
 @pytest.mark.parametrize(
     ("section", "option", "value", "said"),
     [
-        ("DEFAULT", "osapi_max_limt", 5, r"n.conf: section \[DEFAULT\] has no option 'osapi_max_limt'; did you mean 'osapi_max_limit'"),
+        ("DEFAULT", "osapi_max_limt", 5, r"n.conf: section \[DEFAULT\] has no option 'osapi_max_limt'. Did you mean 'osapi_max_limit'"),
         ("api", "debug", True, r"it belongs to section \[DEFAULT\]"),
-        ("apy", "max_limit", 5, r"no section \[apy\]; did you mean \[api\]"),
+        ("apy", "max_limit", 5, r"no section \[apy\]. Did you mean '\[api\]'"),
         ("DEFAULT", "debug", "maybe", "must be true or false"),
         ("api", "max_limit", "many", "must be an integer"),
         ("api", "max_limit", 101, "must be at most 100"),

@@ -93,7 +93,7 @@ def test_ssh_is_open_on_the_ports_it_listens_on_for_the_networks_that_may_log_in
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ({"port": [1], "from": "users"}, "unknown key 'port'; did you mean 'ports'?"),
+        ({"port": [1], "from": "users"}, "unknown key 'port'. Did you mean 'ports'?"),
         ({"ports": [0], "from": "users"}, "0 is no port"),
         ({"ports": ["90-80"], "from": "users"}, "'90-80' is no port"),
         ({"ports": [True], "from": "users"}, "True is no port"),
@@ -117,7 +117,7 @@ def test_wrong_rules_of_the_site_are_refused_with_what_is_right(data: Any, said:
 
 
 def test_component_that_does_not_exist_is_named_with_the_nearest() -> None:
-    with pytest.raises(FilterError, match=r"no component 'nova.comput'; did you mean 'nova.compute'\?"):
+    with pytest.raises(FilterError, match=r"no component 'nova.comput'. Did you mean 'nova.compute'\?"):
         lines(entry(True, name="x", ports=[80], from_="nova.comput"))
 
 

@@ -27,7 +27,7 @@ def test_overrides_by_base_name_are_merged_in_the_order_of_their_names():
 
 
 def test_an_unknown_file_is_refused_with_the_nearest_name():
-    with pytest.raises(plan.PlanError, match=r"nova_config_overrides: no file 'nova.cnf'.*did you mean 'nova.conf'"):
+    with pytest.raises(plan.PlanError, match=r"nova_config_overrides: no file 'nova.cnf'.*Did you mean 'nova.conf'"):
         overridden({"nova_config_overrides": {"nova.cnf": {}}})
 
 
@@ -104,7 +104,7 @@ def test_an_image_for_a_node_role_holds_what_registration_takes():
 
 
 def test_a_misspelt_key_of_a_specification_is_named():
-    with pytest.raises(plan.PlanError, match="unknown key 'unit'; did you mean 'units'"):
+    with pytest.raises(plan.PlanError, match=r"unknown key 'unit'. Did you mean 'units'"):
         plan.combine([("nova.api", {"unit": []})])
 
 

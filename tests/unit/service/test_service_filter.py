@@ -93,7 +93,7 @@ def test_what_the_site_says_is_heeded_and_a_mistake_is_told(tmp_path: Path) -> N
     found = looked_up(tmp_path, "compute1", base_filter_rules=[{"name": "exporter", "ports": [9100], "from": ["10.5.0.0/24"]}])
     assert rules(found)["exporter"]["sources"] == ["10.5.0.0/24"]
     assert 9100 in [one["ports"][0][0] for one in found["listeners"]]
-    assert "did you mean 'ports'" in looked_up(tmp_path, "compute1", base_filter_rules=[{"port": 1, "from": "users"}])["problem"]
+    assert "Did you mean 'ports'" in looked_up(tmp_path, "compute1", base_filter_rules=[{"port": 1, "from": "users"}])["problem"]
     assert looked_up(tmp_path, "compute1", base_filter=False)["enabled"] is False
 
 

@@ -52,7 +52,7 @@ def test_waiver_without_a_reason_is_refused(reason: object) -> None:
 
 
 def test_waiver_of_no_check_is_refused_with_the_nearest() -> None:
-    with pytest.raises(SecurityError, match="no check 'Check-Identiy-02'; did you mean 'Check-Identity-02'"):
+    with pytest.raises(SecurityError, match=r"no check 'Check-Identiy-02'. Did you mean 'Check-Identity-02'"):
         check_waivers({"Check-Identiy-02": "not for us"}, [BAD.check])
 
 

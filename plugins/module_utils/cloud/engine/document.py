@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem, nearest
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Item, ResourceType
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_PLURAL
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.words import hint_or_list
 
 # What other tools call a key (the modules of openstack.cloud, Terraform, the services' own APIs), and what it is called here.
 KEY_HINTS = {
@@ -104,7 +105,7 @@ def parse(document: Any, absent: bool = False) -> list[Item]:
     for plural, entries in document.items():
         kind = BY_PLURAL.get(str(plural))
         if kind is None:
-            mend = TYPE_HINTS.get(str(plural)) or nearest(str(plural), BY_PLURAL)
+            mend = TYPE_HINTS.get(str(plural)) or hint_or_list(str(plural), BY_PLURAL)
             mend = mend or "The reference of cloud_state lists all types."
             problems.append(Problem(f"Unknown resource type '{plural}'.", mend, str(plural)))
             continue
@@ -166,7 +167,7 @@ def _mapping(
     for key, value in entry.items():
         declared = known.get(str(key))
         if declared is None:
-            mend = hint(str(key), path, known) or nearest(str(key), [*known, *extra])
+            mend = hint(str(key), path, known) or hint_or_list(str(key), [*known, *extra])
             problems.append(Problem(f"Unknown key '{key}'.", mend, f"{path}.{key}"))
         elif value is not None:
             try:
@@ -236,7 +237,7 @@ def _value(declared: Field, value: Any, path: str, problems: list[Problem]) -> A
     text = str(value)
     if declared.choices and text not in declared.choices:
         raise ValueError(
-            f"'{text}' is not one of {', '.join(declared.choices)}. {nearest(text, declared.choices)}".strip()
+            f"'{text}' is not one of {', '.join(declared.choices)}. {hint_or_list(text, declared.choices)}".strip()
         )
     return text
 

@@ -18,7 +18,6 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors imp
     CloudError,
     Problem,
     ensure_stop,
-    nearest,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import list_objects, mark_tag
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
@@ -35,6 +34,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME, TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import one_line
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.words import hint_or_list
 
 # What a project may hold that stays when it is removed: service, path, key of the list, type, the filter by project and what goes
 # with it. So many projects are asked for one by one.
@@ -526,7 +526,7 @@ class Planner:
             field_of = next((f for f in kind.fields if f.name == key), None)
             if field_of is None:
                 self._wrong(
-                    item, place, f"Unknown key '{key}' in a reference to a {kind.name}.", nearest(key, kind.field_names)
+                    item, place, f"Unknown key '{key}' in a reference to a {kind.name}.", hint_or_list(key, kind.field_names)
                 )
             else:
                 target = canonical(field_of, self._ident(self._resolve(item, field_of, scope_value, f"{place}.{key}")))
@@ -556,7 +556,7 @@ class Planner:
                 item,
                 place,
                 f"There is no {kind.name.replace('_', ' ')} '{name}', neither in the document nor in the cloud.",
-                nearest(name, known) or f"Add it to {kind.plural}.",
+                hint_or_list(name, known) or f"Add it to {kind.plural}.",
             )
         return next(iter(candidates.values()))[0]
 

@@ -14,13 +14,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem, nearest
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.content import Content
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.info import kind_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.login import LOGIN_OPTIONS, login_of, mask
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Raw, ResourceType, read_field
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME, TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean, one_line
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.words import hint_or_list
 
 VARIABLE = "cloud_state_document"
 # What `keystone-manage bootstrap` makes, and where the services' own accounts are by convention.
@@ -140,7 +141,7 @@ class Exporter:
             )
         raise CloudError(
             Problem(
-                f"There is no project '{wanted}'.", nearest(wanted, {str(raw["name"]) for raw in projects}), "project"
+                f"There is no project '{wanted}'.", hint_or_list(wanted, {str(raw["name"]) for raw in projects}), "project"
             )
         )
 

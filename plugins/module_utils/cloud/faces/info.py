@@ -9,11 +9,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem, nearest
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.content import Content, referred
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.login import LOGIN_OPTIONS, login_of, mask
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Raw, ResourceType, read_field
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME, BY_PLURAL
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.words import hint_or_list
 
 FILTERS = ("names", "ids", "project")
 
@@ -44,7 +45,7 @@ def kind_of(name: str, path: str) -> ResourceType:
     """
     kind = BY_PLURAL.get(name) or BY_NAME.get(name)
     if kind is None:
-        raise CloudError(Problem(f"Unknown resource type '{name}'.", nearest(name, BY_PLURAL), path))
+        raise CloudError(Problem(f"Unknown resource type '{name}'.", hint_or_list(name, BY_PLURAL), path))
     return kind
 
 
@@ -81,7 +82,7 @@ def _wish(kind: ResourceType, filters: Any, path: str) -> Wish:
     found: dict[str, Any] = {}
     for key, value in (filters or {}).items():
         if key not in FILTERS:
-            problems.append(Problem(f"Unknown filter '{key}'.", nearest(str(key), FILTERS), f"{path}.{key}"))
+            problems.append(Problem(f"Unknown filter '{key}'.", hint_or_list(str(key), FILTERS), f"{path}.{key}"))
         elif key == "project":
             if "project" not in kind.field_names:
                 problems.append(
@@ -133,7 +134,7 @@ def _project(content: Content, name: str) -> str:
     if len(found) == 1:
         return found[0]
     known = {str(raw["name"]) for raw in content.objects["project"]}
-    cause, mend = f"There is no project '{name}'.", nearest(name, known)
+    cause, mend = f"There is no project '{name}'.", hint_or_list(name, known)
     if found:
         cause, mend = f"The project '{name}' is ambiguous: {', '.join(sorted(found))}.", "Give the identifier."
     raise CloudError(Problem(cause, mend, "project", kind.plural))

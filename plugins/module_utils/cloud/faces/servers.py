@@ -16,8 +16,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors imp
     ApiError,
     CloudError,
     Problem,
-    nearest,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.words import hint_or_list
 
 Host = dict[str, Any]
 # Flavors with their names inside servers came with 2.47.
@@ -63,7 +63,7 @@ def sources_of(clouds: Any) -> list[Source]:
             problems.append(Problem("The name of a cloud, or a mapping with the key cloud, is wanted.", "", path))
             continue
         problems += [
-            Problem(f"Unknown key '{key}'.", nearest(str(key), CLOUD_KEYS), f"{path}.{key}")
+            Problem(f"Unknown key '{key}'.", hint_or_list(str(key), CLOUD_KEYS), f"{path}.{key}")
             for key in entry
             if key not in CLOUD_KEYS
         ]
@@ -109,7 +109,7 @@ def _regions(cloud: Cloud, source: Source) -> list[str]:
     offered = cloud.regions("compute")
     wanted = list(source.regions) or ([cloud.region_name] if cloud.region_name else offered)
     problems = [
-        Problem(f"It has no compute service in region '{region}'.", nearest(region, offered), "regions")
+        Problem(f"It has no compute service in region '{region}'.", hint_or_list(region, offered), "regions")
         for region in wanted
         if region not in offered
     ]

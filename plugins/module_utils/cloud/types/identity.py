@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -20,6 +19,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     body_of,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import DESCRIPTION, NAME, wants
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.words import hint_or_list
 
 ENABLED = Field("enabled", "Whether it can be used.", "bool")
 DOMAIN = Field(
@@ -179,14 +179,7 @@ def _check_user(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     found = []
     for name, value in (values.get("options") or {}).items():
         if name not in USER_OPTIONS:
-            near = difflib.get_close_matches(str(name), USER_OPTIONS, 1)
-            found.append(
-                (
-                    "options",
-                    f"{name!r} is no option of a user.",
-                    f"Did you mean {near[0]}?" if near else f"There are {', '.join(USER_OPTIONS)}.",
-                )
-            )
+            found.append(("options", f"{name!r} is no option of a user.", hint_or_list(str(name), USER_OPTIONS)))
         elif value is not None and not isinstance(value, USER_OPTIONS[name]):
             found.append(("options", f"{name} must be {_FORMS[USER_OPTIONS[name]]}.", f"It is {value!r}."))
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, Problem, nearest
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     Field,
     Item,
@@ -27,6 +27,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.netw
     check_tags,
     plain_block,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.words import hint_or_list
 
 # Security groups -----------------------------------------------------------------------------------------------------
 RULE = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix", "remote_group")
@@ -135,7 +136,7 @@ def _check_group(values: Mapping[str, Any]) -> Found:
             found.append((f"{key}.protocol", "Ports need a protocol.", "Such as tcp or udp."))
         protocol = rule.get("protocol")
         if protocol is not None and protocol not in NUMBERS.values() and not _is_number(protocol):
-            mend = f"{nearest(str(protocol), NUMBERS.values())} Or give a number up to 255."
+            mend = f"{hint_or_list(str(protocol), NUMBERS.values())} Or give a number up to 255."
             found.append((f"{key}.protocol", f"'{protocol}' is no protocol.", mend.strip()))
         if protocol not in (None, *WITH_PORTS, *WITH_TYPES) and (low is not None or high is not None):
             found.append((f"{key}.port_range_min", f"The protocol {protocol} has no ports.", "Remove them."))
