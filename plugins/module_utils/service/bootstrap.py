@@ -6,7 +6,7 @@ missing. What succeeded is stamped, so an unchanged host runs nothing. Independe
 
 from __future__ import annotations
 
-import concurrent.futures
+import functools
 import hashlib
 import json
 import os
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import steps
 
 STAMPS = "/var/lib/stackwright/bootstrap"
 LOCK = "/run/stackwright-bootstrap.lock"
@@ -111,48 +112,33 @@ def execute(step: Step, lock: int | None = None) -> str:
     return f"{step.name}: {' '.join(step.command[:3])} ended with {done.returncode}: " + " | ".join(line[-400:] for line in marked)
 
 
-def order(steps: list[Step]) -> list[Step]:
-    """Sort steps so that each comes behind those it names in ``after``.
+def _linked(todo: list[Step], work: Callable[[Step], None]) -> list[steps.Step[Step]]:
+    """The steps, each with those among them that it names in ``after``.
 
     :raises BootstrapError: steps wait for each other in a circle.
     """
-    result: list[Step] = []
-    names = {step.name for step in steps}
-    waiting = list(steps)
-    while waiting:
-        done = {step.name for step in result}
-        ready = [step for step in waiting if not (set(step.after) & names) - done]
-        if not ready:
-            raise BootstrapError([f"steps wait for each other: {', '.join(step.name for step in waiting)}"])
-        result += ready
-        waiting = [step for step in waiting if step not in ready]
-    return result
+    linked = [steps.Step(step, functools.partial(work, step)) for step in todo]
+    for one in linked:
+        one.after = [other for other in linked if other.about.name in one.about.after]
+    if waiting := steps.circle(linked):
+        raise BootstrapError([f"steps wait for each other: {', '.join(one.about.name for one in waiting)}"])
+    return linked
 
 
-def run(steps: list[Step], versions: dict[str, str], parallel: int, execute: Callable[[Step], str] = execute) -> None:
+def run(todo: list[Step], versions: dict[str, str], parallel: int, execute: Callable[[Step], str] = execute) -> None:
     """Run due steps in dependency order, at most ``parallel`` at once, and stamp each that succeeds.
 
     :raises BootstrapError: one or more failed; those that depend on them did not start.
     """
-    names = {step.name for step in steps}
-    waiting = order(steps)
-    succeeded: set[str] = set()
-    problems: list[str] = []
-    running: dict[concurrent.futures.Future[str], Step] = {}
-    with concurrent.futures.ThreadPoolExecutor(max_workers=parallel) as pool:
-        while waiting or running:
-            for step in [s for s in waiting if not (set(s.after) & names) - succeeded] if not problems else []:
-                waiting.remove(step)
-                running[pool.submit(execute, step)] = step
-            if not running:
-                break
-            done, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
-            for future in done:
-                step = running.pop(future)
-                if said := future.result():
-                    problems.append(said)
-                else:
-                    _write_stamp(step, digest(step, versions))
-                    succeeded.add(step.name)
-    if problems:
-        raise BootstrapError(problems)
+
+    def work(step: Step) -> None:
+        if said := execute(step):
+            raise BootstrapError([said])
+        _write_stamp(step, digest(step, versions))
+
+    failed = [error for _, error in steps.run(_linked(todo, work), parallel).failed]
+    for error in failed:
+        if not isinstance(error, BootstrapError):
+            raise error
+    if failed:
+        raise BootstrapError([str(error) for error in failed])

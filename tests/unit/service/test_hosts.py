@@ -123,9 +123,25 @@ def test_steps_keep_their_order_and_stop_behind_a_failure(stamps):
     assert bootstrap.is_due(step("b", after=["a"]), {}, None) == "it never ran"
 
 
-def test_steps_that_wait_for_each_other_are_refused():
+def test_a_failure_stops_what_depends_on_it_and_nothing_else(stamps):
+    ran = []
+
+    def execute(one):
+        ran.append(one.name)
+        return f"{one.name} is broken" if one.name in "ac" else ""
+
+    steps = [step("a"), step("b", after=["a"]), step("c", after=["x"]), step("d"), step("x")]
+    with pytest.raises(bootstrap.BootstrapError) as failure:
+        bootstrap.run(steps, {}, 1, execute)
+    assert sorted(failure.value.problems) == ["a is broken", "c is broken"]
+    assert sorted(ran) == ["a", "c", "d", "x"]
+
+
+def test_steps_that_wait_for_each_other_are_refused_before_any_runs():
+    ran = []
     with pytest.raises(bootstrap.BootstrapError, match="wait for each other: a, b"):
-        bootstrap.order([step("a", after=["b"]), step("b", after=["a"])])
+        bootstrap.run([step("c"), step("a", after=["b"]), step("b", after=["a"])], {}, 1, ran.append)
+    assert ran == []
 
 
 def test_message_queue_users_are_compared_by_their_salted_hash():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
@@ -38,67 +36,34 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     canonical,
     read_field,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import steps
 
 # Keys that hold an address which only one object of a network can have.
 ADDRESSES = ("ip_address", "fixed_ip")
 
 
-@dataclass(eq=False)
-class Step:
-    """A piece of work on one entry, the steps that must be done before it, and those that must have ended, done or not."""
-
-    item: Item
-    work: Callable[[], None]
-    after: list[Step] = field(default_factory=list)
-    behind: list[Step] = field(default_factory=list)
+Step = steps.Step[Item]
 
 
 def run_steps(
-    steps: list[Step], parallel: int, told: Callable[[ApiError, Item], Problem] | None = None
+    todo: list[Step], parallel: int, told: Callable[[ApiError, Item], Problem] | None = None
 ) -> list[Problem]:
     """Run steps as their predecessors finish. A failure stops what depends on it, not the rest; all causes are returned.
 
     ``told`` makes a refusal of a service a problem.
     """
-    waiting = list(steps)
-    done: set[Step] = set()
-    failed: set[Step] = set()
+    outcome = steps.run(todo, parallel)
     problems: list[Problem] = []
-    running: dict[concurrent.futures.Future[None], Step] = {}
-    with concurrent.futures.ThreadPoolExecutor(max(1, parallel)) as pool:
-        while waiting or running:
-            for step in list(waiting):
-                if any(other in failed for other in step.after):
-                    failed.add(step)
-                    waiting.remove(step)
-                elif all(other in done for other in step.after) and all(other in done or other in failed for other in step.behind):
-                    waiting.remove(step)
-                    running[pool.submit(step.work)] = step
-            if not running:
-                if not any(other in failed for step in waiting for other in (*step.after, *step.behind)):
-                    break
-                continue
-            finished, _ = concurrent.futures.wait(running, return_when=concurrent.futures.FIRST_COMPLETED)
-            for future in finished:
-                step = running.pop(future)
-                try:
-                    future.result()
-                    done.add(step)
-                except ApiError as error:
-                    failed.add(step)
-                    item = step.item
-                    problems.append(told(error, item) if told else error.problem(item.path, item.label))
-                except CloudError as error:
-                    failed.add(step)
-                    problems += error.problems
-                except Exception as error:
-                    failed.add(step)
-                    problems.append(unforeseen(error, step.item.path, step.item.label))
-    for step in waiting:
-        problems.append(
-            step.item.problem("It waits for itself through other entries.", "Remove one of the references.")
-        )
-    return problems
+    for step, error in outcome.failed:
+        item = step.about
+        if isinstance(error, ApiError):
+            problems.append(told(error, item) if told else error.problem(item.path, item.label))
+        elif isinstance(error, CloudError):
+            problems += error.problems
+        else:
+            problems.append(unforeseen(error, item.path, item.label))
+    circle = ("It waits for itself through other entries.", "Remove one of the references.")
+    return problems + [step.about.problem(*circle) for step in outcome.circle]
 
 
 class Executor:
@@ -178,7 +143,7 @@ class Executor:
                 if used in steps and used != change.item.key:
                     steps[used].after.append(steps[change.item.key])
             for step in steps.values():
-                if step.item.type.name in change.item.type.uses:
+                if step.about.type.name in change.item.type.uses:
                     step.after.append(steps[change.item.key])
         return list(steps.values())
 
@@ -191,15 +156,15 @@ class Executor:
             if change.action == "update" and (change.item.type.release or change in self.renamed)
         ]
         for step in free:
-            used = current_refs(step.item)
+            used = current_refs(step.about)
             for other in (*gone, *free):
-                if (other is not step and other.item.type.name in step.item.type.uses) or (
-                    other in gone and other.item.key in used
+                if (other is not step and other.about.type.name in step.about.type.uses) or (
+                    other in gone and other.about.key in used
                 ):
                     other.after.append(step)
         for step in gone:
             for other in free:
-                if other.item.type.name in step.item.type.uses:
+                if other.about.type.name in step.about.type.uses:
                     other.after.append(step)
         return [*gone, *free]
 
