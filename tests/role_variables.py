@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 from unittest import mock
 
 from ansible._internal._templating._jinja_plugins import JinjaPluginIntercept
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar
-from ansible_collections.stackwright.cloud.plugins.filter import database_url, option_value, transport_url
+from ansible_collections.stackwright.cloud.plugins.filter import database_url, endpoint_url, option_value, transport_url
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, host_view
 
-ROLES = Path(__file__).resolve().parents[1] / "roles"
 OF_A_CLOUD = ("stackwright", "ovn", "keystone", "glance", "nova", "neutron", "horizon", "placement")
 
 
 @contextmanager
 def filters_of_the_collection() -> Iterator[None]:
     """Roles name filters of this collection in full, which Ansible's own loader of collections would find."""
-    own = {f"stackwright.cloud.{n}": f for one in (database_url, option_value, transport_url) for n, f in one.FilterModule().filters().items()}
+    own = {f"stackwright.cloud.{n}": f for one in (database_url, endpoint_url, option_value, transport_url) for n, f in one.FilterModule().filters().items()}
     find = JinjaPluginIntercept.__getitem__
 
     def item(self: JinjaPluginIntercept, key: str) -> Any:
@@ -30,18 +29,19 @@ def filters_of_the_collection() -> Iterator[None]:
         yield
 
 
-def component(role: str, name: str, **given: Any) -> dict[str, Any]:
-    """Return one component of a role's specification; what is given goes before defaults and variables of the roles."""
-    loader = DataLoader()
-    values: dict[str, Any] = {}
-    for one in OF_A_CLOUD:
-        for part in ("defaults", "vars"):
-            path = ROLES / one / part / "main.yml"
-            values |= loader.load_from_file(str(path), trusted_as_template=True) if path.is_file() else {}
+def variables(**given: Any) -> dict[str, Any]:
+    """What a controller of a cloud has for variables; what is given goes before."""
     kinds = [f"{one}_{kind}" for one in OF_A_CLOUD for kind in ("identity", "database", "messaging")]
     secrets = {one: f"the-{one}" for one in [*kinds, "keystone_admin", "memcached_encryption", "neutron_metadata_proxy", "horizon_secret_key"]}
     host = {"inventory_hostname": "controller1", "ansible_host": "192.0.2.11", "ansible_facts": {}, "stackwright_secrets": secrets}
-    templar = Templar(loader, variables=values | host | given)
+    return host | given
+
+
+def component(role: str, name: str, **given: Any) -> dict[str, Any]:
+    """Return one component of a role with all that follows from it, as modules get it."""
+    values = variables(**given)
+    works = host_view.view(DataLoader(), values)
+    term = f"{role}.{name}"
     with filters_of_the_collection():
-        result: dict[str, Any] = templar.template(values[f"__{role}_specifications"][name])
-    return result
+        found = host_view.book(values).component(term, works)
+        return asdict(derive.derived(term, found, host_view.site(works)))

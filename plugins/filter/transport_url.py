@@ -15,6 +15,7 @@ options:
   virtual_host: {description: The virtual host., type: str, default: /}
   port: {description: The port of those that name none., type: int, default: 5672}
   transport: {description: "oslo.messaging's name of the driver.", type: str, default: rabbit}
+  ca: {description: "File with the authorities that vouch for the servers; with it, the driver speaks TLS.", type: str, default: ""}
 """
 
 EXAMPLES = r"""

@@ -8,8 +8,8 @@ DOCUMENTATION = r"""
 name: service_checks
 short_description: Health checks of a host, from the specifications of its services
 description:
-  - Reads the units and the health checks of every named service from C(__<role>_specifications), and returns them in the
-    form that M(stackwright.cloud.health) takes. The roles concerned must be part of the play.
+  - Reads the units and the health checks of every named service from the roles' specifications, and returns them in the
+    form that M(stackwright.cloud.health) takes. The roles need not be part of the play.
   - Unlike P(stackwright.cloud.service_plan#lookup) it evaluates nothing else of a specification, so that it works without
     what a deployment finds out on its way.
 author: The Stackwright developers
@@ -39,11 +39,8 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.stackwright.cloud.plugins.lookup.service_names import named
-from ansible_collections.stackwright.cloud.plugins.module_utils.service.plan import split_term
-
-# What the health module takes; a specification's checks may say more to the engine.
-HEALTH_KEYS = {"name", "url", "status", "contains", "send", "ca", "host", "port", "unit", "log", "timeout"}
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, host_view
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import SpecificationError
 
 
 def checks_of(units: list[dict[str, Any]], health: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -54,8 +51,7 @@ def checks_of(units: list[dict[str, Any]], health: list[dict[str, Any]]) -> list
     for check in health:
         if set(check) & {"url", "port"}:
             log = logs.get(check.get("unit", ""))
-            own = {key: value for key, value in check.items() if key in HEALTH_KEYS}
-            checks.append({**({"log": log} if log else {}), **own})
+            checks.append({**({"log": log} if log else {}), **check})
     return checks
 
 
@@ -65,14 +61,14 @@ class LookupModule(LookupBase):  # type: ignore[misc,unused-ignore]
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         """Return the checks of all terms, each once."""
         variables = variables or {}
+        works = host_view.view(self._loader, variables)
+        book, site = host_view.book(variables), host_view.site(works)
         found: list[dict[str, Any]] = []
-        names = [name for term in terms for name in ([term] if isinstance(term, str) else term)]
-        for name in names:
-            for service in named(self._templar, name, variables):
-                role, component = split_term(service)
-                known = variables.get(f"__{role}_specifications")
-                if known is None or component not in known:
-                    raise AnsibleError(f"service_checks: role {role} is not part of this play, or has no {component}")
-                parts = [self._templar.template(known[component].get(key, [])) for key in ("units", "health")]
-                found += [check for check in checks_of(*parts) if check not in found]
+        try:
+            names = [name for given in terms for name in ([given] if isinstance(given, str) else given)]
+            for _, component in book.services(names, works, "account", "api", "units", "health"):
+                checks = checks_of(derive.units(component), derive.health(component, site))
+                found += [check for check in checks if check not in found]
+        except SpecificationError as error:
+            raise AnsibleError(f"service_checks: {error}") from error
         return found

@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 name: service_filter
 short_description: What a host lets in, and what listens there, from the specifications of its services
 description:
-  - Reads the key C(filter) of the specifications of every service that the host carries, with the addresses of all hosts of the
+  - Reads the keys C(filter) and C(api) of the specifications of every service that the host carries, with the addresses of all hosts of the
     inventory, whatever C(--limit) says, and the site's C(base_filter_*) variables.
   - Reads the roles' own files, so that the roles need not be part of the play.
 author: The Stackwright developers
@@ -35,41 +35,12 @@ _raw:
   elements: dict
 """
 
-import functools
-from pathlib import Path
 from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
-from ansible.template import Templar, trust_as_template
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import interfaces
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import host_filter, packet_filter
-
-ROLES = Path(__file__).resolve().parents[2] / "roles"
-
-
-@functools.cache
-def known_roles() -> dict[str, interfaces.Role]:
-    """The roles of the collection, read once for all hosts of a process."""
-    return interfaces.load_roles(ROLES)
-
-
-def trusted(value: Any) -> Any:
-    """Data of the roles' own files, as templates."""
-    if isinstance(value, str):
-        return trust_as_template(value)
-    if isinstance(value, list):
-        return [trusted(one) for one in value]
-    if isinstance(value, dict):
-        return {key: trusted(one) for key, one in value.items()}
-    return value
-
-
-@functools.cache
-def role_variables() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Defaults and internals of all roles."""
-    roles = known_roles()
-    return trusted(interfaces.all_defaults(roles)), trusted(interfaces.all_internals(roles))
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import host_filter, host_view, packet_filter
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import SpecificationError
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]
@@ -88,18 +59,11 @@ class LookupModule(LookupBase):  # type: ignore[misc]
                 known = carriers.setdefault(str(host), [])
                 known += [one for one in carried if one not in known]
         # what the play knows of the host itself is in its own variables
-        views = {host: self._view(own if host == name else hostvars.raw_get(host), hostvars) for host in {*carriers, name}}
+        views = {
+            host: host_view.view(self._loader, own if host == name else hostvars.raw_get(host), hostvars)
+            for host in {*carriers, name}
+        }
         try:
-            return [host_filter.of_host(name, carriers, known_roles(), views)]
-        except packet_filter.FilterError as error:
+            return [host_filter.of_host(name, carriers, host_view.book(own), views)]
+        except (packet_filter.FilterError, SpecificationError) as error:
             return [{"problem": str(error)}]
-
-    def _view(self, variables: dict[str, Any], hostvars: Any) -> host_filter.View:
-        """Works data of a role out in the variables of a host, below which lie all roles' defaults."""
-        defaults, internals = role_variables()
-        templar = Templar(loader=self._loader, variables={**defaults, **variables, **internals, "hostvars": hostvars})
-
-        def work_out(raw: Any) -> Any:
-            return templar.template(trusted(raw))
-
-        return work_out

@@ -31,22 +31,12 @@ _raw:
   elements: str
 """
 
-from pathlib import Path
 from typing import Any
 
-import yaml
+from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
-
-ROLES = Path(__file__).resolve().parents[2] / "roles"
-
-
-def named(templar: Any, term: str, variables: dict[str, Any]) -> list[str]:
-    """The services of a node role, by the inventory or its own defaults; or the term itself."""
-    if (given := variables.get(f"{term}_services")) is not None:
-        return list(templar.template(given))
-    defaults = ROLES / term / "defaults" / "main.yml"
-    own = yaml.safe_load(defaults.read_text(encoding="utf-8")) if defaults.is_file() else None
-    return list((own or {}).get(f"{term}_services", [term]))
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import host_view
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import SpecificationError
 
 
 class LookupModule(LookupBase):  # type: ignore[misc,unused-ignore]
@@ -54,6 +44,9 @@ class LookupModule(LookupBase):  # type: ignore[misc,unused-ignore]
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[str]:
         """Return the services of all terms, each once."""
+        variables = variables or {}
         names = [name for term in terms for name in ([term] if isinstance(term, str) else term)]
-        found = [service for name in names for service in named(self._templar, name, variables or {})]
-        return list(dict.fromkeys(found))
+        try:
+            return host_view.book(variables).services_of(names, host_view.view(self._loader, variables))
+        except SpecificationError as error:
+            raise AnsibleError(f"service_names: {error}") from error

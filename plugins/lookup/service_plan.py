@@ -9,12 +9,13 @@ short_description: What a host is to be, from the specifications of its services
 description:
   - A problem of the operator's variables is returned as the only key C(problem), so that it can be shown although the plan is hidden.
   - The plan's C(secrets) are those of C(stackwright_secrets), and of all vaulted values among the host's variables, that it holds.
-  - Reads C(__<role>_specifications) of every named service, merges the operator's C(<role>_config_overrides) and
+  - Reads the specifications of every named service from the roles' own files, so that the roles need not be part of the play, derives
+    what follows from them, merges the operator's C(<role>_config_overrides) and
     C(<role>_config_files) (and all variables whose names go on from these, in the order of their names), and returns one plan.
 author: The Stackwright developers
 options:
   _terms:
-    description: Services as C(role) or C(role.component).
+    description: Services as C(role) or C(role.component), or node roles, which stand for the services in their C(<role>_services).
     type: list
     elements: str
     required: true
@@ -28,26 +29,40 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: One mapping with packages, files, databases, messaging, identity, bootstrap, units, health and secrets.
+  description: One mapping with packages, files, databases, messaging, identity, bootstrap, early (levels of units and health), units, health and secrets.
   type: list
   elements: dict
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ansible.parsing.vault import EncryptedString, VaultLib
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import plan
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, host_view, plan
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.derive import Site
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import (
+    Book,
+    Component,
+    SpecificationError,
+    View,
+    keys_of,
+)
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import split_term
 
 try:
     from ansible._internal._datatag._tags import Origin
 except ImportError:  # another release keeps it elsewhere; values that are encrypted one by one are known all the same
     Origin = None
 
+# Keys that a plan is made of. What the packet filter lets in is asked for apart.
+PLANNED = tuple(key for key in keys_of(Component) if key != "filter")
 # What Ansible itself adds to the variables: other hosts, and what hosts said.
-NOT_OWN = frozenset({"hostvars", "groups", "vars", "ansible_facts", "ansible_play_hosts_all", "role_names", "environment"})
+NOT_OWN = frozenset(
+    {"hostvars", "groups", "vars", "ansible_facts", "ansible_play_hosts_all", "role_names", "environment"}
+)
 
 
 def vaulted(variables: Mapping[str, Any]) -> set[str]:
@@ -99,52 +114,50 @@ class LookupModule(LookupBase):  # type: ignore[misc]
 
     def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
         variables = variables or {}
-        names: list[str] = []
-        for term in terms:
-            names += [term] if isinstance(term, str) else list(term)
-        by_role: dict[str, list[str]] = {}
-        for name in names:
-            by_role.setdefault(plan.split_term(name)[0], []).append(name)
-        components: list[tuple[str, dict[str, Any]]] = []
+        works = host_view.view(self._loader, variables)
+        maker = Maker(host_view.book(variables), works, host_view.site(works), variables)
         try:
-            for role, terms_of_role in by_role.items():
-                components += self._role(role, terms_of_role, variables)
-            combined = plan.combine(components)
-        except plan.PlanError as error:
+            return [maker.plan([name for term in terms for name in ([term] if isinstance(term, str) else term)])]
+        except (plan.PlanError, SpecificationError) as error:
             # the plan holds secrets, so whoever reads it hides its output: a problem of the operator's must not be hidden with it
             return [{"problem": str(error)}]
-        combined["secrets"] = plan.secrets_in(combined, {*self._own_secrets(variables), *vaulted(variables)})
-        return [combined]
 
-    def _own_secrets(self, variables: dict[str, Any]) -> list[str]:
+
+@dataclass
+class Maker:
+    """Makes the plan of one host."""
+
+    book: Book
+    view: View
+    site: Site
+    variables: Mapping[str, Any]
+
+    def plan(self, names: Sequence[str]) -> dict[str, Any]:
+        """The plan of these services."""
+        components: list[derive.Derived] = []
+        roles: set[str] = set()
+        for term in self.book.services_of(names, self.view):
+            found = derive.derived(term, self.book.component(term, self.view, *PLANNED), self.site)
+            role = split_term(term)[0]
+            files = self._overridden(role, found.files, first=role not in roles)
+            components.append(found.with_files(plan.spelled(files, self._own_secrets())))
+            roles.add(role)
+        combined = plan.combine(components)
+        combined["secrets"] = plan.secrets_in(combined, {*self._own_secrets(), *vaulted(self.variables)})
+        return combined
+
+    def _own_secrets(self) -> list[str]:
         """Values of the cloud's own secrets."""
-        values = self._template(variables.get("stackwright_secrets") or {})
+        values = self.site.variable("stackwright_secrets")
         return [str(value) for value in values.values()] if isinstance(values, dict) else []
 
-    def _role(self, role: str, terms: list[str], variables: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-        known = variables.get(f"__{role}_specifications")
-        if known is None:
-            raise plan.PlanError(f"service {terms[0]!r}: role {role} is not part of this play or has no specifications")
-        all_paths = sorted({path for component in known.values() for path in component.get("files", {})})
-        overrides = self._named(f"{role}_config_overrides", variables)
-        extra = self._named(f"{role}_config_files", variables)
-        result = []
-        extra_taken = False
-        for term in terms:
-            component = plan.split_term(term)[1]
-            if component not in known:
-                raise plan.PlanError(f"service {term!r}: role {role} has the components {', '.join(known)}")
-            specification = self._template(known[component])
-            specification["files"] = plan.overridden(
-                role, specification.get("files", {}), all_paths, overrides, {} if extra_taken else extra
-            )
-            specification["files"] = plan.spelled(specification["files"], self._own_secrets(variables))
-            extra_taken = True
-            result.append((term, specification))
-        return result
+    def _overridden(self, role: str, files: dict[str, Any], first: bool) -> dict[str, Any]:
+        """Files with the operator's overrides. Additional files belong to the first component of a role."""
+        extra = self._named(f"{role}_config_files") if first else {}
+        return plan.overridden(
+            role, files, derive.paths_of(self.book, role), self._named(f"{role}_config_overrides"), extra
+        )
 
-    def _named(self, prefix: str, variables: dict[str, Any]) -> dict[str, Any]:
-        return {name: self._template(variables[name]) for name in variables if name == prefix or name.startswith(f"{prefix}_")}
-
-    def _template(self, value: Any) -> Any:
-        return self._templar.template(value)
+    def _named(self, prefix: str) -> dict[str, Any]:
+        names = [name for name in self.variables if name == prefix or name.startswith(f"{prefix}_")]
+        return {name: self.site.variable(name) for name in names}

@@ -15,7 +15,12 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.addres
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import Role
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
-from ansible_collections.stackwright.cloud.plugins.module_utils.service.plan import split_term
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import (
+    Book,
+    Component,
+    SpecificationError,
+)
 
 _REACHED = (INTERNAL, "stackwright_database_address", "stackwright_messaging_address")
 
@@ -27,18 +32,21 @@ def of(inventory: Snapshot, roles: Mapping[str, Role]) -> dict[str, dict[str, An
 
 def _of_host(host: Host, inventory: Snapshot, roles: Mapping[str, Role]) -> dict[str, Any]:
     components = list(_components(host, roles))
+    site = derive.Site(lambda name: host.work_out("{{ " + name + " }}"))
     carries_ovn = "ovn" in host.roles
     addresses = [MANAGEMENT, *([TUNNEL] if carries_ovn else [])] if host.roles else []
     peers = host.get("preflight_peers") or []
     return {
         "services": bool(components),
-        "listeners": [one for component in components for one in _listeners(host, component)],
-        "units": sorted({str(unit["name"]) for one in components for unit in _list(host.work_out(one.get("units")))}),
+        "listeners": [one for component in components for one in _listeners(component, site)],
+        "units": sorted({str(unit["name"]) for one in components for unit in derive.units(one)}),
         "addresses": [[name, host.get(name)] for name in addresses if parse(host.get(name))],
         "name": host.name if host.roles else "",
         "interfaces": _interfaces(host) if carries_ovn else [],
         "needed": [
-            [name, host.get(name)] for name in ("ansible_host", MANAGEMENT, TUNNEL) if host.roles and parse(host.get(name))
+            [name, host.get(name)]
+            for name in ("ansible_host", MANAGEMENT, TUNNEL)
+            if host.roles and parse(host.get(name))
         ],
         "names": [
             [name, host.get(name)] for name in _REACHED if host.roles and host.get(name) and not parse(host.get(name))
@@ -47,7 +55,9 @@ def _of_host(host: Host, inventory: Snapshot, roles: Mapping[str, Role]) -> dict
         "sources": [str(line) for line in _list(host.get("base_apt_sources"))],
         "hypervisor": "compute" in host.roles,
         # users come in where the hosts speak among themselves: only the packet filter keeps the two apart
-        "shared_address": "controller" in host.roles and host.get(PUBLIC) is not None and host.get(PUBLIC) == host.get(MANAGEMENT),
+        "shared_address": "controller" in host.roles
+        and host.get(PUBLIC) is not None
+        and host.get(PUBLIC) == host.get(MANAGEMENT),
         "filter": bool(host.get("base_filter")),
         "distribution": host.get("preflight_distribution"),
         "versions": [str(one) for one in _list(host.get("preflight_distribution_versions"))],
@@ -81,19 +91,20 @@ def _peer(peer: Host) -> dict[str, Any]:
     return {"host": peer.name, "address": str(address), "port": port, "assumed": assumed}
 
 
-def _components(host: Host, roles: Mapping[str, Role]) -> Iterator[Mapping[str, Any]]:
-    """The specifications of all services that the host's node roles carry."""
-    for role in sorted(host.roles):
-        for term in _list(host.get(f"{role}_services")):
-            name, component = split_term(str(term))
-            specifications = roles[name].internals.get(f"__{name}_specifications", {}) if name in roles else {}
-            if component in specifications:
-                yield specifications[component]
+def _components(host: Host, roles: Mapping[str, Role]) -> Iterator[Component]:
+    """What all services that the host's node roles carry say of units and ports; a check of its own tells of those that are unknown."""
+    book = Book(roles)
+    nodes = [role for role in sorted(host.roles) if f"{role}_services" in roles[role].defaults]
+    for term in [str(one) for role in nodes for one in _list(host.get(f"{role}_services"))]:
+        try:
+            yield book.component(term, host.work_out, "account", "api", "units", "filter")
+        except SpecificationError:
+            continue
 
 
-def _listeners(host: Host, component: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _listeners(component: Component, site: derive.Site) -> Iterator[dict[str, Any]]:
     """Where the component will listen, as its filter says: `{service, address, port, unit}`, one for each address and port."""
-    for entry in _list(host.work_out(component.get("filter"))):
+    for entry in derive.filter_entries(component, site):
         if entry.get("protocol", "tcp") != "tcp" or not entry.get("unit"):
             continue
         for port in _list(entry.get("ports")):

@@ -9,11 +9,12 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Snapshot
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import host_filter, packet_filter
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book
 
 
 def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
     """Every host's own rules: well-formed, and about components that there are."""
-    known = host_filter.known_components(policy.roles)
+    known = Book(policy.roles).names()
     for host in inventory.hosts.values():
         try:
             site, rules, _listeners = host_filter.site_of(host.work_out)

@@ -18,7 +18,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapsh
     Snapshot,
     template_words,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import plan
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, plan
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book
 
 _OPEN_ENDED = ("_config_overrides", "_config_files")  # longer names are merged into these
 Fault = tuple[str, str]
@@ -352,11 +353,11 @@ def _required(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
 
 def _override_files(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
     """Overrides of files that the role does not write."""
+    book = Book(policy.roles)
     for role in policy.roles.values():
-        specifications = role.internals.get(f"__{role.name}_specifications")
-        if not isinstance(specifications, Mapping):
+        paths = derive.paths_of(book, role.name)
+        if not paths:
             continue
-        paths = sorted({str(path) for one in specifications.values() for path in one.get("files", {})})
         for host, name, setting in inventory.own():
             if name.startswith(f"{role.name}_config_overrides") and isinstance(setting.value, Mapping):
                 for file in setting.value:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import Role
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import packet_filter
-from ansible_collections.stackwright.cloud.plugins.module_utils.service.plan import split_term
-
-# Works data of a role out for one host; a variable is asked for as a template.
-View = Callable[[Any], Any]
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, packet_filter
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book, View
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import canonical
 
 
 def _value(view: View, name: str) -> Any:
@@ -29,29 +26,7 @@ def _list(view: View, name: str) -> list[Any]:
     return found
 
 
-def components(carried: Sequence[str], roles: Mapping[str, Role], view: View) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Term and raw specification of every component that a host carries, in order, each once.
-
-    :param carried: node roles, which stand for the services in their ``<role>_services``, or services.
-    """
-    done: set[str] = set()
-    for one in carried:
-        is_node = one in roles and f"{one}_services" in roles[one].defaults
-        for term in _list(view, f"{one}_services") if is_node else [one]:
-            role, component = split_term(str(term))
-            specifications = roles[role].internals.get(f"__{role}_specifications", {}) if role in roles else {}
-            name = packet_filter.canonical(str(term))
-            if component in specifications and name not in done:
-                done.add(name)
-                yield name, specifications[component]
-
-
-def known_components(roles: Mapping[str, Role]) -> set[str]:
-    """The names of all components that any role specifies."""
-    return {f"{name}.{component}" for name, role in roles.items() for component in role.internals.get(f"__{name}_specifications", {})}
-
-
-def member(name: str, carried: Sequence[str], roles: Mapping[str, Role], view: View) -> packet_filter.Member:
+def member(name: str, carried: Sequence[str], book: Book, view: View) -> packet_filter.Member:
     """A host of the cloud as the others see it."""
     addresses = []
     for variable in ("stackwright_management_address", "ovn_tunnel_address"):
@@ -62,17 +37,16 @@ def member(name: str, carried: Sequence[str], roles: Mapping[str, Role], view: V
             raise packet_filter.FilterError(f"{variable} of {name}: {value!r} is no IP address") from error
         if value not in addresses:
             addresses.append(value)
-    return packet_filter.Member(name, tuple(addresses), frozenset(term for term, _ in components(carried, roles, view)))
+    return packet_filter.Member(name, tuple(addresses), frozenset(map(canonical, book.services_of(carried, view))))
 
 
-def entries_of(term: str, specification: Mapping[str, Any], view: View) -> list[packet_filter.Entry]:
-    """The entries of one component's ``filter``.
+def entries_of(term: str, book: Book, view: View) -> list[packet_filter.Entry]:
+    """The entries of one component's filter.
 
     :raises packet_filter.FilterError: one is malformed.
     """
-    given = view(specification.get("filter", []))
-    if not isinstance(given, list):
-        raise packet_filter.FilterError(f"specification {term}: filter must be a list, not {given!r}")
+    component = book.component(term, view, "account", "api", "filter")
+    given = derive.filter_entries(component, derive.Site(lambda name: view("{{ " + name + " }}")))
     return [packet_filter.read(f"specification {term}: filter entry {number}", one) for number, one in enumerate(given, start=1)]
 
 
@@ -101,7 +75,7 @@ def site_of(view: View) -> tuple[packet_filter.Site, list[packet_filter.Entry], 
     return site, rules, listeners
 
 
-def of_host(name: str, carriers: Mapping[str, Sequence[str]], roles: Mapping[str, Role], views: Mapping[str, View]) -> dict[str, Any]:
+def of_host(name: str, carriers: Mapping[str, Sequence[str]], book: Book, views: Mapping[str, View]) -> dict[str, Any]:
     """The filter of one host, as plain data.
 
     :param carriers: every host of the cloud and what it carries. :param views: how to work data out for each of them.
@@ -110,9 +84,9 @@ def of_host(name: str, carriers: Mapping[str, Sequence[str]], roles: Mapping[str
     :raises packet_filter.FilterError: an entry or a variable is wrong.
     """
     view = views[name]
-    known = known_components(roles)
-    members = [member(host, carried, roles, views[host]) for host, carried in sorted(carriers.items())]
-    entries = [entry for term, found in components(carriers.get(name, []), roles, view) for entry in entries_of(term, found, view)]
+    known = book.names()
+    members = [member(host, carried, book, views[host]) for host, carried in sorted(carriers.items())]
+    entries = [entry for term in book.services_of(carriers.get(name, []), view) for entry in entries_of(canonical(term), book, view)]
     site, rules, extra = site_of(view)
     management = str(_value(view, "stackwright_management_address"))
     public = [str(one) for one in _list(view, "stackwright_listen_addresses") if str(one) != management]

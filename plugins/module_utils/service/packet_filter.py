@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
-from ansible_collections.stackwright.cloud.plugins.module_utils.service.plan import split_term
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import canonical
 
 TABLE = "stackwright"
 PROTOCOLS = ("tcp", "udp")
@@ -97,12 +97,6 @@ class Rules:
     refused: list[str] = field(default_factory=list)
     rules: list[dict[str, Any]] = field(default_factory=list)
     ssh: list[str] = field(default_factory=list)
-
-
-def canonical(term: str) -> str:
-    """The whole name of a component: ``glance`` is ``glance.glance``."""
-    role, component = split_term(term)
-    return f"{role}.{component}"
 
 
 def _ports(where: str, given: Any) -> tuple[tuple[int, int], ...]:

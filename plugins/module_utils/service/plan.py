@@ -1,49 +1,21 @@
-"""Specifications of services merged into what one host is to be.
-
-A specification is data that a service role keeps in ``__<role>_specifications`` (component, then the keys of :data:`KEYS`). The plan
-of a host is the sum of its components, with the operator's overrides merged last.
-"""
+"""Components of services merged into what one host is to be: their sum, with the operator's overrides merged last."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.derive import Derived
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.masking import SHORTEST, forms
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import canonical
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.urls import option_value
-
-KEYS = {
-    "packages": list,
-    "files": dict,
-    "databases": list,
-    "messaging": list,
-    "identity": dict,
-    "bootstrap": list,
-    "units": list,
-    "health": list,
-    "filter": list,
-}
-
-# Registration with the identity service is done by the host itself, through the distribution's SDK.
-REGISTRATION_PACKAGE = "python3-openstacksdk"
 
 
 class PlanError(Exception):
     """Specifications or overrides contradict themselves; the text names variable and key."""
-
-
-def split_term(term: str) -> tuple[str, str]:
-    """``nova.api`` names role nova, component api; a bare ``glance`` names the component of the role's own name."""
-    role, _, component = term.partition(".")
-    return role, component or role
-
-
-def packages_of(specification: dict[str, Any]) -> list[str]:
-    """Packages of one component: its own, and what its registration with the identity service needs."""
-    return [*specification.get("packages", []), *([REGISTRATION_PACKAGE] if specification.get("identity") else [])]
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -91,7 +63,9 @@ def overridden(
             if path not in result:
                 continue
             if "options" not in result[path]:
-                raise PlanError(f"{variable}: {path} is not made of sections and options; replace it whole with {role}_config_files")
+                raise PlanError(
+                    f"{variable}: {path} is not made of sections and options; replace it whole with {role}_config_files"
+                )
             if not isinstance(sections, dict) or not all(isinstance(options, dict) for options in sections.values()):
                 raise PlanError(f"{variable}: {name} must map sections to options")
             result[path] = {**result[path], "options": merge(result[path]["options"], sections)}
@@ -115,7 +89,9 @@ def spelled(files: dict[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
         return option_value(one) if isinstance(one, str) and one in known else one
 
     return {
-        path: {**entry, "options": value(entry["options"])} if entry.get("options") and entry.get("definitions") else entry
+        path: {**entry, "options": value(entry["options"])}
+        if entry.get("options") and entry.get("definitions")
+        else entry
         for path, entry in files.items()
     }
 
@@ -139,51 +115,92 @@ def _texts(value: Any) -> Iterator[str]:
         yield str(value)
 
 
-def combine(components: list[tuple[str, dict[str, Any]]]) -> dict[str, Any]:
-    """Sum up the components of a host.
+def levels(components: Sequence[Derived]) -> list[list[Derived]]:
+    """Components by the order in which they have to run: each level answers before the next one starts.
 
-    :param components: term (``nova.api``) and templated specification, overrides applied.
-    :returns: a mapping with every key of :data:`KEYS`; units carry the files that they read; units and health checks
-        marked ``early`` stand apart under ``early_units`` and ``early_health``.
-    :raises PlanError: unknown key, or a path that two components describe differently.
+    A component runs as late as what needs it allows; what registers services comes before all that is not needed to run it.
+
+    :raises PlanError: components need each other in a circle.
     """
-    plan: dict[str, Any] = {key: kind() for key, kind in KEYS.items()}
+    by_name = {canonical(one.term): one for one in components}
+    needs = {
+        name: [canonical(need) for need in one.needs if canonical(need) in by_name] for name, one in by_name.items()
+    }
+    depth: dict[str, int] = {}
+
+    def descend(name: str, below: tuple[str, ...], at: int) -> None:
+        if name in below:
+            raise PlanError(
+                f"components need each other in a circle: {' needs '.join([*below[below.index(name) :], name])}"
+            )
+        depth[name] = max(depth.get(name, 0), at)
+        for need in needs[name]:
+            descend(need, (*below, name), at + 1)
+
+    registered = any(one.identity for one in components)
+    for name, one in by_name.items():
+        descend(name, (), 1 if registered and one.registers else 0)
+    deepest = max(depth.values(), default=0)
+    return [
+        [one for one in components if depth[canonical(one.term)] == deepest - level] for level in range(deepest + 1)
+    ]
+
+
+def combine(components: Sequence[Derived]) -> dict[str, Any]:
+    """Sum up the components of a host, overrides applied.
+
+    :returns: ``packages``, ``files``, ``databases``, ``messaging``, ``identity`` and ``bootstrap`` of all; ``early``, the levels that
+        run before services are registered, and ``units`` and ``health`` of the last level. Units carry the files that they read.
+    :raises PlanError: components contradict each other.
+    """
+    plan: dict[str, Any] = {
+        "packages": [],
+        "files": {},
+        "databases": [],
+        "messaging": [],
+        "identity": {},
+        "bootstrap": [],
+    }
     origin: dict[str, str] = {}
-    for term, specification in components:
-        plan["packages"] += [package for package in packages_of(specification) if package not in plan["packages"]]
-        for key, value in specification.items():
-            if key not in KEYS:
-                raise PlanError(f"specification {term}: unknown key {key!r}{words.hint(key, KEYS, '. ')}")
-            if key == "files":
-                for name, given in value.items():
-                    # a path that depends on variables stands in the entry, since keys are not templated
-                    path = given.get("path", name)
-                    entry = {k: v for k, v in given.items() if k != "path"}
-                    if path in plan["files"]:
-                        present = plan["files"][path]
-                        same = {k: v for k, v in present.items() if k != "units"} == {k: v for k, v in entry.items() if k != "units"}
-                        if not same:
-                            raise PlanError(f"specifications {origin[path]} and {term} describe {path} differently")
-                        entry = {**entry, "units": [*present.get("units", []), *entry.get("units", [])]}
-                    plan["files"][path] = entry
-                    origin[path] = term
-            elif key == "identity":
-                for kind, resources in value.items():
-                    known = plan["identity"].setdefault(kind, [])
-                    known += [resource for resource in resources if resource not in known]
-            elif key != "packages":
-                plan[key] += [entry for entry in value if entry not in plan[key]]
+    for one in components:
+        for key in ("packages", "databases", "messaging", "bootstrap"):
+            _add(plan[key], getattr(one, key))
+        for kind, resources in one.identity.items():
+            _add(plan["identity"].setdefault(kind, []), resources)
+        for name, given in one.files.items():
+            _add_file(plan["files"], origin, one.term, name, given)
     by_unit: dict[str, list[str]] = {}
     for path, entry in plan["files"].items():
         for unit in entry.get("units", []):
             by_unit.setdefault(unit, []).append(path)
-    plan["units"] = [{**unit, "files": by_unit.get(unit["name"], [])} for unit in plan["units"]]
-    # what is marked early runs before the others are registered and started: the identity service itself
-    for key in ("units", "health"):
-        entries = [{k: v for k, v in entry.items() if k != "early"} for entry in plan[key] if not entry.get("early")]
-        plan[f"early_{key}"] = [{k: v for k, v in entry.items() if k != "early"} for entry in plan[key] if entry.get("early")]
-        plan[key] = entries
+    *early, last = [_level(level, by_unit) for level in levels(components)]
     for step in plan["bootstrap"]:
         # inputs may hold secrets; only their digest leaves this place
         step["inputs"] = [hashlib.sha256(repr(step["inputs"]).encode()).hexdigest()] if step.get("inputs") else []
-    return plan
+    return {**plan, "early": early, **last}
+
+
+def _add(known: list[Any], more: Iterable[Any]) -> None:
+    known += [one for one in more if one not in known]
+
+
+def _level(components: Sequence[Derived], by_unit: Mapping[str, list[str]]) -> dict[str, Any]:
+    """Units and health checks of components that run at the same time."""
+    level: dict[str, Any] = {"units": [], "health": []}
+    for one in components:
+        _add(level["units"], [{**unit, "files": by_unit.get(unit["name"], [])} for unit in one.units])
+        _add(level["health"], one.health)
+    return level
+
+
+def _add_file(files: dict[str, Any], origin: dict[str, str], term: str, name: str, given: Mapping[str, Any]) -> None:
+    # a path that depends on variables stands in the entry, since keys are not templated
+    path = given.get("path", name)
+    entry = {key: value for key, value in given.items() if key != "path"}
+    if path in files:
+        present = files[path]
+        if {**present, "units": []} != {**entry, "units": []}:
+            raise PlanError(f"specifications {origin[path]} and {term} describe {path} differently")
+        entry = {**entry, "units": [*present.get("units", []), *entry.get("units", [])]}
+    files[path] = entry
+    origin[path] = term

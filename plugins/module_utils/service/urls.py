@@ -45,16 +45,18 @@ def database_url(
     options: Mapping[str, Any] | None = None,
     driver: str = "mysql+pymysql",
     port: int | str = "",
+    ca: str = "",
 ) -> str:
     """The URL of a database for SQLAlchemy.
 
     :param hosts: one address, as text or as a list of one: the driver knows no others.
+    :param ca: file with the authorities that vouch for the server; with it, the driver speaks TLS.
     :raises ValueError: there is not exactly one host.
     """
     found = _hosts(hosts)
     if len(found) != 1:
         raise ValueError(f"the driver {driver} takes one host, not {len(found)}: give the address of a load balancer")
-    query = urlencode(dict(options or {"charset": "utf8mb4"}))
+    query = urlencode({**(options or {"charset": "utf8mb4"}), **({"ssl_ca": ca} if ca else {})}, safe="/")
     return f"{driver}://{encoded(user)}:{encoded(password)}@{host_and_port(found[0], port)}/{encoded(database)}?{query}"
 
 
@@ -65,14 +67,31 @@ def transport_url(
     virtual_host: str = "/",
     port: int | str = 5672,
     transport: str = "rabbit",
+    ca: str = "",
 ) -> str:
     """The URL of a message queue for oslo.messaging: the login stands before each of the hosts.
 
     :param hosts: addresses, as a list or with commas between them; each may have a port of its own.
+    :param ca: file with the authorities that vouch for the servers; with it, the driver speaks TLS.
     """
     login = f"{encoded(user)}:{encoded(password)}"
     places = ",".join(f"{login}@{host_and_port(host, port)}" for host in _hosts(hosts))
-    return f"{transport}://{places}/{quote(virtual_host, safe='/')}"
+    query = "?" + urlencode({"ssl": 1, "ssl_ca_file": ca}, safe="/") if ca else ""
+    return f"{transport}://{places}/{quote(virtual_host, safe='/')}{query}"
+
+
+def endpoint_url(hosts: str | Sequence[str], port: int | str = "", path: str = "", tls: bool = False) -> str:
+    """The URL under which an API is reached.
+
+    :param hosts: one address, as text or as a list of one: a client asks one. :param path: begins with ``/``, or is empty.
+    :raises ValueError: there is not exactly one host, or the path does not begin with ``/``.
+    """
+    found = _hosts(hosts)
+    if len(found) != 1:
+        raise ValueError(f"an endpoint has one host, not {len(found)}: give the address of a load balancer")
+    if path and not path.startswith("/"):
+        raise ValueError(f"the path {path!r} must begin with /")
+    return f"{'https' if tls else 'http'}://{host_and_port(found[0], port)}{path}"
 
 
 def option_value(text: str) -> str:

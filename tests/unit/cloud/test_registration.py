@@ -9,25 +9,23 @@ from typing import Any
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.converge import Options, converge
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import plan
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, plan
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import split_term
 from ansible_collections.stackwright.cloud.tests.cloud_simulator import CloudSimulator
 from ansible_collections.stackwright.cloud.tests.role_variables import component
 
 SERVICES = ("keystone", "glance", "placement", "nova.api", "neutron.server")
 VARIABLES = {
     "stackwright_region": "North",
-    "stackwright_internal_base": "http://192.0.2.10",
-    "stackwright_public_base": "http://198.51.100.10",
+    "stackwright_internal_address": "192.0.2.10",
+    "stackwright_public_address": "198.51.100.10",
 }
 
 
 def document(**variables: str) -> dict[str, Any]:
     """What the roles' specifications register on a controller."""
-    components = []
-    for term in SERVICES:
-        identity = component(*plan.split_term(term), **{**VARIABLES, **variables})["identity"]
-        components.append((term, {"identity": identity}))
-    combined: dict[str, Any] = plan.combine(components)["identity"]
+    parts = [derive.Derived(**component(*split_term(term), **{**VARIABLES, **variables})) for term in SERVICES]
+    combined: dict[str, Any] = plan.combine(parts)["identity"]
     return combined
 
 
@@ -100,14 +98,14 @@ def test_a_rotated_password_is_changed_and_no_other(cloud: CloudSimulator) -> No
 def test_a_new_address_is_put_into_the_endpoint_that_is_there(cloud: CloudSimulator) -> None:
     register(cloud, document())
     before = {e["id"] for e in cloud.all("endpoint")}
-    result = register(cloud, document(stackwright_public_base="https://cloud.example.com"))
+    result = register(cloud, document(stackwright_public_address="cloud.example.com"))
     assert len(result["changes"]) == 4
     assert (
-        "update endpoint glance public North: url http://198.51.100.10:9292 -> https://cloud.example.com:9292"
+        "update endpoint glance public North: url http://198.51.100.10:9292 -> http://cloud.example.com:9292"
         in result["changes"]
     )
     assert {e["id"] for e in cloud.all("endpoint")} == before
-    assert len(cloud.find("endpoint", url="https://cloud.example.com:9292")) == 1
+    assert len(cloud.find("endpoint", url="http://cloud.example.com:9292")) == 1
 
 
 def test_what_others_registered_is_left_alone(cloud: CloudSimulator) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.stackwright.cloud.plugins.lookup.service_packages import LookupModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import plan
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.derive import Derived
 
 FILES = {"/etc/nova/nova.conf": {"options": {"DEFAULT": {"debug": False, "my_ip": "192.0.2.1"}}, "units": ["nova-api"]}}
 
@@ -70,31 +71,50 @@ def test_an_additional_file_keeps_the_units_of_the_one_it_replaces():
     assert result["/etc/nova/x"] == {"content": "x"}
 
 
-def test_units_carry_the_files_they_read_and_early_ones_stand_apart():
+def part(term, **given):
+    """A derived component with what is given alone."""
+    empty = {"packages": [], "files": {}, "databases": [], "messaging": [], "identity": {}, "bootstrap": [], "units": [], "health": [], "needs": []}
+    return Derived(term, **{**empty, **given})
+
+
+def test_units_carry_the_files_they_read_and_what_others_need_comes_first():
     result = plan.combine(
         [
-            ("keystone", {"units": [{"name": "keystone", "early": True}], "health": [{"name": "K", "early": True}]}),
-            ("nova.api", {"files": FILES, "units": [{"name": "nova-api"}]}),
+            part("nova.api", files=FILES, units=[{"name": "nova-api"}], needs=["keystone", "glance.api"]),
+            part("keystone", units=[{"name": "keystone"}], health=[{"name": "K"}]),
         ]
     )
     assert result["units"] == [{"name": "nova-api", "files": ["/etc/nova/nova.conf"]}]
-    assert result["early_units"] == [{"name": "keystone", "files": []}]
-    assert (result["health"], result["early_health"]) == ([], [{"name": "K"}])
+    assert result["early"] == [{"units": [{"name": "keystone", "files": []}], "health": [{"name": "K"}]}]
+    assert result["health"] == []
+
+
+def names(components):
+    return [[one.term for one in level] for level in plan.levels(components)]
+
+
+def test_levels_follow_from_needs():
+    chain = [part("a", needs=["b"]), part("b", needs=["c"]), part("c"), part("d", needs=["c", "of another host"]), part("e")]
+    assert names(chain) == [["c"], ["b"], ["a", "d", "e"]]
+    assert names([]) == [[]]
+    with pytest.raises(plan.PlanError, match=r"in a circle: b\.b needs c\.c needs b\.b"):
+        plan.levels([part("a", needs=["b"]), part("b", needs=["c"]), part("c", needs=["b"])])
+
+
+def test_what_registers_services_runs_before_they_are_registered():
+    alone = part("keystone", registers=True, identity={"roles": [{"name": "r"}]})
+    assert names([alone, part("glance")]) == [["keystone"], ["glance"]]
+    assert names([alone]) == [["keystone"], []]
+    assert names([part("keystone", registers=True)]) == [["keystone"]]
 
 
 def test_a_file_that_two_components_share_has_the_units_of_both():
     other = {"/etc/nova/nova.conf": {**FILES["/etc/nova/nova.conf"], "units": ["nova-compute"]}}
-    result = plan.combine([("a", {"files": FILES}), ("b", {"files": other})])
+    result = plan.combine([part("a", files=FILES), part("b", files=other)])
     assert result["files"]["/etc/nova/nova.conf"]["units"] == ["nova-api", "nova-compute"]
     differing = {"/etc/nova/nova.conf": {"options": {}}}
     with pytest.raises(plan.PlanError, match=r"specifications a and b describe /etc/nova/nova.conf differently"):
-        plan.combine([("a", {"files": FILES}), ("b", {"files": differing})])
-
-
-def test_a_host_that_registers_services_has_what_that_takes():
-    result = plan.combine([("a", {"packages": ["a"], "identity": {"roles": [{"name": "r"}]}}), ("b", {"packages": ["b", "a"]})])
-    assert result["packages"] == ["a", "python3-openstacksdk", "b"]
-    assert plan.combine([("b", {"packages": ["b"]})])["packages"] == ["b"]
+        plan.combine([part("a", files=FILES), part("b", files=differing)])
 
 
 def test_an_image_for_a_node_role_holds_what_registration_takes():
@@ -103,13 +123,8 @@ def test_an_image_for_a_node_role_holds_what_registration_takes():
     assert "python3-openstacksdk" not in LookupModule().run(["nova.compute"])
 
 
-def test_a_misspelt_key_of_a_specification_is_named():
-    with pytest.raises(plan.PlanError, match=r"unknown key 'unit'. Did you mean 'units'"):
-        plan.combine([("nova.api", {"unit": []})])
-
-
 def test_inputs_of_steps_leave_the_plan_only_as_a_digest():
-    result = plan.combine([("a", {"bootstrap": [{"name": "s", "inputs": ["hunter2-is-secret"]}]})])
+    result = plan.combine([part("a", bootstrap=[{"name": "s", "inputs": ["hunter2-is-secret"]}])])
     assert "hunter2" not in repr(result)
     assert len(result["bootstrap"][0]["inputs"][0]) == 64
 
@@ -123,7 +138,7 @@ def test_a_plan_names_the_secrets_that_it_holds_in_whatever_form():
         "databases": [{"name": "n", "password": "for the database"}],
     }
     candidates = ["p@ss-in-url", "sixteen$letters", "for the database", "of another service", "ab"]
-    assert plan.secrets_in(plan.combine([("nova.api", parts)]), candidates) == ["for the database", "p@ss-in-url", "sixteen$letters"]
+    assert plan.secrets_in(plan.combine([part("nova.api", **parts)]), candidates) == ["for the database", "p@ss-in-url", "sixteen$letters"]
 
 
 def test_a_secret_refers_to_no_other_option():

@@ -12,8 +12,7 @@ from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 from ansible_collections.stackwright.cloud.plugins.lookup import service_filter
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import interfaces
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import host_filter
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import host_view
 
 INVENTORY = """
 all:
@@ -97,19 +96,15 @@ def test_what_the_site_says_is_heeded_and_a_mistake_is_told(tmp_path: Path) -> N
     assert looked_up(tmp_path, "compute1", base_filter=False)["enabled"] is False
 
 
-ALL_ROLES = interfaces.load_roles(service_filter.ROLES)
-CHECKED = [
-    (f"{role}.{component}", specification)
-    for role, found in ALL_ROLES.items()
-    for component, specification in found.internals.get(f"__{role}_specifications", {}).items()
-    if any("port" in one or "url" in one for one in specification.get("health", []))
-]
+BOOK = host_view.book({})
+CHECKED = sorted(term for term in BOOK.names() if any(one.port or one.url for one in BOOK.read(term).health))
 
 
-@pytest.mark.parametrize(("term", "specification"), CHECKED, ids=[term for term, _ in CHECKED])
-def test_every_service_that_is_asked_for_its_health_says_who_may_reach_it(term: str, specification: dict[str, Any]) -> None:
-    asked = {str(one["port"]) for one in specification["health"] if "port" in one}
-    asked |= {one["url"].split("}}:")[1].split("/")[0] for one in specification["health"] if "url" in one}
-    named = {str(port) for one in specification.get("filter", []) for port in one.get("ports", [])}
+@pytest.mark.parametrize("term", CHECKED)
+def test_every_service_that_is_asked_for_its_health_says_who_may_reach_it(term: str) -> None:
+    """What an API asks for follows from its port; the others say both themselves."""
+    component = BOOK.read(term)
+    asked = {str(one.port) for one in component.health if one.port}
+    asked |= {one.url.split("}}:")[1].split("/")[0] for one in component.health if one.url}
+    named = {str(port) for one in component.filter for port in one.get("ports", [])}
     assert asked <= named, f"{term}: add the ports to its filter"
-    assert host_filter.known_components(ALL_ROLES) >= {term}

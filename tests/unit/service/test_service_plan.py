@@ -10,19 +10,19 @@ from ansible_collections.stackwright.cloud.plugins.lookup.service_plan import Lo
 
 SPECIFICATIONS: dict[str, Any] = {
     "api": {
-        "packages": ["nova-api"],
+        "packages": ["orbit-api"],
         "files": {
-            "/etc/nova/nova.conf": {
+            "/etc/orbit/orbit.conf": {
                 "options": {"DEFAULT": {"my_ip": trust_as_template("{{ address }}"), "debug": False}},
-                "units": ["nova-api"],
+                "units": ["orbit-api"],
             }
         },
-        "units": [{"name": "nova-api"}],
+        "units": [{"name": "orbit-api"}],
     },
     "compute": {
-        "packages": ["nova-compute"],
+        "packages": ["orbit-compute"],
         "files": {
-            "/etc/nova/nova-compute.conf": {
+            "/etc/orbit/orbit-compute.conf": {
                 "options": {"libvirt": {"virt_type": trust_as_template("{{ kind_that_is_unknown }}")}},
             }
         },
@@ -31,47 +31,47 @@ SPECIFICATIONS: dict[str, Any] = {
 
 
 def look_up(*terms: Any, **variables: Any) -> dict[str, Any]:
-    given = {"__nova_specifications": SPECIFICATIONS, "address": "192.0.2.7", **variables}
+    given = {"__orbit_specifications": SPECIFICATIONS, "address": "192.0.2.7", **variables}
     lookup = LookupModule(loader=DataLoader(), templar=Templar(DataLoader(), given))
     (plan,) = lookup.run(list(terms), given)
     return plan
 
 
 def test_only_what_the_host_carries_is_rendered() -> None:
-    plan = look_up("nova.api")
-    assert plan["packages"] == ["nova-api"]
-    assert plan["files"]["/etc/nova/nova.conf"]["options"]["DEFAULT"] == {"my_ip": "192.0.2.7", "debug": False}
-    assert plan["units"] == [{"name": "nova-api", "files": ["/etc/nova/nova.conf"]}]
+    plan = look_up("orbit.api")
+    assert plan["packages"] == ["orbit-api"]
+    assert plan["files"]["/etc/orbit/orbit.conf"]["options"]["DEFAULT"] == {"my_ip": "192.0.2.7", "debug": False}
+    assert plan["units"] == [{"name": "orbit-api", "files": ["/etc/orbit/orbit.conf"]}]
 
 
 def test_terms_may_come_as_a_list() -> None:
-    assert look_up(["nova.api"]) == look_up("nova.api")
+    assert look_up(["orbit.api"]) == look_up("orbit.api")
 
 
 def test_overrides_are_rendered_and_win() -> None:
-    over = {"nova.conf": {"DEFAULT": {"debug": True, "host": trust_as_template("{{ address }}")}}}
-    plan = look_up("nova.api", nova_config_overrides=over)
-    assert plan["files"]["/etc/nova/nova.conf"]["options"]["DEFAULT"] == {"my_ip": "192.0.2.7", "debug": True, "host": "192.0.2.7"}
+    over = {"orbit.conf": {"DEFAULT": {"debug": True, "host": trust_as_template("{{ address }}")}}}
+    plan = look_up("orbit.api", orbit_config_overrides=over)
+    assert plan["files"]["/etc/orbit/orbit.conf"]["options"]["DEFAULT"] == {"my_ip": "192.0.2.7", "debug": True, "host": "192.0.2.7"}
 
 
 def test_overrides_under_a_longer_name_come_later() -> None:
-    first = {"nova.conf": {"DEFAULT": {"debug": "first", "host": "first"}}}
-    plan = look_up("nova.api", nova_config_overrides_site={"nova.conf": {"DEFAULT": {"debug": "site"}}}, nova_config_overrides=first)
-    options = plan["files"]["/etc/nova/nova.conf"]["options"]["DEFAULT"]
+    first = {"orbit.conf": {"DEFAULT": {"debug": "first", "host": "first"}}}
+    plan = look_up("orbit.api", orbit_config_overrides_site={"orbit.conf": {"DEFAULT": {"debug": "site"}}}, orbit_config_overrides=first)
+    options = plan["files"]["/etc/orbit/orbit.conf"]["options"]["DEFAULT"]
     assert (options["debug"], options["host"]) == ("site", "first")
 
 
 def test_a_file_of_a_component_that_the_host_lacks_is_left_out() -> None:
-    plan = look_up("nova.api", nova_config_overrides={"nova-compute.conf": {"libvirt": {"virt_type": "qemu"}}})
-    assert list(plan["files"]) == ["/etc/nova/nova.conf"]
+    plan = look_up("orbit.api", orbit_config_overrides={"orbit-compute.conf": {"libvirt": {"virt_type": "qemu"}}})
+    assert list(plan["files"]) == ["/etc/orbit/orbit.conf"]
 
 
 def test_a_file_of_ones_own_is_added() -> None:
-    plan = look_up("nova.api", nova_config_files={"/etc/nova/policy.yaml": {"content": trust_as_template("x: {{ address }}")}})
-    assert plan["files"]["/etc/nova/policy.yaml"] == {"content": "x: 192.0.2.7"}
+    plan = look_up("orbit.api", orbit_config_files={"/etc/orbit/policy.yaml": {"content": trust_as_template("x: {{ address }}")}})
+    assert plan["files"]["/etc/orbit/policy.yaml"] == {"content": "x: 192.0.2.7"}
 
 
 def test_a_problem_of_the_operators_is_the_answer_and_no_failure() -> None:
-    assert "no file 'nova.cnf' belongs to this service" in look_up("nova.api", nova_config_overrides={"nova.cnf": {}})["problem"]
-    assert look_up("nova.apy")["problem"] == "service 'nova.apy': role nova has the components api, compute"
-    assert "role glance is not part of this play" in look_up("glance")["problem"]
+    assert "no file 'orbit.cnf' belongs to this service" in look_up("orbit.api", orbit_config_overrides={"orbit.cnf": {}})["problem"]
+    assert look_up("orbit.apy")["problem"] == "service 'orbit.apy': role orbit has the components api, compute. Did you mean 'api'?"
+    assert look_up("glanze")["problem"] == "service 'glanze': there is no role 'glanze' with specifications. Did you mean 'glance'?"

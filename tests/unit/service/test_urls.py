@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.stackwright.cloud.plugins.filter import database_url, option_value, transport_url
+from ansible_collections.stackwright.cloud.plugins.filter import database_url, endpoint_url, option_value, transport_url
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import urls
 
 SECRETS = [
@@ -19,7 +19,7 @@ SECRETS = [
     "back\\slash`tick~-_.",
     "Überläufer",
 ]
-FILTERS = {n: f for one in (database_url, option_value, transport_url) for n, f in one.FilterModule().filters().items()}
+FILTERS = {n: f for one in (database_url, endpoint_url, option_value, transport_url) for n, f in one.FilterModule().filters().items()}
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -46,6 +46,20 @@ def test_a_transport_url_is_read_back_as_it_was_meant(secret: str) -> None:
 def test_urls_of_letters_and_digits_stay_what_they_were() -> None:
     assert urls.transport_url("Abc1", "nova", "192.0.2.1") == "rabbit://nova:Abc1@192.0.2.1:5672//"
     assert urls.database_url("Abc1", "nova", "db", "nova") == "mysql+pymysql://nova:Abc1@db/nova?charset=utf8mb4"
+
+
+def test_urls_with_authorities_speak_tls() -> None:
+    transport = urls.transport_url("Abc1", "nova", ["192.0.2.1", "192.0.2.2"], "/nova", ca="/etc/ssl/ca.pem")
+    assert transport.endswith("@192.0.2.2:5672//nova?ssl=1&ssl_ca_file=/etc/ssl/ca.pem")
+    assert urls.database_url("A", "n", "db", "n", ca="/etc/ssl/ca.pem").endswith("/n?charset=utf8mb4&ssl_ca=/etc/ssl/ca.pem")
+
+
+def test_an_endpoint_has_one_host_and_a_scheme() -> None:
+    assert FILTERS["endpoint_url"]("192.0.2.1", 8774, "/v2.1") == "http://192.0.2.1:8774/v2.1"
+    assert FILTERS["endpoint_url"](["fd00::1"], 5000, tls=True) == "https://[fd00::1]:5000"
+    for hosts, path, told in (("a,b", "", "one host, not 2"), ("a", "v3", "the path 'v3' must begin with /"), ("a b", "", "is no host name")):
+        with pytest.raises(AnsibleFilterError, match=f"endpoint_url: .*{told}"):
+            FILTERS["endpoint_url"](hosts, 1, path)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,289 @@
+"""What follows from a component's facts: the text that every service would otherwise spell out itself.
+
+Of ``account``, ``databases``, ``messaging`` and ``api`` become users, passwords, registration, units, uWSGI's files, listeners, packet
+filter rules and health checks. All functions are pure: a component worked out for a host, and the :class:`Site` that it stands in.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.configuration import HEADER
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import (
+    Account,
+    Api,
+    Book,
+    Component,
+    SpecificationError,
+    plain,
+)
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.urls import endpoint_url, host_and_port
+
+USERS = "users"
+# The type of the API that registers all others: its own bootstrap registers it.
+IDENTITY = "identity"
+# Registration with the identity service is done by the host itself, through the distribution's SDK.
+REGISTRATION_PACKAGE = "python3-openstacksdk"
+# The project that service users belong to; the identity service's role makes it.
+SERVICE_PROJECT = "service"
+# Options of uWSGI that all APIs share.
+UWSGI: dict[str, Any] = {
+    "buffer-size": 65535,
+    "rem-header": "Content-Length",
+    "master": True,
+    "thunder-lock": True,
+    "plugins": "python3",
+    "lazy-apps": True,
+    "paste-logger": True,
+    "no-orphans": True,
+    "die-on-term": True,
+    "exit-on-reload": True,
+    "close-on-exec": True,
+    "close-on-exec2": True,
+    "enable-threads": True,
+    "listen": 100,
+    "add-header": "Connection: close",
+}
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a component stands. ``variable`` works out a variable of its host, and is asked for no more than is needed."""
+
+    variable: Callable[[str], Any]
+
+    @property
+    def tls(self) -> bool:
+        """Whether APIs speak TLS."""
+        return str(self.variable("stackwright_endpoint_scheme")) == "https"
+
+    @property
+    def management(self) -> str:
+        """The host's own address."""
+        return str(self.variable("stackwright_management_address"))
+
+    @property
+    def listening(self) -> list[str]:
+        """Own addresses on which users are served."""
+        return [str(one) for one in self.variable("stackwright_listen_addresses")]
+
+    def secret(self, name: str, wanted_by: str) -> str:
+        """A secret of the cloud.
+
+        :raises SpecificationError: there is none of this name.
+        """
+        secrets = self.variable("stackwright_secrets") or {}
+        if name not in secrets:
+            raise SpecificationError(
+                f"specification {wanted_by}: there is no secret {name!r}; playbooks/secrets.yml makes those in roles/*/meta/secrets.yml"
+            )
+        return str(secrets[name])
+
+
+def addresses(api: Api, site: Site) -> list[str]:
+    """Addresses on which an API listens. A daemon that takes one gets all, where there are several, and the packet filter decides."""
+    if USERS not in api.origins:
+        return [site.management]
+    return site.listening if api.wsgi or len(site.listening) == 1 else ["0.0.0.0"]
+
+
+def _account(term: str, component: Component) -> Account:
+    if component.account is None:
+        raise SpecificationError(
+            f"specification {term}: account is missing: databases, messaging and wsgi belong to one"
+        )
+    return component.account
+
+
+def _log(account: Account, api: Api) -> str:
+    return f"/var/log/{account.name}/{api.unit}.log"
+
+
+def _paths(account: Account, api: Api) -> tuple[str, str]:
+    """uWSGI's configuration, and the settings of the unit."""
+    own = api.wsgi.settings if api.wsgi and api.wsgi.settings else api.unit
+    return f"/etc/{account.name}/{api.unit}-uwsgi.ini", f"/etc/default/{own}"
+
+
+def paths(term: str, component: Component) -> list[str]:
+    """Paths of all files of a component; it need not be worked out."""
+    derived = [path for api in component.api if api.wsgi for path in _paths(_account(term, component), api)]
+    return [*component.files, *derived]
+
+
+def paths_of(book: Book, role: str) -> list[str]:
+    """Paths of all files that any component of a role has."""
+    terms = [f"{role}.{name}" for name in book.of_role(role)]
+    return sorted({path for term in terms for path in paths(term, book.read(term))})
+
+
+def _uwsgi_files(account: Account, api: Api, site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
+    if api.wsgi is None:
+        return
+    ini, settings = _paths(account, api)
+    options = {
+        **UWSGI,
+        "processes": api.wsgi.workers,
+        "threads": api.wsgi.threads,
+        "uid": account.name,
+        "gid": account.name,
+        "name": api.wsgi.name or api.unit,
+        "chdir": f"/var/lib/{account.name}",
+        "wsgi-file": api.wsgi.application,
+        "logto": _log(account, api),
+        **api.wsgi.options,
+    }
+    yield ini, {"options": {"uwsgi": options}, "units": [api.unit]}
+    sockets = " ".join(f"--http-socket {host_and_port(one, api.port)}" for one in addresses(api, site))
+    yield settings, {"public": True, "content": f'{HEADER}DAEMON_ARGS="{sockets} --ini {ini}"\n', "units": [api.unit]}
+
+
+def files(term: str, component: Component, site: Site) -> dict[str, dict[str, Any]]:
+    """All files, with the engine's header where a file asks for it."""
+    found: dict[str, dict[str, Any]] = {}
+    for path, given in component.files.items():
+        entry = {key: value for key, value in given.items() if key != "header"}
+        if given.get("header"):
+            entry["content"] = HEADER + str(given.get("content", ""))
+        found[path] = entry
+    for api in component.api if any(one.wsgi for one in component.api) else []:
+        found |= dict(_uwsgi_files(_account(term, component), api, site))
+    return found
+
+
+def units(component: Component) -> list[dict[str, Any]]:
+    """All units, those of the APIs first."""
+    account = component.account
+    own = [{"name": api.unit, **({"log": _log(account, api)} if account else {})} for api in component.api]
+    return [*own, *map(plain, component.units)]
+
+
+def health(component: Component, site: Site) -> list[dict[str, Any]]:
+    """All health checks, those of the APIs first. The host asks itself."""
+    own = [
+        {
+            "name": api.title_or_name,
+            "url": endpoint_url(site.management, api.port, api.health or "/", site.tls),
+            "unit": api.unit,
+            "timeout": api.timeout,
+        }
+        for api in component.api
+    ]
+    return [*own, *map(plain, component.health)]
+
+
+def filter_entries(component: Component, site: Site) -> list[Any]:
+    """All entries of the packet filter, those of the APIs first."""
+    own = [
+        {
+            "name": api.title_or_name,
+            "ports": [api.port],
+            "addresses": addresses(api, site),
+            "unit": api.unit,
+            "from": list(api.origins),
+        }
+        for api in component.api
+    ]
+    return [*own, *component.filter]
+
+
+def identity(term: str, component: Component, site: Site) -> dict[str, list[Any]]:
+    """What the identity service has to know, as ``cloud_state`` takes it."""
+    found: dict[str, list[Any]] = {}
+    account = component.account
+    if account and account.roles:
+        password = account.secrets.identity or site.secret(f"{account.name}_identity", term)
+        options = site.variable("stackwright_service_user_options")
+        found["users"] = [{"name": account.name, "password": password, "update_password": "always", "options": options}]
+        found["role_assignments"] = [
+            {"role": role, "user": account.name, "project": SERVICE_PROJECT} for role in account.roles
+        ]
+    for api in component.api:
+        if api.type and api.type != IDENTITY:
+            service = {"name": api.name, "type": api.type, "description": api.description}
+            found.setdefault("services", []).append({key: value for key, value in service.items() if value})
+            for interface in ("internal", "public"):
+                url = endpoint_url(
+                    str(site.variable(f"stackwright_{interface}_address")), api.port, api.path or "", site.tls
+                )
+                endpoint = {
+                    "service": api.name,
+                    "interface": interface,
+                    "url": url,
+                    "region": site.variable("stackwright_region"),
+                }
+                found.setdefault("endpoints", []).append(endpoint)
+    for kind, resources in component.identity.items():
+        found[kind] = [*found.get(kind, []), *resources]
+    return found
+
+
+def databases(term: str, component: Component, site: Site) -> list[dict[str, str]]:
+    """Databases with their user and its password."""
+    if not component.databases:
+        return []
+    account = _account(term, component)
+    password = account.secrets.database or site.secret(f"{account.name}_database", term)
+    return [{"name": name, "user": account.name, "password": password} for name in component.databases]
+
+
+def messaging(term: str, component: Component, site: Site) -> list[dict[str, str]]:
+    """The user of the message queue with its password."""
+    if not component.messaging:
+        return []
+    account = _account(term, component)
+    return [
+        {"name": account.name, "password": account.secrets.messaging or site.secret(f"{account.name}_messaging", term)}
+    ]
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A component with all that follows from it, as plain data for the modules."""
+
+    term: str
+    packages: list[str]
+    files: dict[str, dict[str, Any]]
+    databases: list[dict[str, str]]
+    messaging: list[dict[str, str]]
+    identity: dict[str, list[Any]]
+    bootstrap: list[dict[str, Any]]
+    units: list[dict[str, Any]]
+    health: list[dict[str, Any]]
+    needs: list[str]
+    registers: bool = False
+    """Whether it is the identity service, which registers the others."""
+
+    def with_files(self, given: dict[str, dict[str, Any]]) -> Derived:
+        """The same with other files."""
+        return dataclasses.replace(self, files=given)
+
+
+def registration_packages(component: Component) -> list[str]:
+    """What a component's registration with the identity service needs on its host; the component need not be worked out."""
+    account = bool(component.account and component.account.roles)
+    registered = account or component.identity or any(one.type and one.type != IDENTITY for one in component.api)
+    return [REGISTRATION_PACKAGE] if registered else []
+
+
+def derived(term: str, component: Component, site: Site) -> Derived:
+    """A component of a host with all that follows from it.
+
+    :raises SpecificationError: it lacks what something else of it needs.
+    """
+    return Derived(
+        term=term,
+        packages=[*component.packages, *registration_packages(component)],
+        files=files(term, component, site),
+        databases=databases(term, component, site),
+        messaging=messaging(term, component, site),
+        identity=identity(term, component, site),
+        bootstrap=[plain(step) for step in component.bootstrap],
+        units=units(component),
+        health=health(component, site),
+        needs=list(component.needs),
+        registers=any(api.type == IDENTITY for api in component.api),
+    )

@@ -1,0 +1,167 @@
+"""What follows from a component's facts, without Ansible."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.configuration import HEADER
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import (
+    SpecificationError,
+    component,
+)
+
+VARIABLES = {
+    "stackwright_endpoint_scheme": "http",
+    "stackwright_management_address": "192.0.2.11",
+    "stackwright_listen_addresses": ["192.0.2.11", "fd00::11"],
+    "stackwright_internal_address": "192.0.2.10",
+    "stackwright_public_address": "cloud.example",
+    "stackwright_region": "North",
+    "stackwright_secrets": {
+        "orbit_identity": "of identity",
+        "orbit_database": "of databases",
+        "orbit_messaging": "of queues",
+    },
+    "stackwright_service_user_options": {"ignore_password_expiry": True},
+}
+WSGI = {"application": "/usr/bin/orbit-wsgi", "workers": 3, "options": {"threads": 9, "env": "A=b"}}
+API = {
+    "name": "orbit",
+    "type": "rating",
+    "description": "Rating",
+    "port": 8888,
+    "path": "/v1",
+    "health": "/up",
+    "unit": "orbit-api",
+}
+FACTS = {"account": "orbit", "databases": ["orbit", "orbit_cell"], "messaging": True, "api": {**API, "wsgi": WSGI}}
+
+
+def derived(data: dict[str, Any], **variables: Any) -> derive.Derived:
+    return derive.derived(
+        "orbit.api", component("orbit.api", data), derive.Site({**VARIABLES, **variables}.__getitem__)
+    )
+
+
+def test_an_account_logs_in_everywhere_with_its_own_secrets() -> None:
+    found = derived(FACTS)
+    assert found.databases == [
+        {"name": name, "user": "orbit", "password": "of databases"} for name in ("orbit", "orbit_cell")
+    ]
+    assert found.messaging == [{"name": "orbit", "password": "of queues"}]
+    (user,) = found.identity["users"]
+    assert user == {
+        "name": "orbit",
+        "password": "of identity",
+        "update_password": "always",
+        "options": {"ignore_password_expiry": True},
+    }
+    assert found.identity["role_assignments"] == [
+        {"role": role, "user": "orbit", "project": "service"} for role in ("admin", "service")
+    ]
+
+
+def test_a_secret_may_lie_elsewhere_and_one_that_is_nowhere_is_told() -> None:
+    account = {"name": "orbit", "roles": [], "secrets": {"database": "another"}}
+    assert derived({"account": account, "databases": ["orbit"]}).databases[0]["password"] == "another"
+    with pytest.raises(SpecificationError, match=r"specification orbit\.api: there is no secret 'tide_messaging'"):
+        derived({"account": {"name": "tide", "roles": []}, "messaging": True})
+    with pytest.raises(SpecificationError, match="account is missing"):
+        derived({"databases": ["orbit"]})
+
+
+def test_an_api_is_registered_under_both_addresses() -> None:
+    identity = derived(FACTS).identity
+    assert identity["services"] == [{"name": "orbit", "type": "rating", "description": "Rating"}]
+    assert [(one["interface"], one["url"], one["region"]) for one in identity["endpoints"]] == [
+        ("internal", "http://192.0.2.10:8888/v1", "North"),
+        ("public", "http://cloud.example:8888/v1", "North"),
+    ]
+    extra = derived({**FACTS, "identity": {"users": [{"name": "more"}], "domains": [{"name": "orbit"}]}}).identity
+    assert [one["name"] for one in extra["users"]] == ["orbit", "more"] and extra["domains"] == [{"name": "orbit"}]
+    untyped = {key: value for key, value in API.items() if key != "type"}
+    assert derived({"account": {"name": "orbit", "roles": []}, "api": untyped}).identity == {}
+
+
+def test_the_identity_service_registers_itself_by_its_bootstrap() -> None:
+    found = derived({"api": {**API, "type": "identity"}})
+    assert found.identity == {} and found.registers
+    assert not derived(FACTS).registers
+
+
+def test_an_application_gets_its_servers_files_and_its_unit() -> None:
+    found = derived(FACTS)
+    ini = found.files["/etc/orbit/orbit-api-uwsgi.ini"]
+    options = ini["options"]["uwsgi"]
+    assert list(options)[-1] == "env" and (options["threads"], options["processes"], options["uid"]) == (9, 3, "orbit")
+    assert (options["wsgi-file"], options["logto"], options["name"]) == (
+        "/usr/bin/orbit-wsgi",
+        "/var/log/orbit/orbit-api.log",
+        "orbit-api",
+    )
+    assert found.files["/etc/default/orbit-api"] == {
+        "public": True,
+        "content": f'{HEADER}DAEMON_ARGS="--http-socket 192.0.2.11:8888 --http-socket [fd00::11]:8888 --ini /etc/orbit/orbit-api-uwsgi.ini"\n',
+        "units": ["orbit-api"],
+    }
+    assert found.units == [{"name": "orbit-api", "log": "/var/log/orbit/orbit-api.log"}]
+    other = derived({**FACTS, "api": {**API, "wsgi": {**WSGI, "settings": "orbit-server"}}})
+    assert "/etc/default/orbit-server" in other.files
+    assert derive.paths("orbit.api", component("orbit.api", FACTS)) == [
+        "/etc/orbit/orbit-api-uwsgi.ini",
+        "/etc/default/orbit-api",
+    ]
+
+
+def test_who_may_reach_an_api_decides_where_it_listens() -> None:
+    def entries(**more: Any) -> list[Any]:
+        api = {key: value for key, value in {**API, **more}.items() if value is not None}
+        return derive.filter_entries(component("orbit.api", {"api": api}), derive.Site(VARIABLES.__getitem__))
+
+    assert entries(wsgi=WSGI) == [
+        {
+            "name": "Orbit",
+            "ports": [8888],
+            "addresses": ["192.0.2.11", "fd00::11"],
+            "unit": "orbit-api",
+            "from": ["users"],
+        }
+    ]
+    assert entries()[0]["addresses"] == ["0.0.0.0"]
+    assert (entries(**{"from": ["nova.compute"]})[0]["addresses"], entries(title="Rating of orbits")[0]["name"]) == (
+        ["192.0.2.11"],
+        "Rating of orbits",
+    )
+
+
+def test_a_host_asks_its_own_api_for_its_health() -> None:
+    found = derived({**FACTS, "health": [{"name": "agent", "unit": "orbit-agent"}]})
+    assert found.health == [
+        {"name": "Orbit", "url": "http://192.0.2.11:8888/up", "unit": "orbit-api", "timeout": 20},
+        {"name": "agent", "unit": "orbit-agent"},
+    ]
+    assert derived(FACTS, stackwright_endpoint_scheme="https").health[0]["url"].startswith("https://")
+
+
+def test_the_header_is_put_before_the_text_of_files_that_ask_for_it() -> None:
+    files = {"/a": {"content": "x\n", "header": True, "units": ["u"]}, "/b": {"content": "x\n"}}
+    assert derived({"files": files}).files == {
+        "/a": {"content": f"{HEADER}x\n", "units": ["u"]},
+        "/b": {"content": "x\n"},
+    }
+
+
+def test_a_host_that_registers_services_has_what_that_takes() -> None:
+    def packages(**data: Any) -> list[str]:
+        return derived({"packages": ["a"], **data}).packages
+
+    assert packages() == ["a"] and packages(account={"name": "orbit", "roles": []}) == ["a"]
+    for data in (
+        {"account": "orbit"},
+        {"api": API},
+        {"identity": {"roles": []}, "api": API},
+        {"identity": {"roles": [{"name": "r"}]}},
+    ):
+        assert packages(**data) == ["a", "python3-openstacksdk"]
