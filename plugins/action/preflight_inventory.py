@@ -16,7 +16,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import
     plays,
     snapshot,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy, nodes_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import (
     INVENTORY,
     Problem,
@@ -40,33 +40,27 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(
             argument_spec={
-                "groups": {"type": "dict", "required": True},
-                "conflicts": {"type": "list", "elements": "dict", "default": []},
                 "scope": {"type": "str", "choices": ["deploy", "inventory"], "default": "deploy"},
                 "roles_path": {"type": "path", "default": str(COLLECTION / "roles")},
                 "playbook": {"type": "path", "default": str(COLLECTION / "playbooks" / "site.yml")},
             }
         )
+        roles_path = Path(arguments["roles_path"])
         try:
-            roles_path = Path(arguments["roles_path"])
-            policy = Policy.parse(
-                arguments["groups"],
-                arguments["conflicts"],
-                interfaces.load_roles(roles_path),
-                cloud_secrets.load_declarations(roles_path),
-                arguments["scope"] == "deploy",
+            roles = interfaces.load_roles(roles_path)
+            declared = cloud_secrets.load_declarations(roles_path)
+            hostvars = (task_vars or {})["hostvars"]
+            view = snapshot.take(
+                hostvars._inventory,
+                hostvars._variable_manager,
+                self._loader,
+                interfaces.all_defaults(roles),
+                interfaces.all_internals(roles),
+                plays.load(Path(arguments["playbook"])),
             )
-        except (interfaces.InterfaceError, cloud_secrets.DeclarationError, ValueError) as error:
+            policy = Policy.parse(nodes_of(view, roles), roles, declared, arguments["scope"] == "deploy")
+        except (cloud_secrets.DeclarationError, ValueError) as error:
             return result | {"failed": True, "msg": str(error)}
-        hostvars = (task_vars or {})["hostvars"]
-        view = snapshot.take(
-            hostvars._inventory,
-            hostvars._variable_manager,
-            self._loader,
-            interfaces.all_defaults(policy.roles),
-            interfaces.all_internals(policy.roles),
-            plays.load(Path(arguments["playbook"])),
-        )
         sources = [Path(one) for one in (task_vars or {}).get("ansible_inventory_sources") or []]
         places = [one if one.is_dir() else one.parent for one in sources if one.exists()]
         hidden = [
@@ -90,6 +84,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 + render(problems, width=shutil.get_terminal_size((120, 24)).columns, hosts=len(view.hosts)),
             }
         else:
-            result["expectations"] = expectations.of(view, policy.roles)
+            result["expectations"] = expectations.of(view, policy)
             result["msg"] = f"The inventory of {len(view.hosts)} hosts has no problem."
         return result

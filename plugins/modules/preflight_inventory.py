@@ -11,21 +11,11 @@ description:
     types and ranges of variables, and secrets - and fails with one report of all problems, each with host, variable,
     what is wrong and how to mend it.
   - Runs on the control node and opens no connection.
-  - Which variables exist, and of which type, comes from the C(argument_specs) and defaults of all roles.
+  - Which variables exist, and of which type, comes from the C(argument_specs) and defaults of all roles; what their values must be beyond
+    that from C(meta/checks.yml) of their roles; what each group carries from C(stackwright_nodes).
 author:
   - The Stackwright developers
 options:
-  groups:
-    description:
-      - The groups that carry roles. Each is a mapping with C(minimum), the least number of hosts, and C(odd), which
-        asks for an odd number of them.
-    type: dict
-    required: true
-  conflicts:
-    description: Pairs of groups that must not share a host. Each entry has C(groups), a list of two, and C(reason).
-    type: list
-    elements: dict
-    default: []
   scope:
     description:
       - V(deploy) expects an inventory ready for use.
@@ -56,9 +46,6 @@ attributes:
 EXAMPLES = r"""
 - name: Refuse an inventory that cannot work
   stackwright.cloud.preflight_inventory:
-    groups:
-      controller: {minimum: 1, odd: true}
-      compute: {minimum: 1}
 """
 
 RETURN = r"""

@@ -4,58 +4,52 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.kinds import (
+    Address,
+    Network,
+    end_fault,
+    is_name,
+    parse,
+    parse_network,
+)
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import APIS, VIRTUAL_ADDRESS, Policy
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.rules import Rule
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import canonical
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-MANAGEMENT = "stackwright_management_address"
-INTERNAL = "stackwright_internal_address"
-PUBLIC = "stackwright_public_address"
-TUNNEL = "ovn_tunnel_address"
+CONNECTION = "ansible_host"
+"""Ansible's own variable, where it connects to."""
 _DOCUMENTATION: tuple[Network, ...] = tuple(
     map(ipaddress.ip_network, ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32"))
 )  # RFC 5737, RFC 3849
-_HOSTNAME = re.compile(
-    r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\Z"
-)
-_REGION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}\Z")
-
-
-def parse(value: object) -> Address | None:
-    """The address that `value` writes, None when it writes none."""
-    try:
-        return ipaddress.ip_address(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def parse_network(value: object) -> Network | None:
-    """The network that `value` writes with its prefix length and without host bits, None when it writes none."""
-    try:
-        return ipaddress.ip_network(value) if isinstance(value, str) and "/" in value else None
-    except ValueError:
-        return None
 
 
 def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
     """Every problem of addresses and networks."""
-    for name in (MANAGEMENT, TUNNEL):
-        yield from _one_per_host(inventory, name)
+    for rule in policy.rules.kind("host_address"):
+        yield from _one_per_host(inventory, policy, rule)
     yield from _connections(inventory)
     yield from _entry_points(inventory, policy)
-    yield from _region(inventory)
-    yield from _networks(inventory)
-    yield from _ipv6(inventory)
+    yield from _networks(inventory, policy)
+    yield from _families(inventory, policy)
     if policy.deploying:
-        yield from _placeholders(inventory)
+        yield from _placeholders(inventory, policy)
+
+
+def management(policy: Policy) -> str:
+    """The option with a host's own address that every host needs."""
+    return next((one.option for one in policy.rules.kind("host_address") if "of" not in one.settings), "")
+
+
+def needed_by(host: Host, policy: Policy, rule: Rule) -> bool:
+    """Whether a host needs this address of its own: always, or where it carries the component that the rule names."""
+    component = rule.settings.get("of")
+    return not component or canonical(component) in map(canonical, policy.services(host))
 
 
 def unfit(address: Address) -> str | None:
@@ -73,13 +67,14 @@ def unfit(address: Address) -> str | None:
     return None
 
 
-def _one_per_host(inventory: Snapshot, name: str) -> Iterator[Problem]:
+def _one_per_host(inventory: Snapshot, policy: Policy, rule: Rule) -> Iterator[Problem]:
     """Each host's own address: well-formed, usable, unique, of one family throughout."""
+    name = rule.option
     holders: dict[Address, list[Host]] = defaultdict(list)
     for host in inventory.hosts.values():
         value = host.get(name)
-        # tunnels end on hypervisors; elsewhere the default says nothing
-        if value is None or (name == TUNNEL and name not in host.own and "compute" not in host.roles):
+        # where a host does not need it, the default says nothing
+        if value is None or (name not in host.own and not needed_by(host, policy, rule)):
             continue
         address = parse(value)
         mend = f"Give the address of this host as digits, for example {name}: 10.0.0.11."
@@ -105,7 +100,8 @@ def _one_per_host(inventory: Snapshot, name: str) -> Iterator[Problem]:
     families = {address.version for address in holders}
     if len(families) > 1:
         rare = min(
-            families, key=lambda version: sum(len(hosts) for one, hosts in holders.items() if one.version == version)
+            families,
+            key=lambda version: (sum(len(hosts) for one, hosts in holders.items() if one.version == version), -version),
         )
         for address, hosts in holders.items():
             if address.version == rare:
@@ -123,16 +119,16 @@ def _connections(inventory: Snapshot) -> Iterator[Problem]:
     """Where Ansible is to connect to."""
     holders: dict[tuple[str, object], list[Host]] = defaultdict(list)
     for host in inventory.hosts.values():
-        target = host.get("ansible_host")
+        target = host.get(CONNECTION)
         if target is None:
             continue
-        if parse(target) is None and not (isinstance(target, str) and _HOSTNAME.match(target) and not _numeric(target)):
+        if parse(target) is None and not is_name(target):
             yield Problem(
                 host.name,
-                "ansible_host",
+                CONNECTION,
                 f"{target!r} is neither an IP address nor a host name",
                 "Give the address under which this machine answers SSH.",
-                host.where("ansible_host"),
+                host.where(CONNECTION),
             )
         holders[str(target), host.get("ansible_port") or 22].append(host)
     for (target, _port), hosts in holders.items():
@@ -140,23 +136,24 @@ def _connections(inventory: Snapshot) -> Iterator[Problem]:
             others = ", ".join(other.name for other in hosts if other is not host)
             yield Problem(
                 host.name,
-                "ansible_host",
+                CONNECTION,
                 f"{target} is also that of {others}",
                 "Give every host the address of its own machine.",
-                host.where("ansible_host"),
+                host.where(CONNECTION),
             )
-
-
-def _numeric(text: str) -> bool:
-    """Whether the last part is a number, as in a mistyped address; no host name ends so (RFC 1123)."""
-    return text.rsplit(".", 1)[-1].isdigit()
 
 
 def _entry_points(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
     """The addresses under which the cloud itself answers."""
-    controllers = [inventory.hosts[name] for name in inventory.groups.get("controller", [])]
-    agreed = len({str(host.get(INTERNAL)) for host in inventory.hosts.values()}) == 1
-    for name in (INTERNAL, PUBLIC):
+    controllers = _members(inventory, policy.carrying(APIS))
+    balancers = policy.carrying(VIRTUAL_ADDRESS)
+    own = management(policy)
+    rules = policy.rules.kind("cloud_address")
+    agreed = all(
+        len({str(host.get(rule.option)) for host in inventory.hosts.values()}) == 1 for rule in rules if rule.same
+    )
+    for rule in rules:
+        name = rule.option
         for host in inventory.hosts.values():
             value = host.get(name)
             if value is None:
@@ -164,25 +161,14 @@ def _entry_points(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
             address = parse(value)
             mend = "Give the address, or the DNS name, under which clients reach the APIs."
             if address is None:
-                if not isinstance(value, str) or not _HOSTNAME.match(value) or _numeric(value):
-                    hint = (
-                        ", without scheme, port and path"
-                        if isinstance(value, str) and re.search(r"[:/]", value)
-                        else ""
-                    )
-                    yield Problem(
-                        host.name,
-                        name,
-                        f"{value!r} is neither an IP address nor a DNS name{hint}",
-                        mend,
-                        host.where(name),
-                    )
+                if fault := end_fault(value):
+                    yield Problem(host.name, name, fault[0], mend, host.where(name))
                 continue
             reason = unfit(address)
             if reason:
                 yield Problem(host.name, name, f"{address} {reason}", mend, host.where(name))
                 continue
-            owners = [other for other in inventory.hosts.values() if parse(other.get(MANAGEMENT)) == address]
+            owners = [other for other in inventory.hosts.values() if parse(other.get(own)) == address]
             if not agreed:  # reported as such; whose address it is on which host leads nowhere
                 continue
             wrong_owner = [other for other in owners if len(controllers) != 1 or other not in controllers]
@@ -196,103 +182,50 @@ def _entry_points(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                     else "Choose a free address that the load balancer can carry.",
                     host.where(name),
                 )
-            elif name == INTERNAL and not owners and controllers and not inventory.groups.get("loadbalancer"):
+            elif (
+                rule.settings["asked_by"] == "hosts"
+                and not owners
+                and controllers
+                and not _members(inventory, balancers)
+            ):
                 yield Problem(
                     host.name,
                     name,
                     f"{address} belongs to no controller and there is no load balancer to carry it",
-                    "Put hosts into the group 'loadbalancer', or use the address of the only controller.",
+                    f"Put hosts into the group {balancers[0]!r}, or use the address of the only controller."
+                    if balancers
+                    else "Use the address of the only controller.",
                     host.where(name),
                 )
-    yield from _differing(inventory, INTERNAL)
-    yield from _differing(inventory, "stackwright_region")
 
 
-def _differing(inventory: Snapshot, name: str) -> Iterator[Problem]:
-    """What belongs to the cloud as a whole must be the same on every host."""
-    values = {host.name: host.get(name) for host in inventory.hosts.values() if host.get(name) is not None}
-    if len({str(value) for value in values.values()}) > 1:
-        listed = ", ".join(f"{value!r} on {host}" for host, value in values.items())
-        yield Problem(
-            INVENTORY, name, f"differs between hosts: {listed}", "Set it once, in group_vars/all, and nowhere else."
-        )
+def _members(inventory: Snapshot, groups: list[str]) -> list[Host]:
+    return [
+        inventory.hosts[name] for group in groups for name in inventory.groups.get(group, []) if name in inventory.hosts
+    ]
 
 
-def _region(inventory: Snapshot) -> Iterator[Problem]:
-    for host in inventory.hosts.values():
-        region = host.get("stackwright_region")
-        if region is not None and (not isinstance(region, str) or not _REGION.match(region)):
-            yield Problem(
-                host.name,
-                "stackwright_region",
-                f"{region!r} is not a usable region name",
-                "Use letters, digits, dots, hyphens and underscores, beginning with a letter or digit.",
-                host.where("stackwright_region"),
-            )
+def _networks(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
+    """Networks with the gateway, the addresses and the pool that must lie in them."""
+    for rule in policy.rules.kind("network"):
+        said = rule.settings
+        start, end = said.get("pool") or ("", "")
+        names = {
+            "cidr": rule.option,
+            "gateway": said.get("gateway"),
+            "address": said.get("address"),
+            "start": start,
+            "end": end,
+        }
+        given = {key: str(name) for key, name in names.items() if name}
+        for host in inventory.hosts.values():
+            if host.touched & set(given.values()):
+                yield from _network(host, {key: host.get(name) for key, name in given.items()}, given)
 
 
-def _networks(inventory: Snapshot) -> Iterator[Problem]:
-    """Networks with their gateway and pools, whether written as `x_cidr`, `x_gateway`, `x_pool_start`, `x_pool_end` or
-    as one mapping with `cidr`, `gateway` and `allocation_pools`; and addresses declared within a network."""
-    for host in inventory.hosts.values():
-        for name in sorted(host.touched):
-            setting = host.settings[name]
-            if name.endswith("_cidr"):
-                stem = name.removesuffix("_cidr")
-                fields = {
-                    "cidr": setting.value,
-                    "gateway": host.get(f"{stem}_gateway"),
-                    "address": host.get(f"{stem}_address"),
-                    "start": host.get(f"{stem}_pool_start"),
-                    "end": host.get(f"{stem}_pool_end"),
-                }
-                names = {
-                    "cidr": name,
-                    "gateway": f"{stem}_gateway",
-                    "address": f"{stem}_address",
-                    "start": f"{stem}_pool_start",
-                    "end": f"{stem}_pool_end",
-                }
-                yield from _network(host, fields, names)
-            elif name.endswith("_network") and f"{name.removesuffix('_network')}_address" in host.settings:
-                stem = name.removesuffix("_network")
-                fields = {"cidr": setting.value, "address": host.get(f"{stem}_address")}
-                yield from _network(host, fields, {"cidr": name, "address": f"{stem}_address"})
-            else:
-                for path, mapping in _mappings(name, setting.value):
-                    if "cidr" not in mapping:
-                        continue
-                    pools = mapping.get("allocation_pools") or [{}]
-                    for number, pool in enumerate(pools if isinstance(pools, list) else [{}]):
-                        pool = pool if isinstance(pool, dict) else {}
-                        gateway = mapping.get("gateway", mapping.get("gateway_ip"))
-                        fields = {
-                            "cidr": mapping["cidr"],
-                            "gateway": gateway,
-                            **{key: pool.get(key) for key in ("start", "end")},
-                        }
-                        names = {
-                            "cidr": f"{path}.cidr",
-                            "gateway": f"{path}.gateway",
-                            "start": f"{path}.allocation_pools[{number}].start",
-                            "end": f"{path}.allocation_pools[{number}].end",
-                        }
-                        yield from _network(host, fields, names, setting.where)
-
-
-def _mappings(path: str, value: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if isinstance(value, Mapping):
-        yield path, value
-        for key, inner in value.items():
-            yield from _mappings(f"{path}.{key}", inner)
-    elif isinstance(value, list):
-        for number, inner in enumerate(value):
-            yield from _mappings(f"{path}[{number}]", inner)
-
-
-def _network(host: Host, fields: Mapping[str, Any], names: Mapping[str, str], where: str = "") -> Iterator[Problem]:
+def _network(host: Host, fields: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[Problem]:
     def problem(key: str, wrong: str, mend: str) -> Problem:
-        return Problem(host.name, names[key], wrong, mend, where or host.where(names[key]))
+        return Problem(host.name, names[key], wrong, mend, host.where(names[key]))
 
     if fields["cidr"] in (None, ""):
         return
@@ -343,51 +276,44 @@ def _network(host: Host, fields: Mapping[str, Any], names: Mapping[str, str], wh
             )
 
 
-# Where services listen or are asked. Tunnels between hosts, and guests, may have IPv6.
-_FOUR_ONLY = (
-    MANAGEMENT,
-    INTERNAL,
-    PUBLIC,
-    "stackwright_database_address",
-    "stackwright_messaging_address",
-    "ovn_central_address",
-)
-
-
-def _ipv6(inventory: Snapshot) -> Iterator[Problem]:
-    """Addresses of the sixth version, which no role writes with the brackets that URLs and listeners need."""
+def _families(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
+    """Addresses of the sixth version where no role writes the brackets that URLs and listeners need."""
+    own = management(policy)
     for host in inventory.hosts.values():
-        for name in _FOUR_ONLY:
+        for name in (rule.option for rule in policy.rules.rules if rule.family == 4):
             address = parse(host.get(name))
             if address is None or address.version == 4:
                 continue
             # the variable that the operator wrote: one that is worked out from another is not told again
-            said = name if name in host.own else "ansible_host" if name == MANAGEMENT else ""
+            said = name if name in host.own else CONNECTION if name == own else ""
             if said:
                 yield Problem(
                     host.name,
                     said,
                     "IPv6 is not supported on the management network and for the APIs yet",
-                    "Give an IPv4 address, or leave the other one to ansible_host and set stackwright_management_address.",
+                    f"Give an IPv4 address, or leave the other one to {CONNECTION} and set {own}.",
                     host.where(said),
                 )
 
 
-_PLACEHOLDER_NETWORK = "verify_external_cidr"
-
-
-def _placeholders(inventory: Snapshot) -> Iterator[Problem]:
+def _placeholders(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
+    networks = [rule for rule in policy.rules.kind("network") if rule.settings.get("real")]
+    addresses = [
+        CONNECTION,
+        *(rule.option for rule in policy.rules.kind("host_address", "cloud_address", "service_address")),
+    ]
     for host in inventory.hosts.values():
-        network = parse_network(host.get(_PLACEHOLDER_NETWORK)) if _PLACEHOLDER_NETWORK in host.own else None
-        if network and any(network.overlaps(one) for one in _DOCUMENTATION if one.version == network.version):
-            yield Problem(
-                host.name,
-                _PLACEHOLDER_NETWORK,
-                f"{network} is a placeholder from the ranges for documentation",
-                "Put the network of your floating addresses there, with gateway and pool, or remove the four.",
-                host.where(_PLACEHOLDER_NETWORK),
-            )
-        for name in ("ansible_host", MANAGEMENT, TUNNEL, INTERNAL, PUBLIC):
+        for name in (rule.option for rule in networks if rule.option in host.own):
+            network = parse_network(host.get(name))
+            if network and any(network.overlaps(one) for one in _DOCUMENTATION if one.version == network.version):
+                yield Problem(
+                    host.name,
+                    name,
+                    f"{network} is a placeholder from the ranges for documentation",
+                    "Put the network of your floating addresses there, with gateway and pool, or remove the four.",
+                    host.where(name),
+                )
+        for name in addresses:
             setting = host.settings.get(name)
             address = parse(setting.value) if setting and setting.own and setting.value == setting.raw else None
             if address and any(address in network for network in _DOCUMENTATION):

@@ -4,41 +4,61 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import GUESTS, Policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.rules import Rules
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
 
-MAPPINGS = "ovn_bridge_mappings"
-INTERFACES = "ovn_bridge_interfaces"
-EXTERNAL = "ovn_external_interface"
-TUNNEL = "ovn_tunnel_interface"
-RANGES = "neutron_vlan_ranges"
-NETWORKS = "neutron_physical_networks"
-VERIFIED = "verify_external_physical_network"
 _OWN = {"br-int": "OVN's own bridge", "br-tunnel": "the bridge of the tunnels"}
+
+
+@dataclass(frozen=True)
+class Names:
+    """The options that say how bridges and physical networks hang together."""
+
+    mappings: str
+    given: str
+    external: str
+    tunnel: str
+    offered: tuple[tuple[str, str], ...]
+    """Options with physical networks on which networks are offered, each with the option without which it says nothing."""
+
+    @classmethod
+    def of(cls, rules: Rules) -> Names:
+        """The options by their kinds."""
+        ranges = [(one.option, "") for one in rules.kind("ranges") if one.settings.get("networks")]
+        networks = [(one.option, str(one.settings.get("where", ""))) for one in rules.kind("physical_networks")]
+        return cls(
+            rules.option("bridge_mappings"),
+            rules.option("bridge_interfaces"),
+            rules.option("interface", joins="external"),
+            rules.option("interface", joins="tunnels"),
+            (*ranges, *networks),
+        )
+
+    def interfaces(self, host: Host) -> dict[str, tuple[str, str]]:
+        """Bridge to its interface on the host, with the variable that says so; as the role ovn puts the two variables together."""
+        found: dict[str, tuple[str, str]] = {}
+        external = host.get(self.external)
+        if external and (bridges := list(_mapping(host, self.mappings).values())):
+            found[str(bridges[0])] = (str(external), self.external)
+        return found | {str(name): (str(one), self.given) for name, one in _mapping(host, self.given).items()}
 
 
 def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
     """Every problem of bridges, their interfaces and the physical networks on them."""
-    hypervisors = [host for host in inventory.hosts.values() if "compute" in host.roles]
+    names = Names.of(policy.rules)
+    hypervisors = [host for host in inventory.hosts.values() if policy.carries(host, GUESTS)]
     for host in hypervisors:
-        if _sound(host):
-            yield from _bridges(host)
-            yield from _shared(host)
-    yield from _offered(inventory, hypervisors)
-    yield from _wireless(hypervisors)
-
-
-def interfaces(host: Host) -> dict[str, tuple[str, str]]:
-    """Bridge to its interface on the host, with the variable that says so; as the role ovn puts the two variables together."""
-    found: dict[str, tuple[str, str]] = {}
-    external = host.get(EXTERNAL)
-    if external and (bridges := list(_mapping(host, MAPPINGS).values())):
-        found[str(bridges[0])] = (str(external), EXTERNAL)
-    return found | {str(name): (str(one), INTERFACES) for name, one in _mapping(host, INTERFACES).items()}
+        if _sound(host, names):
+            yield from _bridges(host, names)
+            yield from _shared(host, names)
+    yield from _offered(inventory, policy, names, hypervisors)
+    yield from _wireless(hypervisors, names)
 
 
 def _mapping(host: Host, name: str) -> Mapping[str, Any]:
@@ -46,64 +66,68 @@ def _mapping(host: Host, name: str) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _sound(host: Host) -> bool:
+def _sound(host: Host, names: Names) -> bool:
     """Whether the variables have the shape that is read here; what has not is reported as such."""
-    return all(isinstance(host.get(name) or {}, Mapping) for name in (MAPPINGS, INTERFACES))
+    return all(isinstance(host.get(name) or {}, Mapping) for name in (names.mappings, names.given))
 
 
-def _bridges(host: Host) -> Iterator[Problem]:
-    mapped = {str(bridge): str(network) for network, bridge in _mapping(host, MAPPINGS).items()}
-    given = interfaces(host)
-    first, external = next(iter(mapped), ""), host.get(EXTERNAL)
-    own = _mapping(host, INTERFACES).get(first)
+def _bridges(host: Host, names: Names) -> Iterator[Problem]:
+    mapped = {str(bridge): str(network) for network, bridge in _mapping(host, names.mappings).items()}
+    given = names.interfaces(host)
+    first, external = next(iter(mapped), ""), host.get(names.external)
+    own = _mapping(host, names.given).get(first)
     if external and own and own != external:
         yield Problem(
             host.name,
-            EXTERNAL,
-            f"is {external!r} for {first}, for which {INTERFACES} has {own!r}",
-            f"Leave {EXTERNAL} out.",
-            host.where(EXTERNAL),
+            names.external,
+            f"is {external!r} for {first}, for which {names.given} has {own!r}",
+            f"Leave {names.external} out.",
+            host.where(names.external),
         )
     for bridge, (interface, variable) in given.items():
         if bridge not in mapped:
             yield Problem(
                 host.name,
                 variable,
-                f"{bridge!r} is no bridge of {MAPPINGS}, which has {', '.join(mapped) or 'none'}",
-                words.hint(bridge, mapped) or f"Map a physical network to it in {MAPPINGS}, or remove it.",
+                f"{bridge!r} is no bridge of {names.mappings}, which has {', '.join(mapped) or 'none'}",
+                words.hint(bridge, mapped) or f"Map a physical network to it in {names.mappings}, or remove it.",
                 host.where(variable),
             )
         if not interface:
             yield Problem(
-                host.name, variable, f"{bridge} has no interface", "Name one, or leave the bridge out.", host.where(variable)
+                host.name,
+                variable,
+                f"{bridge} has no interface",
+                "Name one, or leave the bridge out.",
+                host.where(variable),
             )
     for bridge, network in mapped.items():
         if bridge in _OWN:
             yield Problem(
                 host.name,
-                MAPPINGS,
+                names.mappings,
                 f"{bridge!r}, for {network!r}, is {_OWN[bridge]}",
                 "Give the physical network a bridge of its own, such as br-ex.",
-                host.where(MAPPINGS),
+                host.where(names.mappings),
             )
         if given and bridge not in given:
             yield Problem(
                 host.name,
-                INTERFACES,
+                names.given,
                 f"no interface is named for {bridge}, the bridge of {network!r}",
-                f"Add it, as in {INTERFACES}: {{{bridge}: eth2}}, or give this host {MAPPINGS} without {network!r}.",
-                host.where(INTERFACES),
+                f"Add it, as in {names.given}: {{{bridge}: eth2}}, or give this host {names.mappings} without {network!r}.",
+                host.where(names.given),
             )
 
 
-def _shared(host: Host) -> Iterator[Problem]:
+def _shared(host: Host, names: Names) -> Iterator[Problem]:
     """An interface is a port of one bridge."""
     users: dict[str, list[tuple[str, str]]] = defaultdict(list)
-    for bridge, (interface, variable) in interfaces(host).items():
+    for bridge, (interface, variable) in names.interfaces(host).items():
         if interface:
             users[interface].append((bridge, variable))
     for interface, held in users.items():
-        if interface == host.get(TUNNEL):
+        if interface == host.get(names.tunnel):
             yield Problem(
                 host.name,
                 held[0][1],
@@ -114,27 +138,33 @@ def _shared(host: Host) -> Iterator[Problem]:
         if len(held) > 1:
             yield Problem(
                 host.name,
-                INTERFACES,
+                names.given,
                 f"{interface!r} is to join {' and '.join(bridge for bridge, _variable in held)}",
                 "Give each bridge an interface of its own, for example a VLAN of one: bond0.100.",
-                host.where(INTERFACES),
+                host.where(names.given),
             )
-        if interface in interfaces(host) or interface in _OWN:
+        if interface in names.interfaces(host) or interface in _OWN:
             yield Problem(
-                host.name, held[0][1], f"{interface!r} is a bridge itself", "Name the interface that joins it.", host.where(held[0][1])
+                host.name,
+                held[0][1],
+                f"{interface!r} is a bridge itself",
+                "Name the interface that joins it.",
+                host.where(held[0][1]),
             )
 
 
-def _offered(inventory: Snapshot, hypervisors: list[Host]) -> Iterator[Problem]:
+def _offered(inventory: Snapshot, policy: Policy, names: Names, hypervisors: list[Host]) -> Iterator[Problem]:
     """Physical networks on which Neutron offers networks and that no bridge leads to: their guests would have no wire."""
-    mapped = sorted({str(network) for host in hypervisors for network in _mapping(host, MAPPINGS)})
+    mapped = sorted({str(network) for host in hypervisors for network in _mapping(host, names.mappings)})
     if not hypervisors:
         return
     for host in inventory.hosts.values():
-        if "neutron" not in host.roles or not host.touched & {RANGES, NETWORKS, MAPPINGS, VERIFIED}:
+        # hosts of an operator's own have no networks, and what the inventory says nothing of is the product's own affair
+        if not host.roles or not host.touched & {names.mappings, *(name for name, _where in names.offered)}:
             continue
-        # verification makes its external network where the inventory says how
-        for name in (RANGES, NETWORKS, *([VERIFIED] if host.get("verify_external_cidr") else [])):
+        for name, where in names.offered:
+            if where and not host.get(where):
+                continue
             values = host.get(name)
             for text in values if isinstance(values, list) else str(values or "").split(","):
                 network = str(text).split(":")[0].strip()
@@ -143,24 +173,26 @@ def _offered(inventory: Snapshot, hypervisors: list[Host]) -> Iterator[Problem]:
                         host.name,
                         name,
                         f"the physical network {network!r} is mapped to no bridge, only {', '.join(mapped) or 'none'}",
-                        words.hint(network, mapped) or f"Map it in {MAPPINGS}, or remove it.",
+                        words.hint(network, mapped) or f"Map it in {names.mappings}, or remove it.",
                         host.where(name),
                     )
 
 
-def _wireless(hypervisors: list[Host]) -> Iterator[Problem]:
+def _wireless(hypervisors: list[Host], names: Names) -> Iterator[Problem]:
     """Networks that the inventory itself maps and that have an interface nowhere."""
-    asked = {str(network) for host in hypervisors if MAPPINGS in host.own for network in _mapping(host, MAPPINGS)}
+    asked = {
+        str(network) for host in hypervisors if names.mappings in host.own for network in _mapping(host, names.mappings)
+    }
     wired = {
         str(network)
         for host in hypervisors
-        for network, bridge in _mapping(host, MAPPINGS).items()
-        if str(bridge) in interfaces(host)
+        for network, bridge in _mapping(host, names.mappings).items()
+        if str(bridge) in names.interfaces(host)
     }
     if asked and not wired:
         yield Problem(
             INVENTORY,
-            INTERFACES,
+            names.given,
             f"no host has an interface for {', '.join(sorted(asked))}",
-            f"Set {INTERFACES}, for example in group_vars/compute: {INTERFACES}: {{br-ex: eth2}}.",
+            f"Set {names.given}, for example in group_vars/compute: {names.given}: {{br-ex: eth2}}.",
         )

@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import bridges
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.addresses import (
-    INTERNAL,
-    MANAGEMENT,
-    PUBLIC,
-    TUNNEL,
-    parse,
+    CONNECTION,
+    management,
+    needed_by,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import Role
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.kinds import parse
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import APIS, GUESTS, Policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import (
-    Book,
     Component,
     SpecificationError,
 )
 
-_REACHED = (INTERNAL, "stackwright_database_address", "stackwright_messaging_address")
 
-
-def of(inventory: Snapshot, roles: Mapping[str, Role]) -> dict[str, dict[str, Any]]:
+def of(inventory: Snapshot, policy: Policy) -> dict[str, dict[str, Any]]:
     """The expectations of every host by its name, as plain data."""
-    return {host.name: _of_host(host, inventory, roles) for host in inventory.hosts.values()}
+    return {host.name: _of_host(host, inventory, policy) for host in inventory.hosts.values()}
 
 
-def _of_host(host: Host, inventory: Snapshot, roles: Mapping[str, Role]) -> dict[str, Any]:
-    components = list(_components(host, roles))
+def _of_host(host: Host, inventory: Snapshot, policy: Policy) -> dict[str, Any]:
+    rules = policy.rules
+    components = list(_components(host, policy)) if host.roles else []
     site = derive.Site(lambda name: host.work_out("{{ " + name + " }}"))
-    carries_ovn = "ovn" in host.roles
-    addresses = [MANAGEMENT, *([TUNNEL] if carries_ovn else [])] if host.roles else []
+    own = management(policy)
+    found = [one.option for one in rules.kind("host_address") if host.roles and needed_by(host, policy, one)]
+    addresses = sorted(found, key=lambda name: name != own)
+    asked = [
+        one.option for one in rules.kind("cloud_address", "service_address") if one.settings.get("asked_by") != "users"
+    ]
+    users = rules.option("cloud_address", asked_by="users")
     peers = host.get("preflight_peers") or []
     return {
         "services": bool(components),
@@ -42,22 +44,18 @@ def _of_host(host: Host, inventory: Snapshot, roles: Mapping[str, Role]) -> dict
         "units": sorted({str(unit["name"]) for one in components for unit in derive.units(one)}),
         "addresses": [[name, host.get(name)] for name in addresses if parse(host.get(name))],
         "name": host.name if host.roles else "",
-        "interfaces": _interfaces(host) if carries_ovn else [],
-        "needed": [
-            [name, host.get(name)]
-            for name in ("ansible_host", MANAGEMENT, TUNNEL)
-            if host.roles and parse(host.get(name))
-        ],
+        "interfaces": _interfaces(host, policy) if policy.carries(host, GUESTS) else [],
+        "needed": [[name, host.get(name)] for name in (CONNECTION, *addresses) if host.roles and parse(host.get(name))],
         "names": [
-            [name, host.get(name)] for name in _REACHED if host.roles and host.get(name) and not parse(host.get(name))
+            [name, host.get(name)] for name in asked if host.roles and host.get(name) and not parse(host.get(name))
         ],
-        "peers": [_peer(inventory.hosts[name]) for name in peers if name in inventory.hosts and name != host.name],
+        "peers": [_peer(inventory.hosts[name], own) for name in peers if name in inventory.hosts and name != host.name],
         "sources": [str(line) for line in _list(host.get("base_apt_sources"))],
-        "hypervisor": "compute" in host.roles,
+        "hypervisor": policy.carries(host, GUESTS),
         # users come in where the hosts speak among themselves: only the packet filter keeps the two apart
-        "shared_address": "controller" in host.roles
-        and host.get(PUBLIC) is not None
-        and host.get(PUBLIC) == host.get(MANAGEMENT),
+        "shared_address": policy.carries(host, APIS)
+        and host.get(users) is not None
+        and host.get(users) == host.get(own),
         "filter": bool(host.get("base_filter")),
         "distribution": host.get("preflight_distribution"),
         "versions": [str(one) for one in _list(host.get("preflight_distribution_versions"))],
@@ -74,30 +72,30 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _interfaces(host: Host) -> list[list[str]]:
+def _interfaces(host: Host, policy: Policy) -> list[list[str]]:
     """Variable, interface, and the address that its bridge takes over, which may stand on it."""
-    tunnel = host.get(bridges.TUNNEL)
-    found = [[variable, interface, ""] for interface, variable in bridges.interfaces(host).values() if interface]
-    return found + ([[bridges.TUNNEL, str(tunnel), str(host.get(TUNNEL) or "")]] if tunnel else [])
+    names = bridges.Names.of(policy.rules)
+    tunnel = host.get(names.tunnel)
+    found = [[variable, interface, ""] for interface, variable in names.interfaces(host).values() if interface]
+    ends = [str(host.get(one.option) or "") for one in policy.rules.kind("host_address") if one.settings.get("of")]
+    return found + ([[names.tunnel, str(tunnel), ends[0] if ends else ""]] if tunnel else [])
 
 
-def _peer(peer: Host) -> dict[str, Any]:
+def _peer(peer: Host, own: str) -> dict[str, Any]:
     """Where the peer's SSH is asked. `ansible_port` belongs to `ansible_host`: behind another address, where ports are
     forwarded or a jump host stands between, sshd has its own, probably 22; `assumed` says that any answer will do."""
-    target = peer.get("ansible_host") or peer.name
-    address = peer.get(MANAGEMENT) or target
+    target = peer.get(CONNECTION) or peer.name
+    address = peer.get(own) or target
     assumed = str(address) != str(target)
     port = 22 if assumed else int(peer.get("ansible_port") or 22)
     return {"host": peer.name, "address": str(address), "port": port, "assumed": assumed}
 
 
-def _components(host: Host, roles: Mapping[str, Role]) -> Iterator[Component]:
-    """What all services that the host's node roles carry say of units and ports; a check of its own tells of those that are unknown."""
-    book = Book(roles)
-    nodes = [role for role in sorted(host.roles) if f"{role}_services" in roles[role].defaults]
-    for term in [str(one) for role in nodes for one in _list(host.get(f"{role}_services"))]:
+def _components(host: Host, policy: Policy) -> Iterator[Component]:
+    """What all services that the host carries say of units and ports; a check of its own tells of those that are unknown."""
+    for term in policy.services(host):
         try:
-            yield book.component(term, host.work_out, "account", "api", "units", "filter")
+            yield policy.book.component(term, host.work_out, "account", "api", "units", "filter")
         except SpecificationError:
             continue
 

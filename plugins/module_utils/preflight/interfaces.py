@@ -14,13 +14,15 @@ import yaml
 class Role:
     """A role's interface. `options` follow the argument_specs format; the others are raw, with templates.
 
-    `internals` are what the role keeps in vars/: an inventory that sets one of them changes nothing.
+    `internals` are what the role keeps in vars/: an inventory that sets one of them changes nothing. `checks` say of options what
+    their types cannot, see `rules`.
     """
 
     name: str
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     internals: Mapping[str, Any] = field(default_factory=dict)
+    checks: Mapping[str, Any] = field(default_factory=dict)
 
 
 class InterfaceError(ValueError):
@@ -51,7 +53,7 @@ def _load(path: Path) -> dict[str, Any]:
 def load_roles(roles: Path) -> dict[str, Role]:
     """The interfaces of all roles below the directory `roles`, by name.
 
-    :raises InterfaceError: when a role's argument_specs or defaults cannot be read.
+    :raises InterfaceError: when a role's argument_specs, checks or defaults cannot be read.
     """
     found: dict[str, Role] = {}
     for directory in sorted(path for path in roles.iterdir() if path.is_dir()):
@@ -60,7 +62,11 @@ def load_roles(roles: Path) -> dict[str, Role]:
         for entry_point in specs.values():
             options |= (entry_point or {}).get("options") or {}
         found[directory.name] = Role(
-            directory.name, options, _load_main(directory / "defaults"), _load_main(directory / "vars")
+            directory.name,
+            options,
+            _load_main(directory / "defaults"),
+            _load_main(directory / "vars"),
+            _load(directory / "meta" / "checks.yml"),
         )
     return found
 

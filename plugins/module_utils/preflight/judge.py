@@ -38,10 +38,14 @@ def judge(
     :param asked: control node's time in seconds before the probe, `answered` after it.
     """
     return [
-        Problem(host, variable, wrong, mend)
-        for part in (_system, _own_name, _room, _network, _ports, _sources)
-        for variable, wrong, mend in part(expected, seen)
-    ] + [Problem(host, *fault) for fault in _clock(expected, seen, asked, answered)]
+        *(
+            Problem(host, *fault)
+            for part in (_system, _own_name, _room, _network, _ports, _sources)
+            for fault in part(expected, seen)
+        ),
+        *(Problem(host, *fault) for fault in _clock(expected, seen, asked, answered)),
+        *_peers(host, expected, seen),
+    ]
 
 
 Fault = tuple[str, str, str]
@@ -137,7 +141,9 @@ def _network(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[F
     for interface, address in seen["carried"]:
         carried[interface].add(address)
     for variable, interface, own in expected["interfaces"]:
-        lost = [(name, address) for name, address in expected["needed"] if address in carried[interface] and address != own]
+        lost = [
+            (name, address) for name, address in expected["needed"] if address in carried[interface] and address != own
+        ]
         if lost:
             yield (
                 variable,
@@ -160,13 +166,18 @@ def _network(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[F
     for variable, name in expected["names"]:
         if not seen["names"].get(name, True):
             yield variable, f"{name!r} does not resolve on this host", "Add the name to DNS, or give an address."
-    for peer, reason in zip(expected["peers"], seen["peers"], strict=True):
+
+
+def _peers(host: str, expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Problem]:
+    for peer, tried in zip(expected["peers"], seen["peers"], strict=True):
         # where the port is a guess, a machine that refuses it has been reached all the same
-        if reason and not (peer["assumed"] and "refused" in reason):
-            yield (
+        if tried["reason"] and not (peer["assumed"] and tried["refused"]):
+            yield Problem(
+                host,
                 PEERS,
-                f"{peer['host']} cannot be reached from here: {peer['address']} port {peer['port']}: {reason}",
+                f"{peer['host']} cannot be reached from here: {peer['address']} port {peer['port']}: {tried['reason']}",
                 "Correct the address, the route or the firewall between the two.",
+                about=peer["host"],
             )
 
 
@@ -208,13 +219,13 @@ def _sources(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[F
             "this host has no package source, and not all packages of its services are installed",
             "Set the variable to the lines of a mirror, or set the host's own package sources right.",
         )
-    unanswered: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for url, reason in seen["mirrors"].items():
-        if reason:
+    unanswered: dict[tuple[str, str, bool], list[str]] = defaultdict(list)
+    for url, asked in seen["mirrors"].items():
+        if asked["reason"]:
             server = re.sub(r"(\w+://[^/]+).*", r"\1", url)
-            unanswered[server, reason].append(url)
-    for (server, reason), urls in unanswered.items():
-        where = urls[0] if reason.startswith("HTTP") else server
+            unanswered[server, asked["reason"], asked["answered"]].append(url)
+    for (server, reason, answered), urls in unanswered.items():
+        where = urls[0] if answered else server
         yield (
             "base_apt_sources",
             f"the package source {where} does not answer this host: {reason}",
@@ -226,7 +237,7 @@ def without_echoes(problems: Iterable[Problem]) -> list[Problem]:
     """The problems without those of others who cannot reach a host that the control node cannot reach either."""
     kept = list(problems)
     dead = {one.host for one in kept if one.variable in reach.UNREACHED}
-    return [one for one in kept if one.variable != PEERS or one.wrong.split(" ", 1)[0] not in dead]
+    return [one for one in kept if one.variable != PEERS or one.about not in dead]
 
 
 def _any_key(line: str) -> str:
@@ -244,14 +255,20 @@ def notes(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
             f"cloud-init writes /etc/hosts anew at each boot, without the cloud's names: set manage_etc_hosts: false ({seen['hosts_rewritten']})"
         )
     if expected["shared_address"]:
-        kept = "the packet filter lets them to the APIs alone" if expected["filter"] else "and base_filter is false: every port is open to them"
+        kept = (
+            "the packet filter lets them to the APIs alone"
+            if expected["filter"]
+            else "and base_filter is false: every port is open to them"
+        )
         found.append(f"users come in on the management address; {kept}")
     if expected["hypervisor"] and not seen["kvm"]:
         found.append("no KVM here: guests run emulated, slowly")
     if expected["hypervisor"] and not seen["modules"]["openvswitch"]:
         found.append("the kernel has no Open vSwitch: guests' packets go through the userspace datapath")
     for server in sorted({server for line in expected["sources"] if (server := _any_key(line))}):
-        found.append(f"packages of {server} may be signed with any key that apt knows: name the mirror's own with [signed-by=...]")
+        found.append(
+            f"packages of {server} may be signed with any key that apt knows: name the mirror's own with [signed-by=...]"
+        )
     return found
 
 

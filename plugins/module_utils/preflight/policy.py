@@ -1,26 +1,44 @@
-"""What preflight expects of an inventory, as its role's variables state it."""
+"""What preflight expects of an inventory: the kinds of nodes and the rules of the roles' options."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud_secrets import Declaration
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import Role
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import rules
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import (
+    InterfaceError,
+    Role,
+    all_defaults,
+)
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book, SpecificationError
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import split_term
+
+APIS, GUESTS, VIRTUAL_ADDRESS = "apis", "guests", "virtual_address"
+CARRIES = (APIS, GUESTS, VIRTUAL_ADDRESS)
 
 
 @dataclass(frozen=True)
 class Group:
-    """A group that carries roles.
+    """A kind of nodes: a group of the inventory, and what its hosts carry.
 
-    `odd` asks for an odd number of members, for the sake of quorum; more than `maximum` can be described, not deployed
-    (None: no limit).
+    `roles` are node roles or services; without any, the kind can be described, not deployed, and so it is with more hosts than `maximum`
+    (None: no limit). `odd` asks for an odd number of members, for the sake of quorum. `carries` are words of `CARRIES`.
     """
 
+    roles: tuple[str, ...] = ()
     minimum: int = 0
     odd: bool = False
     maximum: int | None = None
+    carries: frozenset[str] = frozenset()
+
+    @property
+    def applied(self) -> frozenset[str]:
+        """The roles that a play must apply to hosts of this kind."""
+        return frozenset(split_term(one)[0] for one in self.roles)
 
 
 @dataclass(frozen=True)
@@ -40,31 +58,92 @@ class Policy:
     roles: Mapping[str, Role] = field(default_factory=dict)
     secrets: Mapping[str, Declaration] = field(default_factory=dict)
     deploying: bool = True
+    rules: rules.Rules = field(default_factory=rules.Rules)
 
     @classmethod
     def parse(
-        cls,
-        groups: Mapping[str, Any],
-        conflicts: Iterable[Mapping[str, Any]],
-        roles: Mapping[str, Role],
-        secrets: Mapping[str, Declaration],
-        deploying: bool,
+        cls, nodes: Mapping[str, Any], roles: Mapping[str, Role], secrets: Mapping[str, Declaration], deploying: bool
     ) -> Policy:
-        """The policy from the variables `preflight_groups` and `preflight_conflicts` of the role.
+        """The policy from the kinds of nodes, as `nodes_of` finds them.
 
-        :raises ValueError: when one of the two is malformed.
+        :raises InterfaceError: a role's rules are wrong.
+        :raises ValueError: the kinds of nodes are malformed.
         """
-        parsed: dict[str, Group] = {}
-        for name, rule in groups.items():
-            if not isinstance(rule, Mapping) or not set(rule) <= {"minimum", "odd", "maximum"}:
-                raise ValueError(
-                    f"preflight_groups: {name!r} must be a mapping with minimum, odd and maximum, all optional."
-                )
-            parsed[name] = Group(int(rule.get("minimum", 0)), bool(rule.get("odd", False)), None if rule.get("maximum") is None else int(rule["maximum"]))
+        known = rules.parse(roles)
+        name = known.option("nodes") or "nodes"
+        groups: dict[str, Group] = {}
         pairs: list[Conflict] = []
-        for number, rule in enumerate(conflicts, start=1):
-            pair = rule.get("groups")
-            if not isinstance(pair, list) or len(pair) != 2 or not isinstance(rule.get("reason"), str):
-                raise ValueError(f"preflight_conflicts: entry {number} must have two groups and a reason.")
-            pairs.append(Conflict((str(pair[0]), str(pair[1])), rule["reason"]))
-        return cls(parsed, tuple(pairs), roles, secrets, deploying)
+        for group, said in nodes.items():
+            where = f"{name}: {group!r}"
+            groups[str(group)] = _group(where, said, roles)
+            for other, reason in (said.get("apart") or {}).items():
+                if other not in nodes:
+                    raise ValueError(f"{where}: apart: there is no kind of nodes {other!r}.")
+                pairs.append(Conflict((str(group), str(other)), str(reason)))
+        return cls(groups, tuple(pairs), roles, secrets, deploying, known)
+
+    def carrying(self, what: str) -> list[str]:
+        """The groups whose hosts carry this, a word of `CARRIES`."""
+        return [name for name, group in self.groups.items() if what in group.carries]
+
+    @property
+    def book(self) -> Book:
+        """The specifications of the roles."""
+        return Book(self.roles)
+
+    def services(self, host: Host) -> list[str]:
+        """The services that the host's kinds of nodes carry, each once, as `role` or `role.component`."""
+        carried = [one for name, group in self.groups.items() if name in host.groups for one in group.roles]
+        try:
+            return self.book.services_of(carried, host.work_out)
+        except SpecificationError:  # a list of services that is no list, which is told as such
+            return []
+
+    def carries(self, host: Host, what: str) -> bool:
+        """Whether the host is in such a group."""
+        return not host.groups.isdisjoint(self.carrying(what))
+
+
+def nodes_of(inventory: Snapshot, roles: Mapping[str, Role]) -> Mapping[str, Any]:
+    """The kinds of nodes: what the inventory says, else the default of the role that has this option.
+
+    :raises InterfaceError: no role has it.
+    :raises ValueError: the inventory's is no mapping.
+    """
+    name = rules.parse(roles).option("nodes")
+    if not name:
+        raise InterfaceError(
+            "roles/*/meta/checks.yml: no role has an option of the kind 'nodes', which says what each group carries."
+        )
+    found = next((host.get(name) for host in inventory.hosts.values() if name in host.own), None)
+    nodes = all_defaults(roles)[name] if found is None else found
+    if not isinstance(nodes, Mapping):
+        raise ValueError(f"{name}: must map groups to what their hosts carry, not {nodes!r}.")
+    return nodes
+
+
+_KEYS: Mapping[str, type] = {"roles": list, "minimum": int, "maximum": int, "odd": bool, "carries": list, "apart": dict}
+
+
+def _group(where: str, said: Any, roles: Mapping[str, Role]) -> Group:
+    if not isinstance(said, Mapping):
+        raise ValueError(f"{where}: must be a mapping with {', '.join(_KEYS)}, all optional.")
+    for key, value in said.items():
+        if key not in _KEYS:
+            raise ValueError(f"{where}: unknown key {key!r}; known are {', '.join(_KEYS)}.")
+        if not isinstance(value, _KEYS[key]):
+            raise ValueError(f"{where}: {key}: {value!r} is no {_KEYS[key].__name__}.")
+    for word in said.get("carries", []):
+        if word not in CARRIES:
+            raise ValueError(f"{where}: carries: {word!r} is none of {', '.join(CARRIES)}.")
+    group = Group(
+        tuple(map(str, said.get("roles", []))),
+        said.get("minimum", 0),
+        said.get("odd", False),
+        said.get("maximum"),
+        frozenset(said.get("carries", [])),
+    )
+    unknown = sorted(group.applied - roles.keys())
+    if unknown:
+        raise ValueError(f"{where}: roles: there is no role {unknown[0]!r}.")
+    return group

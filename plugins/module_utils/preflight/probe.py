@@ -191,13 +191,13 @@ def _resolve(name: str) -> bool:
         return False
 
 
-def _connect(address: str, port: int, timeout: float) -> str:
-    """Empty when the connection comes about, otherwise why it does not."""
+def _connect(address: str, port: int, timeout: float) -> dict[str, Any]:
+    """`reason` is empty when the connection comes about, otherwise why it does not; `refused` says that the machine itself answered no."""
     try:
         socket.create_connection((address, port), timeout).close()
     except OSError as error:
-        return _reason(error, timeout)
-    return ""
+        return {"reason": _reason(error, timeout), "refused": isinstance(error, ConnectionRefusedError)}
+    return {"reason": "", "refused": False}
 
 
 def _reason(error: Any, timeout: float) -> str:
@@ -254,23 +254,23 @@ def _proxy(scheme: str) -> str | None:
     return found.group(1) if found and found.group(1) not in ("", "DIRECT") else None
 
 
-def _ask(url: str, timeout: float) -> str:
-    """Empty when the server has the file, otherwise what it, or the way to it, answers."""
+def _ask(url: str, timeout: float) -> dict[str, Any]:
+    """`reason` is empty when the server has the file, otherwise what it, or the way to it, answers; `answered` tells the two apart."""
     scheme = url.split(":", 1)[0]
     if scheme not in ("http", "https"):  # a directory or a disc, which APT itself will look at
-        return ""
+        return {"reason": "", "answered": True}
     proxy = _proxy(scheme)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({scheme: proxy} if proxy else {}))
     try:
         opener.open(urllib.request.Request(url, method="HEAD"), timeout=timeout).close()
     except urllib.error.HTTPError as error:
         if error.code in (401, 403, 405):  # there, but not for a bare HEAD request
-            return ""
-        return f"HTTP status {error.code}"
+            return {"reason": "", "answered": True}
+        return {"reason": f"HTTP status {error.code}", "answered": True}
     except urllib.error.URLError as error:
-        return _reason(error.reason, timeout)
+        return {"reason": _reason(error.reason, timeout), "answered": False}
     except (OSError, ValueError) as error:
-        return _reason(error, timeout)
+        return {"reason": _reason(error, timeout), "answered": False}
     except http.client.HTTPException as error:  # a server of another kind, or an address that is none
-        return f"no HTTP answer ({type(error).__name__})"
-    return ""
+        return {"reason": f"no HTTP answer ({type(error).__name__})", "answered": False}
+    return {"reason": "", "answered": True}

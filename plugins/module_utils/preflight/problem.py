@@ -18,7 +18,7 @@ class Problem:
     """One thing to mend before a deployment.
 
     `wrong` is a sentence without its subject's name (the variable says it), `mend` an instruction; `where` is the file
-    and line of the value when known. None of them ever holds a secret's value.
+    and line of the value when known, `about` another host that it is about. None of them ever holds a secret's value.
     """
 
     host: str
@@ -26,10 +26,11 @@ class Problem:
     wrong: str
     mend: str
     where: str = ""
+    about: str = ""
 
     def __post_init__(self) -> None:
         # Hosts were asked before anything is known of them, and what they said is quoted.
-        for name in ("host", "variable", "wrong", "mend", "where"):
+        for name in ("host", "variable", "wrong", "mend", "where", "about"):
             object.__setattr__(self, name, clean(getattr(self, name)))
 
     def as_dict(self) -> dict[str, str]:

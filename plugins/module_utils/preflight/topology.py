@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, Problem
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Snapshot
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")  # RFC 1123, small letters only
 _BUILT_IN = ("all", "ungrouped")
@@ -43,7 +43,7 @@ def _groups(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                 "Use one, three or five: with an even number the loss of half of them stops the database and the "
                 "message queue, so the last host adds no safety.",
             )
-        elif policy.deploying and group.maximum == 0 and members:
+        elif policy.deploying and not group.roles and members:
             yield Problem(
                 INVENTORY,
                 name,
@@ -78,12 +78,27 @@ def _placement(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                     f"this host is in {first!r} and in {second!r}; {conflict.reason}",
                     "Take it out of one of the two groups and give the other a host of its own.",
                 )
+        if policy.deploying:
+            yield from _unused(host, policy)
         if not host.groups & policy.groups.keys():
             yield Problem(
                 host.name,
                 "groups",
                 "this host is in no group at all",
                 f"Put it into one of {', '.join(policy.groups)}; or, if it is not one of the cloud's, into a group of your own.",
+            )
+
+
+def _unused(host: Host, policy: Policy) -> Iterator[Problem]:
+    """What a host would carry by its group, and that no play applies to it."""
+    for name in sorted(host.groups & policy.groups.keys()):
+        left = sorted(policy.groups[name].applied - host.roles)
+        if left:
+            yield Problem(
+                host.name,
+                "groups",
+                f"this host is in {name!r}, and no play of site.yml applies {', '.join(left)} to it: nothing of it would be deployed",
+                "Take it out of the group, or add a play for the group.",
             )
 
 

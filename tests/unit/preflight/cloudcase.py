@@ -19,7 +19,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import
     plays,
     snapshot,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy, nodes_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -67,11 +67,8 @@ def write(case: dict[str, Any], directory: Path) -> Path:
 
 
 def policy(seen: snapshot.Snapshot, deploying: bool = True) -> Policy:
-    """The policy for an inventory: the product's own, as the role's defaults state it, unless the inventory has another."""
-    own = [host.settings["preflight_groups"].value for host in seen.hosts.values() if "preflight_groups" in host.own]
-    defaults = _ROLES["preflight"].defaults
-    groups = own[0] if own else defaults["preflight_groups"]
-    return Policy.parse(groups, defaults["preflight_conflicts"], _ROLES, _DECLARED, deploying)
+    """The policy for an inventory: with the product's own kinds of nodes, unless the inventory has others."""
+    return Policy.parse(nodes_of(seen, _ROLES), _ROLES, _DECLARED, deploying)
 
 
 def view(source: Path) -> snapshot.Snapshot:
@@ -95,7 +92,8 @@ def view(source: Path) -> snapshot.Snapshot:
 
 def expectations_of(source: Path) -> dict[str, dict[str, Any]]:
     """What each host of the inventory at `source` must offer."""
-    return expectations.of(view(source), _ROLES)
+    seen = view(source)
+    return expectations.of(seen, policy(seen))
 
 
 def examine(source: Path, deploying: bool = True) -> list[Problem]:

@@ -52,8 +52,16 @@ def test_hosts_must_reach_the_controllers_but_not_themselves(expected: dict[str,
 def test_forwarded_port_is_not_asked_of_another_address(tmp_path: Path) -> None:
     """Behind a NAT or a jump host the port of ansible_host says nothing of the management address."""
     forwarded = {"ansible_host": "10.9.9.1", "ansible_port": 52222, "stackwright_management_address": "10.9.0.12"}
-    case = {"inventory": {"all": {"children": {"controller": {"hosts": {"controller2": forwarded, "controller3": {"ansible_port": 2222}}}}}}}
-    peers = {one["host"]: one for one in cloudcase.expectations_of(cloudcase.write(case, tmp_path))["compute1"]["peers"]}
+    case = {
+        "inventory": {
+            "all": {
+                "children": {"controller": {"hosts": {"controller2": forwarded, "controller3": {"ansible_port": 2222}}}}
+            }
+        }
+    }
+    peers = {
+        one["host"]: one for one in cloudcase.expectations_of(cloudcase.write(case, tmp_path))["compute1"]["peers"]
+    }
     assert peers["controller2"] == {"host": "controller2", "address": "10.9.0.12", "port": 22, "assumed": True}
     assert peers["controller3"] == {"host": "controller3", "address": "10.9.0.13", "port": 2222, "assumed": False}
 

@@ -11,6 +11,8 @@ import yaml
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import judge
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
 
+NO_ROUTE = {"reason": "no route to host", "refused": False}
+REFUSED = {"reason": "said nothing of the kind", "refused": True}
 EXPECTED: dict[str, Any] = {
     "name": "controller1",
     "services": True,
@@ -21,7 +23,11 @@ EXPECTED: dict[str, Any] = {
     "units": ["keystone", "mariadb"],
     "addresses": [["stackwright_management_address", "10.0.0.11"]],
     "interfaces": [["ovn_external_interface", "eth1", ""]],
-    "needed": [["ansible_host", "10.0.0.11"], ["stackwright_management_address", "10.0.0.11"], ["ovn_tunnel_address", "10.0.1.11"]],
+    "needed": [
+        ["ansible_host", "10.0.0.11"],
+        ["stackwright_management_address", "10.0.0.11"],
+        ["ovn_tunnel_address", "10.0.1.11"],
+    ],
     "names": [["stackwright_internal_address", "api.example.org"]],
     "peers": [{"host": "controller2", "address": "10.0.0.12", "port": 22, "assumed": False}],
     "sources": [],
@@ -54,8 +60,8 @@ SEEN: dict[str, Any] = {
     "kvm": True,
     "hosts_rewritten": "",
     "modules": {"openvswitch": True, "geneve": True},
-    "peers": [""],
-    "mirrors": {"http://mirror/debian/dists/trixie/InRelease": ""},
+    "peers": [{"reason": "", "refused": False}],
+    "mirrors": {"http://mirror/debian/dists/trixie/InRelease": {"reason": "", "answered": True}},
     "names": {"controller1": True, "api.example.org": True},
     "time": 1000.5,
 }
@@ -103,17 +109,25 @@ def test_fit_host_has_no_problem() -> None:
             "'api.example.org' does not resolve",
         ),
         (
-            {"peers": ["no route to host"]},
+            {"peers": [NO_ROUTE]},
             "preflight_peers",
             "controller2 cannot be reached from here: 10.0.0.12 port 22: no route",
         ),
         (
-            {"mirrors": {"http://mirror/debian/dists/trixie/InRelease": "connection refused"}},
+            {
+                "mirrors": {
+                    "http://mirror/debian/dists/trixie/InRelease": {"reason": "connection refused", "answered": False}
+                }
+            },
             "base_apt_sources",
             "the package source http://mirror does not answer this host: connection refused",
         ),
         (
-            {"mirrors": {"http://mirror/debian/dists/trixie/InRelease": "HTTP status 404"}},
+            {
+                "mirrors": {
+                    "http://mirror/debian/dists/trixie/InRelease": {"reason": "HTTP status 404", "answered": True}
+                }
+            },
             "base_apt_sources",
             "http://mirror/debian/dists/trixie/InRelease does not answer this host: HTTP status 404",
         ),
@@ -163,7 +177,11 @@ def test_deployed_host_needs_less_room() -> None:
 
 
 def test_mirror_may_be_down_when_everything_is_installed() -> None:
-    down = {"mirrors": {"http://mirror/debian/dists/trixie/InRelease": "no answer within 5 seconds"}}
+    down = {
+        "mirrors": {
+            "http://mirror/debian/dists/trixie/InRelease": {"reason": "no answer within 5 seconds", "answered": False}
+        }
+    }
     assert problems(down | {"installed_units": ["keystone", "mariadb"]}) == []
     assert only(down | {"installed_units": ["mariadb"]}).variable == "base_apt_sources"
 
@@ -195,7 +213,11 @@ def test_name_of_a_host_without_roles_is_its_own_affair() -> None:
 @pytest.mark.parametrize(
     ("expected", "seen", "wrong"),
     [
-        ({"interfaces": [["ovn_bridge_interfaces", "eth0", ""]]}, {"default_routes": []}, "carries 10.0.0.11, this host's ansible_host"),
+        (
+            {"interfaces": [["ovn_bridge_interfaces", "eth0", ""]]},
+            {"default_routes": []},
+            "carries 10.0.0.11, this host's ansible_host",
+        ),
         ({}, {"carried": [["eth1", "10.0.1.11"]]}, "carries 10.0.1.11, this host's ovn_tunnel_address"),
         ({}, {"default_routes": ["eth1"]}, "'eth1' carries this host's default route"),
     ],
@@ -211,14 +233,14 @@ def test_bridge_of_the_tunnels_takes_its_address_over() -> None:
 
 def test_peer_behind_a_forwarded_port_is_reached_by_any_answer() -> None:
     peer = {"host": "controller2", "address": "10.0.0.12", "port": 22}
-    assert problems({"peers": ["connection refused"]}, {"peers": [peer | {"assumed": True}]}) == []
-    assert only({"peers": ["connection refused"]}, {"peers": [peer | {"assumed": False}]}).variable == judge.PEERS
-    assert only({"peers": ["no route to host"]}, {"peers": [peer | {"assumed": True}]}).variable == judge.PEERS
+    assert problems({"peers": [REFUSED]}, {"peers": [peer | {"assumed": True}]}) == []
+    assert only({"peers": [REFUSED]}, {"peers": [peer | {"assumed": False}]}).variable == judge.PEERS
+    assert only({"peers": [NO_ROUTE]}, {"peers": [peer | {"assumed": True}]}).variable == judge.PEERS
 
 
 def test_dead_host_is_reported_once() -> None:
     dead = Problem("controller2", "ansible_host", "the machine does not answer", "Switch it on.")
-    echo = only({"peers": ["no route to host"]})
+    echo = only({"peers": [NO_ROUTE]})
     assert judge.without_echoes([echo, dead]) == [dead]
     assert judge.without_echoes([echo]) == [echo]
 
@@ -241,7 +263,10 @@ def test_note_reaches_the_screen() -> None:
     assert told == "{{ __preflight_report.told }}"
 
 
-@pytest.mark.parametrize(("filtered", "said"), [(True, "the packet filter lets them to the APIs alone"), (False, "every port is open to them")])
+@pytest.mark.parametrize(
+    ("filtered", "said"),
+    [(True, "the packet filter lets them to the APIs alone"), (False, "every port is open to them")],
+)
 def test_notes_tell_that_users_come_in_on_the_management_address(filtered: bool, said: str) -> None:
     (note,) = judge.notes(EXPECTED | {"shared_address": True, "filter": filtered}, SEEN)
     assert note.startswith("users come in on the management address; ") and said in note

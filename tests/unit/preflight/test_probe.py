@@ -121,7 +121,7 @@ def test_peers_and_names_are_tried() -> None:
                     "names": ["localhost", "no-such-host.invalid"],
                 }
             )
-    assert seen["peers"] == ["", "connection refused"]
+    assert seen["peers"] == [{"reason": "", "refused": False}, {"reason": "connection refused", "refused": True}]
     assert seen["names"]["localhost"] is True
     assert seen["names"]["no-such-host.invalid"] is False
 
@@ -134,19 +134,19 @@ def test_package_sources_are_asked_for_their_release_files(server: int) -> None:
         f"deb {base}/closed trixie main",
     ]
     seen = probe.observe({"mirror": True, "sources": lines, "timeout": 5})["mirrors"]
-    mine = {url: reason for url, reason in seen.items() if url.startswith(base)}
+    mine = {url: asked for url, asked in seen.items() if url.startswith(base)}
     assert mine == {
-        f"{base}/debian/dists/trixie/InRelease": "",
-        f"{base}/debian/dists/sid/InRelease": "HTTP status 404",
-        f"{base}/closed/dists/trixie/InRelease": "",
+        f"{base}/debian/dists/trixie/InRelease": {"reason": "", "answered": True},
+        f"{base}/debian/dists/sid/InRelease": {"reason": "HTTP status 404", "answered": True},
+        f"{base}/closed/dists/trixie/InRelease": {"reason": "", "answered": True},
     }
 
 
 def test_silent_package_source_is_given_up_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, never answers
         begun = time.monotonic()
-        reason = probe._ask(f"http://127.0.0.1:{silent.getsockname()[1]}/dists/x/InRelease", 0.3)
-    assert reason == "no answer within 0.3 seconds"
+        asked = probe._ask(f"http://127.0.0.1:{silent.getsockname()[1]}/dists/x/InRelease", 0.3)
+    assert asked == {"reason": "no answer within 0.3 seconds", "answered": False}
     assert time.monotonic() - begun < 3
 
 
@@ -184,11 +184,11 @@ def test_mirror_that_speaks_something_else_is_told_and_nothing_else_lost(said: b
         threading.Thread(target=serve, daemon=True).start()
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/debian"
         seen = probe.observe({"mirror": True, "sources": [f"deb {url} trixie main"], "timeout": 5})
-    assert seen["mirrors"][f"{url}/dists/trixie/InRelease"] and seen["hostname"]
+    assert seen["mirrors"][f"{url}/dists/trixie/InRelease"]["reason"] and seen["hostname"]
 
 
 def test_address_that_is_none_is_told() -> None:
-    assert probe._ask("http://mirror:port/debian", 1) == "no HTTP answer (InvalidURL)"
+    assert probe._ask("http://mirror:port/debian", 1)["reason"] == "no HTTP answer (InvalidURL)"
 
 
 def test_stanza_with_an_empty_field_is_read(files: dict[str, str]) -> None:
@@ -198,7 +198,9 @@ def test_stanza_with_an_empty_field_is_read(files: dict[str, str]) -> None:
 
 
 def test_addresses_are_found_without_iproute2(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    files["/proc/net/fib_trie"] = "           |-- 192.0.2.7\n              /32 host LOCAL\n           |-- 192.0.2.0\n              /24 link UNICAST\n"
+    files["/proc/net/fib_trie"] = (
+        "           |-- 192.0.2.7\n              /32 host LOCAL\n           |-- 192.0.2.0\n              /24 link UNICAST\n"
+    )
 
     def missing(*words: object, **more: object) -> None:
         raise FileNotFoundError(2, "No such file or directory")
