@@ -199,3 +199,32 @@ def test_guests_disks_and_what_guests_talk_to_are_not_roots_or_anybodys(host):
     assert host.run("setpriv --reuid=65534 --regid=65534 --clear-groups ls /var/lib/nova/instances").rc != 0
     agents = host.process.filter(comm="neutron-ovn-met")
     assert agents and {agent.user for agent in agents} == {"neutron"}
+
+
+# The kernel gives a link its link-local address at any time after the agent has read the addresses: here it is there before.
+ADDRESS_THAT_IS_THERE = """
+import importlib.machinery
+import importlib.util
+from neutron import privileged
+if {ours}:
+    loader = importlib.machinery.SourceFileLoader("agent", "/usr/local/lib/stackwright/neutron-ovn-metadata-agent")
+    loader.exec_module(importlib.util.module_from_spec(importlib.util.spec_from_loader("agent", loader)))
+from neutron.agent.linux import ip_lib
+privileged.default.set_client_mode(False)
+ip_lib.IPDevice("there", "stackwright-test").addr.add_multiple(["fe80::1/64", "169.254.169.254/32"])
+"""
+
+
+def test_the_metadata_agent_takes_an_address_that_the_kernel_has_set_already(compute):
+    namespace = "ip -n stackwright-test"
+    compute.run_expect([0], "ip netns add stackwright-test")
+    try:
+        for command in ("link add there type veth peer name hither", "link set there up", "address add fe80::1/64 dev there"):
+            compute.run_expect([0], f"{namespace} {command}")
+        packaged = compute.run("python3 -c %s", ADDRESS_THAT_IS_THERE.format(ours=False))
+        assert "IpAddressAlreadyExists" in packaged.stderr, "the package's own agent no longer fails: ours can go"
+        compute.run_expect([0], "python3 -c %s", ADDRESS_THAT_IS_THERE.format(ours=True))
+        assert "169.254.169.254" in compute.check_output(f"{namespace} address show dev there")
+    finally:
+        compute.run("ip netns delete stackwright-test")
+    assert "/usr/local/lib/stackwright/neutron-ovn-metadata-agent" in compute.check_output("pgrep -af neutron-ovn-metadata-agent")
