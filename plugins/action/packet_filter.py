@@ -6,7 +6,7 @@ from typing import Any
 
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.stackwright.cloud.plugins.module_utils import fresh_login
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import fresh_login
 
 MODULE = "stackwright.cloud.packet_filter"
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import vars_files
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import (
     expectations,
@@ -23,6 +22,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.proble
     collect,
     render,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
 
 COLLECTION = Path(__file__).resolve().parents[2]
 

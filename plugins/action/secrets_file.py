@@ -9,7 +9,8 @@ from ansible import constants as C
 from ansible.errors import AnsibleError
 from ansible.parsing.vault import VaultLib
 from ansible.plugins.action import ActionBase
-from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets, secrets_file
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import file as secrets_file
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 

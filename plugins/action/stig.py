@@ -8,7 +8,7 @@ from typing import Any
 from ansible.module_utils.common.validation import check_type_dict, check_type_list
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible_collections.stackwright.cloud.plugins.module_utils import fresh_login
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import fresh_login
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import catalogue as catalogues
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import journal
 

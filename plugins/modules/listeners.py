@@ -73,7 +73,7 @@ problems:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils import sockets
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import sockets
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import filter_host
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify import listeners
 

@@ -70,10 +70,10 @@ summary:
 
 import json
 import os
-import tempfile
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import files
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify import security
 
 
@@ -81,11 +81,7 @@ def write(path: str, content: dict[str, Any]) -> None:
     """Write a report that its owner alone can read, whole or not at all."""
     directory = os.path.dirname(path) or "."
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=directory)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        json.dump(content, stream, indent=2)
-        stream.write("\n")
-    os.replace(partial, path)
+    files.replace_own(path, json.dumps(content, indent=2) + "\n")
 
 
 def main() -> None:

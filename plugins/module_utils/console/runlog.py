@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean_data
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import files
 
 LAST = "last.json"
 LAST_LOG = "last.log"
@@ -57,10 +58,7 @@ class RunLog:
         """Write the summary beside the log and as the newest one, each replaced as a whole."""
         text = json.dumps(clean_data(summary), indent=1, ensure_ascii=False) + "\n"
         for path in (self.path.with_suffix(".json"), self.directory / LAST):
-            temporary = path.with_name(f".{path.name}.{os.getpid()}")
-            with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                file.write(text)
-            temporary.replace(path)
+            files.replace_own(path, text)
 
     def close(self) -> None:
         """No more lines."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import files
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.definition import Lab, Machine
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.errors import LabError
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.image import RESTORE
@@ -196,11 +197,7 @@ def read_record(lab: Lab, machine: Machine) -> dict[str, str]:
 def write_atomically(path: Path, content: str, mode: int = 0o600) -> None:
     """Write a file so that it has either its old or its new content, whatever happens."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(content)
-    temporary.replace(path)
+    files.replace_own(path, content, mode)
 
 
 def write_known_hosts(lab: Lab) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud_secrets import Declaration
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import rules
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import (
     InterfaceError,
@@ -14,6 +13,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interf
     all_defaults,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets.declare import Declaration
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book, SpecificationError
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import split_term
 

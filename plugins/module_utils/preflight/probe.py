@@ -20,10 +20,10 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.sockets import LISTEN
-from ansible_collections.stackwright.cloud.plugins.module_utils.sockets import decode as _decode
-from ansible_collections.stackwright.cloud.plugins.module_utils.sockets import holders as _holders
-from ansible_collections.stackwright.cloud.plugins.module_utils.sockets import unit_of as _unit
+from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets import LISTEN
+from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets import decode as _decode
+from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets import holders as _holders
+from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets import unit_of as _unit
 
 PROGRAM_SECONDS = 30  # that a program of the host may take
 

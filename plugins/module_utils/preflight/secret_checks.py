@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import all_options
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
 
 MAKE = "Run: ansible-playbook playbooks/secrets.yml -i <inventory>"
 _PASSWORDS = (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import all_internals, all_options
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.kinds import KINDS, Fault, Kind
@@ -17,6 +16,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapsh
     Snapshot,
     template_words,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, plan
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book
 

@@ -11,12 +11,12 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import steps
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import files
 
 STAMPS = "/var/lib/stackwright/bootstrap"
 LOCK = "/run/stackwright-bootstrap.lock"
@@ -85,10 +85,7 @@ def is_due(
 
 def _write_stamp(step: Step, text: str) -> None:
     os.makedirs(STAMPS, mode=0o700, exist_ok=True)
-    descriptor, partial = tempfile.mkstemp(dir=STAMPS)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text + "\n")
-    os.replace(partial, _stamp(step))
+    files.replace(_stamp(step), text + "\n")
 
 
 def execute(step: Step, lock: int | None = None) -> str:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import files
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import probe_guest
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.open_vswitch import kernel_has_datapath
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.probe_guest import Hardware, Outcome
@@ -128,11 +129,7 @@ def remember(name: str, present: str, answer: object) -> None:
     except (OSError, ValueError, TypeError):
         known = {}
     known[name] = {"key": present, "answer": answer}
-    os.makedirs(os.path.dirname(ANSWER), mode=0o755, exist_ok=True)
-    fresh = f"{ANSWER}.new"
-    with open(fresh, "w", encoding="utf-8") as stream:
-        json.dump(known, stream)
-    os.replace(fresh, ANSWER)
+    files.replace(ANSWER, json.dumps(known), 0o644)
 
 
 def kvm_answer(hardware: Hardware, guest: Guest, again: bool) -> tuple[bool, str]:

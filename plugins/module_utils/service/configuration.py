@@ -21,9 +21,9 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import files as descriptors
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import hosts_file, masking
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import options as option_definitions
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig import journal
 
 GENERATIONS = "/var/lib/stackwright/generations"
 GENERATIONS_KEPT = 10
@@ -318,8 +318,8 @@ def _save(generation: str, path: str) -> None:
 
 def _write(file: File) -> None:
     """Make one path so. Directories on the way may belong to services: nothing is done through a link of theirs."""
-    with journal.opened(file.path, make=file.state != "absent") as place:
-        found = journal.look(place)
+    with descriptors.opened(file.path, make=file.state != "absent") as place:
+        found = descriptors.look(place)
         if file.state == "absent":
             if found is not None and stat.S_ISDIR(found.st_mode):
                 shutil.rmtree(place.name, dir_fd=place.directory)
@@ -336,14 +336,14 @@ def _write(file: File) -> None:
             if found is None:
                 os.mkdir(place.name, 0o700, dir_fd=place.directory)
             # A link of root's to another disk is followed, one of a service's is not.
-            with journal.opened(f"{file.path}/x") as inside:
+            with descriptors.opened(f"{file.path}/x") as inside:
                 handle = f"/proc/self/fd/{inside.directory}"
                 os.chown(handle, uid, gid)
                 os.chmod(handle, file.mode)
             return
         assert file.content is not None
         content = file.content.encode("utf-8", "surrogateescape")
-        journal.write_at(place, content, file.mode, uid, gid)
+        descriptors.write_at(place, content, file.mode, uid, gid)
 
 
 def _validate(file: File) -> str:

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.stackwright.cloud.plugins.module_utils import sockets
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import files as descriptors
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import sockets
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import configuration, packet_filter, units
 
 NFT = "/usr/sbin/nft"
@@ -175,7 +176,7 @@ def attempt(text: str, seconds: int = SECONDS) -> str:
     before = run([NFT, "list", "table", "inet", packet_filter.TABLE])[1]
     empty = f"table inet {packet_filter.TABLE}\ndelete table inet {packet_filter.TABLE}\n"
     undo = f"{STATE}/undo.nft"
-    _write(undo, empty + before)
+    descriptors.replace(undo, empty + before)
     _must([NFT, "-c", "-f", undo], "Checking the way back of the packet filter")
     run(["systemctl", "stop", f"{TIMER}.timer"])
     run(["systemctl", "reset-failed", f"{TIMER}.service"])
@@ -214,7 +215,7 @@ def confirm(text: str, tried: str) -> None:
     units.must("-q", "enable", f"{UNIT}.service")
     units.must("start", f"{UNIT}.service")
     units.must("reload", f"{UNIT}.service")
-    _write(f"{STATE}/accepted.json", json.dumps({"text": text, "listing": listing()}))
+    descriptors.replace(f"{STATE}/accepted.json", json.dumps({"text": text, "listing": listing()}))
 
 
 def remove() -> None:
@@ -228,17 +229,6 @@ def remove() -> None:
     if listing():
         _must([NFT, "delete", "table", "inet", packet_filter.TABLE], "Removing the packet filter's table")
     Path(STATE, "accepted.json").unlink(missing_ok=True)
-
-
-def _write(path: str, text: str) -> None:
-    """Write a file of ours whole: nobody but root may read it, and a cut leaves the old one."""
-    partial = f"{path}.new"
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(partial, path)
 
 
 def complaints(wanted: bool) -> list[str]:

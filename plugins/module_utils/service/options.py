@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import files
 
 CACHE_DIRECTORY = "/var/cache/stackwright/options"
 DPKG_STATUS = "/var/lib/dpkg/status"
@@ -165,11 +166,7 @@ def load(namespaces: list[str]) -> Definitions | None:
         raise RuntimeError(
             f"oslo-config-generator's answer for {', '.join(namespaces)} is not the JSON it prints otherwise: {error}"
         ) from error
-    os.makedirs(CACHE_DIRECTORY, mode=0o755, exist_ok=True)
-    partial = f"{cached}.{os.getpid()}"
-    with open(partial, "w", encoding="utf-8") as stream:
-        json.dump({"packages": state, "sections": definitions.as_json()}, stream)
-    os.replace(partial, cached)
+    files.replace(cached, json.dumps({"packages": state, "sections": definitions.as_json()}), 0o644)
     return definitions
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import progress
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import files
 
 STATUS = "/var/lib/dpkg/status"
 UPDATES = "/var/lib/dpkg/updates"
@@ -108,11 +109,7 @@ def read_sources() -> str:
 def write_sources(text: str) -> None:
     """Write or, with an empty text, remove our own file of package sources."""
     if text:
-        fresh = f"{SOURCES}.new"
-        with open(fresh, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.chmod(fresh, 0o644)
-        os.replace(fresh, SOURCES)
+        files.replace(SOURCES, text, 0o644)
     else:
         os.unlink(SOURCES)
 

@@ -5,7 +5,7 @@ Any module that changes how a host is reached works in these steps:
 1. ``run = begin(...)``: a journal in a directory of its own, with a copy of the program that follows it back.
 2. ``run.add([...])`` says what is there now, and :func:`arm` starts the timer; only then are the changes made.
 3. :func:`taken` says that the running system has taken a group's changes into use. What was only written is never confirmed.
-4. The control node logs in anew (``plugin_utils/fresh_login.py``), and has the host :func:`confirm` or :func:`undo`.
+4. The control node logs in anew (``module_utils/host/fresh_login.py``), and has the host :func:`confirm` or :func:`undo`.
 
 When nobody comes back, the timer undoes the groups, and so does the next boot.
 """

@@ -152,6 +152,8 @@ def sync_directory(path: str) -> None:
 
 
 # ---------------------------------------------------------------- files, through descriptors
+# Copies of what stands in host/files.py, as the rules on systemd and dpkg below are of their own: a program beside the journal, which a
+# timer runs, has nothing to import. A test holds the copies the same.
 
 
 @dataclass

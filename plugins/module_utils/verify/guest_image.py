@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import progress
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import files
 
 # Raised when the layout of the image changes without a change of its inputs.
 FORMAT = 1
@@ -385,12 +386,7 @@ def build(names: Sequence[str], texts: dict[str, str], target: Path) -> None:
             raise BuildError("cannot build the test guest: the kernel package holds no boot/vmlinuz")
         progress.tell("the test guest's disk is written")
         image = qcow2(write_disk(root, work, kernels[0].read_bytes(), initramfs(root, texts)))
-        part = work / "image"
-        with part.open("wb") as stream:
-            stream.write(image)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(target)
+        files.replace_own(target, image, 0o644)
 
 
 @contextlib.contextmanager

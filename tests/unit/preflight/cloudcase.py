@@ -11,7 +11,6 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext
 from ansible.vars.manager import VariableManager
-from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import (
     expectations,
     interfaces,
@@ -21,6 +20,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy, nodes_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 ROLES = CHECKOUT / "roles"

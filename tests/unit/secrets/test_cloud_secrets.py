@@ -7,8 +7,8 @@ import uuid
 from pathlib import Path
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud_secrets import Declaration
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets.declare import Declaration
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -162,7 +162,7 @@ def test_a_rotation_keeps_the_label(operator: Operator) -> None:
 def test_new_files_get_the_key_that_ansible_is_told_to_encrypt_with(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     from ansible.parsing.vault import VaultSecret as Secret
     from ansible_collections.stackwright.cloud.plugins.action import secrets_file as action
-    from ansible_collections.stackwright.cloud.plugins.module_utils.secrets_file import SecretsFileError
+    from ansible_collections.stackwright.cloud.plugins.module_utils.secrets.file import SecretsFileError
 
     def vault(*names: str, wanted: str = "") -> action.ProcessVault:
         monkeypatch.setattr(action.C.config, "get_config_value", lambda name: wanted or None)

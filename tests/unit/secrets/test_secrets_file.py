@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
-from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets, secrets_file
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud_secrets import Declaration
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import file as secrets_file
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets.declare import Declaration
 
 STRONG = "wG3xkEr9PqLm2TzNhV7bYc5d"
 DECLARED = {name: Declaration(name, "For the test") for name in ("a_one", "b_two")}
@@ -152,21 +153,22 @@ def test_interrupted_write_leaves_the_old_file(path: Path, monkeypatch: pytest.M
         with pytest.raises(KeyboardInterrupt):
             secrets_file.update(path, Vault(), DECLARED, rotate=["a_one"])
     assert path.read_bytes() == before
+    (path.parent / ".stackwright-0123456789abcdef").write_bytes(b"what a run that was killed left")
     secrets_file.update(path, Vault(), DECLARED, rotate=["a_one"])  # clears the draft away
     assert [one.name for one in path.parent.iterdir()] == ["secrets.yml"]
 
 
 def test_draft_is_private_and_hidden_from_ansible(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, int]] = []
-    replace = Path.replace
+    rename = os.rename
 
-    def watch(source: Path, target: Path) -> Path:
-        seen.append((source.name, source.stat().st_mode & 0o777))
-        return replace(source, target)
+    def watch(source: str, target: str, **places: int) -> None:
+        seen.append((source[:1], (path.parent / source).stat().st_mode & 0o777))
+        rename(source, target, **places)
 
-    monkeypatch.setattr(Path, "replace", watch)
+    monkeypatch.setattr(os, "rename", watch)
     secrets_file.update(path, Vault(), DECLARED)
-    assert seen == [(".secrets.yml.new", 0o600)]
+    assert seen == [(".", 0o600)]
 
 
 def test_unwritable_place_is_an_error_with_cause(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible.parsing.vault import VaultLib, VaultSecret
-from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
 
 CLIENT = Path(__file__).resolve().parents[3] / "tools" / "vault-key"
 

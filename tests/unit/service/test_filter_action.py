@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.action import packet_filter
-from ansible_collections.stackwright.cloud.plugins.module_utils import fresh_login
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import fresh_login
 
 
 class Host:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils import sockets
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import sockets
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import filter_host
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify import listeners
 from ansible_collections.stackwright.cloud.plugins.modules import listeners as module

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
+import stat
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -22,6 +22,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME, TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean, one_line
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.words import hint_or_list
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import files
 
 VARIABLE = "cloud_state_document"
 # What `keystone-manage bootstrap` makes, and where the services' own accounts are by convention.
@@ -318,16 +319,13 @@ def write(module: AnsibleModule, dest: str, text: str) -> dict[str, Any]:
     diff: dict[str, Any] = {"before": before or "", "after": text, "before_header": dest, "after_header": dest}
     changed = before != text
     if changed and not module.check_mode:
-        folder = os.path.dirname(os.path.abspath(dest))
         try:
-            handle, draft = tempfile.mkstemp(dir=folder)
-            with open(handle, "w", encoding="utf-8") as file:
-                file.write(text)
+            was = os.stat(dest) if before is not None else None
+            kept = (stat.S_IMODE(was.st_mode), was.st_uid, was.st_gid) if was else (0o600, -1, -1)
+            files.replace_own(dest, text, *kept)
         except OSError as error:
+            folder = os.path.dirname(os.path.abspath(dest))
             module.fail_json(msg=f"dest: A file cannot be written in {folder}: {error}. Make the directory first.")
-        module.atomic_move(draft, dest)
-        if before is None and not module.params["mode"]:
-            os.chmod(dest, 0o600)
     if before is not None or not module.check_mode:
         changed = module.set_fs_attributes_if_different(arguments, changed)
     return {"changed": changed, "diff": diff, "dest": dest}

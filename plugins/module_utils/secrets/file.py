@@ -6,15 +6,15 @@ line, a temporary plain file or a log.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
-from ansible_collections.stackwright.cloud.plugins.module_utils import cloud_secrets
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import vars_files
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import files
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
 
 HEADER = "# Written by playbooks/secrets.yml, which makes missing values and rotates named ones.\n"
 
@@ -142,22 +142,11 @@ def write(path: Path, content: bytes) -> None:
 
     :raises SecretsFileError: when the system refuses; the old file is then untouched.
     """
-    # Hidden, so that Ansible does not read a draft that an interruption left behind; one name, so that the next run
-    # clears it away.
-    draft = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.unlink(missing_ok=True)
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        draft.replace(path)
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        # What an interruption left behind: hidden, so Ansible has not read it.
+        for draft in path.parent.glob(files.DRAFTS):
+            draft.unlink(missing_ok=True)
+        files.replace_own(path, content)
     except OSError as error:
         raise SecretsFileError(f"{path} cannot be written: {error.strerror}. Nothing was changed.") from error

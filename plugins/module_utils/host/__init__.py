@@ -1,0 +1,1 @@
+"""What any module does on a host: files, packages, units. Imports the common room alone."""
