@@ -156,6 +156,7 @@ summary:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.stackwright.cloud.plugins.module_utils.host.systemd import STAYS, STAYS_RESTARTED, Lasting
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.health import (
     failure_message,
     parse_check,
@@ -186,8 +187,8 @@ def main() -> None:
             "units": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "float", "default": 60},
             "interval": {"type": "float", "default": 1},
-            "settle": {"type": "float", "default": 2},
-            "settle_restarted": {"type": "float", "default": 15},
+            "settle": {"type": "float", "default": STAYS},
+            "settle_restarted": {"type": "float", "default": STAYS_RESTARTED},
         },
         supports_check_mode=True,
     )
@@ -202,8 +203,7 @@ def main() -> None:
         checks,
         timeout=arguments["timeout"],
         interval=arguments["interval"],
-        settle=arguments["settle"],
-        settle_restarted=arguments["settle_restarted"],
+        lasting=Lasting(arguments["settle"], arguments["settle_restarted"]),
     )
     result = {
         "changed": False,

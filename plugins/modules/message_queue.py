@@ -59,6 +59,7 @@ changes:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import systemd
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import messaging, units
 
 
@@ -87,7 +88,7 @@ def main() -> None:
             changes = [f"create message queue user {user.name}" for user in wanted]
         else:
             changes = messaging.converge(wanted, module.params["absent"], module.check_mode)
-    except (messaging.MessagingError, units.UnitsError, OSError) as error:
+    except (messaging.MessagingError, systemd.UnitsError, OSError) as error:
         module.fail_json(
             msg=f"The services' message queue users could not be prepared: {error}",
             hint="See systemctl status rabbitmq-server and /var/log/rabbitmq on the host; run again once it answers.",

@@ -84,6 +84,7 @@ changes:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import systemd
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import open_vswitch, units
 
 
@@ -123,13 +124,13 @@ def main() -> None:
     try:
         started = units.show(["openvswitch-switch"])["openvswitch-switch"].get("ActiveState") == "active"
         if not started and not module.check_mode:
-            units.must("start", "openvswitch-switch", seconds=units.JOB_SECONDS)
+            systemd.must("start", "openvswitch-switch", seconds=systemd.JOB_SECONDS)
         if not started and module.check_mode:
             module.exit_json(changed=True, changes=["start openvswitch-switch"])
         changes, restart = open_vswitch.converge(wanted, given["needed"], module.check_mode)
         if restart and not module.check_mode:
-            units.must("restart", "openvswitch-switch", seconds=units.JOB_SECONDS)
-    except (open_vswitch.SwitchError, units.UnitsError) as error:
+            systemd.must("restart", "openvswitch-switch", seconds=systemd.JOB_SECONDS)
+    except (open_vswitch.SwitchError, systemd.UnitsError) as error:
         module.fail_json(
             msg=f"Open vSwitch could not be set up: {error}",
             hint="Check ovn_bridge_interfaces, ovn_external_interface and ovn_tunnel_interface in the inventory, and journalctl -u openvswitch-switch.",

@@ -64,11 +64,11 @@ ssh_ports:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import systemd
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import (
     configuration,
     filter_host,
     packet_filter,
-    units,
 )
 
 ADVICE = "See nft list table inet stackwright and journalctl -b -p err on the host; base_filter: false leaves the filter out."
@@ -90,7 +90,7 @@ def main() -> None:
         bring(module)
     except configuration.ConfigurationError as error:
         module.fail_json(msg=f"The packet filter's files cannot be written: {error}", hint=ADVICE)
-    except (filter_host.FilterHostError, units.UnitsError, OSError) as error:
+    except (filter_host.FilterHostError, systemd.UnitsError, OSError) as error:
         module.fail_json(msg=f"The packet filter could not be set up: {error}", hint=ADVICE)
 
 

@@ -77,6 +77,7 @@ restarted:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import systemd
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import units
 
 
@@ -102,7 +103,7 @@ def main() -> None:
     )
     try:
         bring(module)
-    except units.UnitsError as error:
+    except systemd.UnitsError as error:
         module.fail_json(
             msg=f"The units could not be brought to their states: {error}",
             hint="See systemctl status of the unit and journalctl -b -p err on the host, mend the cause and run again.",
@@ -116,7 +117,7 @@ def bring(module: AnsibleModule) -> None:
     now = units.show(names)
     reload_needed = any(state.get("NeedDaemonReload") == "yes" or state.get("LoadState") == "not-found" for state in now.values())
     if reload_needed and not module.check_mode:
-        units.systemctl("daemon-reload")
+        systemd.systemctl("daemon-reload")
         now = units.show(names)
     decided = units.plan(wanted, now, set(module.params["restart"]) if module.check_mode else set())
     if module.check_mode:
@@ -140,9 +141,9 @@ def bring(module: AnsibleModule) -> None:
     failed = units.wait(wanted, module.params["timeout"], [*decided.start, *decided.restart])
     if failed:
         by_name = {unit.name: unit for unit in wanted}
-        causes = {name: units.journal(by_name[name]) for name in failed}
+        causes = {name: units.last_words(by_name[name]) for name in failed}
         module.fail_json(
-            msg="Units that do not run: " + ", ".join(f"{name} is {state}" for name, state in failed.items()),
+            msg="Units that do not run: " + ", ".join(f"{name}: {cause}" for name, cause in failed.items()),
             stderr="\n".join(f"--- {name}\n{text}" for name, text in causes.items()),
             hint="The last words of each unit stand above; mend their cause and run again.",
             **result,

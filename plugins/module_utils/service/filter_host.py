@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.host import files as descriptors
-from ansible_collections.stackwright.cloud.plugins.module_utils.host import sockets
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import configuration, packet_filter, units
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import sockets, systemd
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import configuration, packet_filter
 
 NFT = "/usr/sbin/nft"
 SSHD = "/usr/sbin/sshd"
@@ -211,10 +211,10 @@ def confirm(text: str, tried: str) -> None:
     if listing() != tried:
         raise FilterHostError("The table in the kernel is no longer the one with which the login was proved: the timer took it back")
     configuration.apply(files(text), False)
-    units.must("daemon-reload")
-    units.must("-q", "enable", f"{UNIT}.service")
-    units.must("start", f"{UNIT}.service")
-    units.must("reload", f"{UNIT}.service")
+    systemd.must("daemon-reload")
+    systemd.must("-q", "enable", f"{UNIT}.service")
+    systemd.must("start", f"{UNIT}.service")
+    systemd.must("reload", f"{UNIT}.service")
     descriptors.replace(f"{STATE}/accepted.json", json.dumps({"text": text, "listing": listing()}))
 
 
@@ -225,7 +225,7 @@ def remove() -> None:
     """
     run(["systemctl", "disable", "--now", "-q", f"{UNIT}.service"])
     configuration.apply(files(""), False)
-    units.must("daemon-reload")
+    systemd.must("daemon-reload")
     if listing():
         _must([NFT, "delete", "table", "inet", packet_filter.TABLE], "Removing the packet filter's table")
     Path(STATE, "accepted.json").unlink(missing_ok=True)

@@ -15,10 +15,9 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
-from ansible_collections.stackwright.cloud.plugins.module_utils.host import files
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import dpkg, files
 
 CACHE_DIRECTORY = "/var/cache/stackwright/options"
-DPKG_STATUS = "/var/lib/dpkg/status"
 GENERATOR = "/usr/bin/oslo-config-generator"
 # Seconds that it may take; on a busy machine it needs ten.
 GENERATOR_SECONDS = 300.0
@@ -122,15 +121,6 @@ def from_generator(data: dict[str, Any]) -> Definitions:
     return definitions
 
 
-def _state_of_packages() -> str:
-    """Identify the present package set cheaply: inode, size and time of dpkg's database."""
-    try:
-        state = os.stat(DPKG_STATUS)
-    except OSError:
-        return "none"
-    return f"{state.st_size}-{state.st_mtime_ns}"
-
-
 def load(namespaces: list[str]) -> Definitions | None:
     """Return the definitions of the namespaces, or None where the host has no generator (nothing to check against).
 
@@ -140,7 +130,7 @@ def load(namespaces: list[str]) -> Definitions | None:
         return None
     key = hashlib.sha256(json.dumps(sorted(namespaces)).encode()).hexdigest()[:24]
     cached = os.path.join(CACHE_DIRECTORY, f"{key}.json")
-    state = _state_of_packages()
+    state = dpkg.mark()
     try:
         with open(cached, encoding="utf-8") as stream:
             kept = json.load(stream)

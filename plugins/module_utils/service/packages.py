@@ -10,14 +10,11 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import progress
-from ansible_collections.stackwright.cloud.plugins.module_utils.host import files
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import dpkg, files
 
-STATUS = "/var/lib/dpkg/status"
-UPDATES = "/var/lib/dpkg/updates"
 LISTS = "/var/lib/apt/lists"
 LOCK = "/var/lib/dpkg/lock-frontend"
 LOCK_SECONDS = 600
@@ -40,38 +37,10 @@ class PackagesError(Exception):
         self.hint = hint
 
 
-@dataclass
-class State:
-    """dpkg's view: versions of the packages that are installed, and names of those that were left half done."""
-
-    installed: dict[str, str] = field(default_factory=dict)
-    unfinished: list[str] = field(default_factory=list)
-
-
-def parse_status(text: str) -> State:
-    """Read dpkg's status database (its text) into a :class:`State`."""
-    state = State()
-    for block in text.split("\n\n"):
-        name = re.search(r"^Package: (\S+)", block, re.MULTILINE)
-        status = re.search(r"^Status: \S+ (\S+) (\S+)", block, re.MULTILINE)
-        if not name or not status:
-            continue
-        if status[2] == "installed":
-            version = re.search(r"^Version: (\S+)", block, re.MULTILINE)
-            state.installed[name[1]] = version[1] if version else ""
-        elif (
-            status[2] in ("half-installed", "unpacked", "half-configured", "triggers-awaited", "triggers-pending")
-            or status[1] != "ok"
-        ):
-            state.unfinished.append(name[1])
-    return state
-
-
-def read_state() -> State:
-    with open(STATUS, encoding="utf-8", errors="replace") as stream:
-        state = parse_status(stream.read())
-    # a journal that dpkg did not merge is the mark of an interrupted run
-    if any(name.isdigit() for name in os.listdir(UPDATES)):
+def read_state() -> dpkg.State:
+    """What dpkg knows of this host; a run of it that was cut off counts as a package left half done."""
+    state = dpkg.read()
+    if dpkg.interrupted():
         state.unfinished = state.unfinished or ["(interrupted dpkg)"]
     return state
 

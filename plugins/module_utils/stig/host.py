@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import dpkg, systemd
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import journal as journals
 
 DEFAULT_ACL = journals.DEFAULT_ACL
@@ -237,19 +238,9 @@ class Host:
 
         def parse() -> dict[str, str]:
             try:
-                text = Path(self.root + "/var/lib/dpkg/status").read_text("utf-8", "replace")
+                return dpkg.read(self.root).installed
             except OSError as error:
                 raise HostError(f"dpkg's database cannot be read: {error.strerror}") from error
-            found: dict[str, str] = {}
-            for block in text.split("\n\n"):
-                if "\nStatus: " not in block or " installed\n" not in block:
-                    continue
-                name = re.match(r"Package: (\S+)", block.lstrip("\n"))
-                status = re.search(r"^Status: (.*)$", block, re.MULTILINE)
-                version = re.search(r"^Version: (.*)$", block, re.MULTILINE)
-                if name and status and status[1].endswith(" installed"):
-                    found[name[1]] = version[1] if version else ""
-            return found
 
         return self.cached("packages", parse)  # type: ignore[no-any-return]
 
@@ -308,15 +299,12 @@ class Host:
                     masked = os.path.islink(mask) and os.readlink(mask) == "/dev/null"
                     found[name] = UnitState("masked" if masked else "enabled" if wants else "disabled", False)
             return found
-        code, output = self.run(
-            ["systemctl", "show", "--property=Id,Names,LoadState,UnitFileState,ActiveState,MainPID", *names]
-        )
-        if code:
-            raise HostError(
-                f"systemd does not tell the states of its units: systemctl show failed ({code}): {output.strip()[-300:]}"
-            )
-        for name, block in zip(names, output.strip("\n").split("\n\n"), strict=False):
-            values = dict(line.split("=", 1) for line in block.split("\n") if "=" in line)
+        asked = ("Id", "Names", "LoadState", "UnitFileState", "ActiveState", "MainPID")
+        try:
+            told = systemd.show(names, asked, self.run)
+        except systemd.UnitsError as error:
+            raise HostError(f"systemd does not tell the states of its units: {error}") from error
+        for name, values in told.items():
             state = values.get("UnitFileState", "")
             load = values.get("LoadState", "")
             enabled = "masked" if load == "masked" else "missing" if load == "not-found" else state or "static"

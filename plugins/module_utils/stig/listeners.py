@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import systemd
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import access
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, HostError
 
@@ -92,10 +93,11 @@ def by_socket(host: Host) -> bool:
 
 
 def _socket_ports(host: Host) -> list[int]:
-    code, output = host.run(["systemctl", "show", "--property=Listen", "ssh.socket"])
-    return (
-        [int(one) for one in re.findall(r"^Listen=(?:\S*:)?(\d+) \(Stream\)", output, re.MULTILINE)] if not code else []
-    )
+    try:
+        told = systemd.show(["ssh.socket"], ["Listen"], host.run)["ssh.socket"].get("Listen", "")
+    except systemd.UnitsError:
+        return []
+    return [int(one) for one in re.findall(r"^(?:\S*:)?(\d+) \(Stream\)", told, re.MULTILINE)]
 
 
 def _configured_ports(host: Host) -> list[int]:

@@ -14,31 +14,24 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean
+from ansible_collections.stackwright.cloud.plugins.module_utils.host.systemd import (
+    LASTING,
+    Lasting,
+    Runner,
+    UnitsError,
+    journal_tail,
+    log_tail,
+    staying_up,
+)
 
 BODY_EXCERPT = 200
 JOURNAL_LINES = 5
 MAX_PARALLEL = 16
-UNIT_PROPERTIES = (
-    "Id",
-    "Names",
-    "LoadState",
-    "ActiveState",
-    "SubState",
-    "Result",
-    "ExecMainStatus",
-    "NRestarts",
-    "ActiveEnterTimestampMonotonic",
-    "Job",
-    "TriggeredBy",
-)
-
-# Runs one command and returns its exit status and its output; unit tests replace it.
-Runner = Callable[[Sequence[str]], "tuple[int, str]"]
+LINE = 240
 
 
 @dataclass(frozen=True)
@@ -246,110 +239,34 @@ def check_tcp(check: Check, timeout: float) -> str:
     return ""
 
 
-def parse_units(text: str) -> dict[str, dict[str, str]]:
-    """Parse ``systemctl show`` of several units (blocks parted by blank lines) into properties by name and alias."""
-    units: dict[str, dict[str, str]] = {}
-    for block in text.strip().split("\n\n"):
-        properties = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        for name in {properties.get("Id", ""), *properties.get("Names", "").split()} - {""}:
-            units[name] = properties
-    return units
-
-
-def judge_unit(
-    properties: dict[str, str] | None, now: float, settle: float, settle_restarted: float
-) -> tuple[str, bool]:
-    """Judge one unit by its systemd properties.
-
-    ``now`` is CLOCK_MONOTONIC in seconds. A unit must have been active for ``settle`` seconds, and one that systemd
-    had to restart for ``settle_restarted`` seconds, since between two crashes it is active too. Returns the cause, empty
-    when healthy, and whether waiting cannot mend it.
-    """
-    if not properties or properties.get("LoadState") == "not-found":
-        return "the unit is not installed", True
-    if properties.get("LoadState") not in (None, "loaded"):
-        return f"the unit's load state is {properties['LoadState']}", True
-    state, sub = properties.get("ActiveState", "unknown"), properties.get("SubState", "")
-    restarts = int(properties.get("NRestarts") or 0)
-    again = f", restarted {restarts} times by systemd" if restarts else ""
-    if state != "active":
-        result = properties.get("Result", "success")
-        why = f", result {result}" if result not in ("", "success") else ""
-        code = properties.get("ExecMainStatus", "0")
-        why += f", exit status {code}" if code not in ("", "0") else ""
-        queued = properties.get("Job", "0") not in ("", "0")
-        return f"{state} ({sub}){why}{again}", state in ("failed", "inactive") and not queued
-    since = int(properties.get("ActiveEnterTimestampMonotonic") or 0) / 1_000_000
-    age = max(0.0, now - since)
-    if restarts and age < settle_restarted:
-        return f"active for only {age:.0f} s{again}: it keeps stopping", False
-    if age < settle:
-        return f"active for only {age:.1f} s", False
-    return "", False
-
-
-def show_units(names: Iterable[str], run: Runner) -> tuple[dict[str, dict[str, str]], str]:
-    """Properties of the units by name and alias, from one ``systemctl show``, and what it says when it fails."""
-    command = ["systemctl", "show", "--no-pager", "--property", ",".join(UNIT_PROPERTIES), "--", *names]
-    status, output = run(command)
-    units = parse_units(output)
-    return units, f"systemctl cannot tell its state: {excerpt(output)}" if status and not units else ""
-
-
-def waits_for_socket(properties: dict[str, str], triggers: dict[str, dict[str, str]]) -> bool:
-    """Whether a stopped unit is one that ended well and that an active socket (or timer, path) will start when needed."""
-    return (
-        properties.get("ActiveState") == "inactive"
-        and properties.get("Result", "success") == "success"
-        and any(
-            triggers.get(name, {}).get("ActiveState") == "active" for name in properties.get("TriggeredBy", "").split()
-        )
-    )
-
-
 def check_units(
-    checks: Sequence[Check], settle: float, settle_restarted: float, run: Runner, now: Callable[[], float]
+    checks: Sequence[Check], lasting: Lasting, run: Runner, now: Callable[[], float]
 ) -> dict[str, tuple[str, bool]]:
-    """Judge all units with one ``systemctl show``, or two when some are stopped; return cause and finality by name."""
-    names = [check.target for check in checks]
-    if not names:
-        return {}
-    units, trouble = show_units(names, run)
-    if trouble:
-        return dict.fromkeys(names, (trouble, False))
-    stopped = [units[name] for name in names if name in units and units[name].get("ActiveState") == "inactive"]
-    triggers = sorted({trigger for unit in stopped for trigger in unit.get("TriggeredBy", "").split()})
-    waking = show_units(triggers, run)[0] if triggers else {}
-    return {
-        name: ("", False)
-        if waits_for_socket(units.get(name, {}), waking)
-        else judge_unit(units.get(name), now(), settle, settle_restarted)
-        for name in names
-    }
-
-
-def journal_tail(unit: str, run: Runner, lines: int = JOURNAL_LINES) -> list[str]:
-    """Last ``lines`` of the unit's journal, or an empty list where there is none."""
-    status, output = run(["journalctl", "--no-pager", "--quiet", "-o", "short-iso", "-n", str(lines), "-u", unit])
-    return [excerpt(line, 240) for line in output.splitlines() if line.strip()] if status == 0 else []
-
-
-def log_tail(path: str, lines: int = JOURNAL_LINES) -> list[str]:
-    """Last ``lines`` of a log file, led by its name; one line that says so when it cannot be read."""
+    """Whether units are up and stay so: cause and finality by name."""
+    names = {check.target for check in checks}
     try:
-        with Path(path).open("rb") as stream:
-            stream.seek(max(0, stream.seek(0, 2) - 16384))
-            tail = stream.read().decode("utf-8", errors="replace").splitlines()[-lines:]
-    except OSError as error:
-        return [f"{path}: {error.strerror}"]
-    return [f"{path}: {excerpt(line, 240)}" for line in tail if line.strip()]
+        return staying_up(names, lasting, run, now)
+    except UnitsError as error:
+        return dict.fromkeys(names, (str(error), False))
+
+
+def evidence_of(check: Check, run: Runner) -> list[str]:
+    """The last words of the unit concerned and of its log, each on a short line."""
+    found = []
+    if check.evidence_unit:
+        found = [excerpt(line, LINE) for line in journal_tail(check.evidence_unit, JOURNAL_LINES, run, "short-iso")]
+    if check.log:
+        try:
+            found += [f"{check.log}: {excerpt(line, LINE)}" for line in log_tail(check.log, JOURNAL_LINES)]
+        except OSError as error:
+            found.append(f"{check.log}: {error.strerror}")
+    return found
 
 
 def one_round(
     checks: Sequence[Check],
     remaining: float,
-    settle: float,
-    settle_restarted: float,
+    lasting: Lasting,
     run: Runner,
     now: Callable[[], float],
 ) -> list[Outcome]:
@@ -362,7 +279,7 @@ def one_round(
             (check, pool.submit(probes[check.kind], check, max(1.0, min(check.timeout, remaining))))
             for check in network
         ]
-        units = check_units([check for check in checks if check.kind == "unit"], settle, settle_restarted, run, now)
+        units = check_units([check for check in checks if check.kind == "unit"], lasting, run, now)
         for check, future in pending:
             causes[id(check)] = (future.result(), False)
     outcomes = []
@@ -376,8 +293,7 @@ def wait_healthy(
     checks: Iterable[Check],
     timeout: float,
     interval: float = 1.0,
-    settle: float = 2.0,
-    settle_restarted: float = 15.0,
+    lasting: Lasting = LASTING,
     run: Runner = run_command,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
@@ -392,16 +308,13 @@ def wait_healthy(
     while True:
         rounds += 1
         remaining = timeout - (now() - start)
-        outcomes = one_round(wanted, remaining, settle, settle_restarted, run, now)
+        outcomes = one_round(wanted, remaining, lasting, run, now)
         report = Report(outcomes, rounds, now() - start)
         if not report.failed or any(outcome.final for outcome in report.failed) or report.seconds >= timeout:
             break
         sleep(min(interval, max(0.05, timeout - report.seconds)))
     for outcome in report.failed:
-        if outcome.check.evidence_unit:
-            outcome.evidence = journal_tail(outcome.check.evidence_unit, run)
-        if outcome.check.log:
-            outcome.evidence += log_tail(outcome.check.log)
+        outcome.evidence = evidence_of(outcome.check, run)
     return report
 
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.verify.health import Runner, excerpt, run_command
+from ansible_collections.stackwright.cloud.plugins.module_utils.host.systemd import Runner
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.health import excerpt, run_command
 
 METADATA_KEY = "neutron:ovn-metadata-sb-cfg"
 

@@ -12,7 +12,6 @@ import os
 import pwd
 import re
 import stat
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from glob import glob
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import systemd
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import databases, messaging
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.security import Row, SecurityError
 
@@ -120,14 +120,10 @@ def read_options(text: str) -> dict[tuple[str, str], str]:
 
 def started(unit: str) -> float:
     """When a unit was last started, in seconds since the epoch; 0 where it does not run."""
-    done = subprocess.run(
-        ["systemctl", "show", "--timestamp=unix", "--property", "ActiveEnterTimestamp", "--value", "--", unit],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    said = done.stdout.strip().removeprefix("@")
-    return float(said) if said.isdigit() else 0.0
+    try:
+        return systemd.since(systemd.show([unit], ["ActiveEnterTimestamp"])[unit])
+    except systemd.UnitsError:
+        return 0.0
 
 
 def check_option(given: Mapping[str, Any]) -> Found:

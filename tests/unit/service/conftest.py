@@ -30,6 +30,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+def now() -> dict[str, str]:
+    """That a unit has just become active."""
+    return {"ActiveEnterTimestampMonotonic": str(int(time.monotonic() * 1e6))}
+
+
 @dataclass
 class Systemd:
     """Units by full name, as ``systemctl show`` tells them, and what becomes of them.
@@ -50,14 +55,14 @@ class Systemd:
     def put(self, name: str, state: str = "inactive", enabled: str = "disabled", **more: str) -> None:
         """Add a unit."""
         self.units[name] = {"LoadState": "loaded", "ActiveState": state, "UnitFileState": enabled, "SubState": "", "Result": "success",
-                            "NRestarts": "0", "ActiveEnterTimestamp": "Sat 2026-11-21 06:00:00.000000 UTC", **more}  # fmt: skip
+                            "NRestarts": "0", "ActiveEnterTimestampMonotonic": "0", "ActiveEnterTimestamp": "Sat 2026-11-21 06:00:00.000000 UTC", **more}  # fmt: skip
 
     def show(self, name: str) -> str:
         unit = self.units.get(name)
         if unit is None:
             unit = {"LoadState": "not-found", "ActiveState": "inactive"}
         elif self.coming.get(name):
-            unit |= self.coming[name].pop(0)
+            unit |= {**now(), **self.coming[name].pop(0)}
         return "".join(f"{key}={value}\n" for key, value in {"Id": name, **unit}.items())
 
     def do(self, verb: str, name: str) -> str:
@@ -67,7 +72,7 @@ class Systemd:
         unit = self.units[name]
         if verb in ("start", "restart"):
             self.coming[name] = [dict(state) for state in self.starts.get(name, [{"ActiveState": "active"}])]
-            unit |= self.coming[name].pop(0) | {"ActiveEnterTimestamp": "Sat 2026-11-21 07:00:00.000000 UTC"}
+            unit |= now() | self.coming[name].pop(0) | {"ActiveEnterTimestamp": "Sat 2026-11-21 07:00:00.000000 UTC"}
             return f"Job for {name} failed" if unit["ActiveState"] == "failed" else ""
         unit |= {"stop": {"ActiveState": "inactive"}, "enable": {"UnitFileState": "enabled"}, "disable": {"UnitFileState": "disabled"},
                  "unmask": {"UnitFileState": "disabled"}, "reset-failed": {}}[verb]  # fmt: skip

@@ -238,7 +238,7 @@ def host(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pat
     (tmp_path / "status").write_text("Package: nova-api\nStatus: install ok installed\nVersion: 1\n\n")
     (tmp_path / "updates").mkdir()
     (tmp_path / "socket").touch()
-    paths = [(packages, "STATUS", "status"), (packages, "UPDATES", "updates"), (databases, "SOCKET", "socket")]
+    paths = [(packages.dpkg, "STATUS", "status"), (packages.dpkg, "UPDATES", "updates"), (databases, "SOCKET", "socket")]
     for owner, name, path in [*paths, (bootstrap, "STAMPS", "stamps"), (bootstrap, "LOCK", "lock")]:
         monkeypatch.setattr(owner, name, str(tmp_path / path))
     return tmp_path

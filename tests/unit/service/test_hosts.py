@@ -27,7 +27,7 @@ Status: deinstall ok config-files
 
 
 def test_packages_are_installed_only_when_dpkg_finished_with_them():
-    state = packages.parse_status(STATUS)
+    state = packages.dpkg.parse(STATUS)
     assert state.installed == {"keystone": "2:27.0"}
     assert state.unfinished == ["glance-api"]
 

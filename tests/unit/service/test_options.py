@@ -42,7 +42,7 @@ def generator(stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     status = tmp_path / "status"
     status.write_text("one package\n")
     monkeypatch.setattr(options, "GENERATOR", stand_ins.add("oslo-config-generator", Said(json.dumps(ANSWER))))
-    monkeypatch.setattr(options, "DPKG_STATUS", str(status))
+    monkeypatch.setattr(options.dpkg, "STATUS", str(status))
     monkeypatch.setattr(options, "CACHE_DIRECTORY", str(tmp_path / "cache"))
     return status
 

@@ -65,7 +65,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_module: Callable[.
     paths = {"STATUS": "status", "UPDATES": "updates", "LISTS": "lists", "LOCK": "lock", "SOURCES": "stackwright.list"}
     paths |= {"POLICY": "policy-rc.d", "POLICY_SAVED": "policy-rc.d.saved"}
     for name, path in paths.items():
-        monkeypatch.setattr(packages, name, str(tmp_path / path))
+        monkeypatch.setattr(packages.dpkg if hasattr(packages.dpkg, name) else packages, name, str(tmp_path / path))
     monkeypatch.setattr(packages, "APT", [str(tmp_path / "apt-get"), *packages.APT[1:]])
     monkeypatch.setattr(packages, "DPKG", [str(tmp_path / "apt-get"), "configure"])
     yield host

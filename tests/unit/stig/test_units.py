@@ -156,7 +156,7 @@ def test_systemd_that_does_not_answer_is_no_host_without_units(root: Path, syste
     monkeypatch.setattr(Host, "root", "")
     host = Host("", run=lambda argv: (1, "Failed to connect to bus") if argv[0] == "systemctl" else (0, ""))
     monkeypatch.setattr(Host, "systemd", True)
-    with pytest.raises(HostError, match=r"systemctl show failed \(1\): Failed to connect to bus"):
+    with pytest.raises(HostError, match=r"systemctl show ssh.service failed \(1\): Failed to connect to bus"):
         host.unit("ssh.service")
     host.expect_units(["ssh.service"])
     (state,) = engine.resulting_state(host, [])

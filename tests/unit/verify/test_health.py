@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 import threading
 import time
@@ -91,7 +92,9 @@ class Machine:
         self.calls.append(command[0])
         if command[0] == "journalctl":
             return 0, "t host daemon: cannot reach the database\n"
-        return self.status, self.error or "\n\n".join(self.blocks) + "\n"
+        names = command[command.index("--") + 1 :]
+        found = [next((one for one in self.blocks if re.search(rf"^(Id|Names)=.*\b{re.escape(name)}", one, re.MULTILINE)), "LoadState=not-found") for name in names]
+        return self.status, self.error or "\n\n".join(found) + "\n"
 
 
 class Clock:
@@ -268,12 +271,9 @@ def test_stopped_unit_that_a_listening_socket_starts_passes() -> None:
 
 
 def test_stopped_unit_with_a_queued_job_is_waited_for() -> None:
-    assert health.judge_unit(
-        health.parse_units(unit_text("a.service", ActiveState="inactive", SubState="dead", Job="77"))["a.service"],
-        100,
-        2,
-        15,
-    ) == ("inactive (dead)", False)
+    machine = Machine(unit_text("a.service", ActiveState="inactive", SubState="dead", Job="77"))
+    (outcome,) = wait({"unit": "a"}, run=machine, now=Clock()).failed
+    assert (outcome.cause, outcome.final) == ("inactive (dead)", False)
 
 
 def test_crashing_unit_does_not_pass_between_two_crashes() -> None:
@@ -296,7 +296,7 @@ def test_unit_just_started_must_stay_active() -> None:
 def test_dead_systemd_is_told() -> None:
     machine = Machine(status=1, error="Failed to connect to bus")
     cause = wait({"unit": "a"}, run=machine, now=Clock()).failed[0].cause
-    assert cause == "systemctl cannot tell its state: Failed to connect to bus"
+    assert cause == "systemctl show a.service failed (1): Failed to connect to bus"
 
 
 def test_message_names_every_failure_with_cause_and_evidence(server: Server) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.host.systemd import journal_tail, log_tail
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem, render
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import units
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.guest_shell import console_report
-from ansible_collections.stackwright.cloud.plugins.module_utils.verify.health import excerpt, journal_tail, log_tail
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.health import excerpt
 from ansible_collections.stackwright.cloud.tests import hostile
 from ansible_collections.stackwright.cloud.tests.stand_ins import Said, StandIns
 
@@ -22,8 +23,8 @@ def test_quotes_of_guests_services_and_hosts_are_clean(label: str, tmp_path: Pat
     log.write_bytes(text.encode("utf-8", "surrogatepass") + b"\nno \xff utf-8\x1b[2J\n")
     quoted = [
         excerpt(text),
-        *journal_tail("x.service", lambda command: (0, f"{text}\nmore {text}")),
-        *log_tail(str(log)),
+        *journal_tail("x.service", 5, lambda command: (0, f"{text}\nmore {text}")),
+        *log_tail(str(log), 5),
         *console_report(f"boot {text}\r\n{text}"),
         render([Problem(text, text, text, text, text), Problem("n1", "kernel", f"says {text}", "Look.")]),
     ]
@@ -34,5 +35,5 @@ def test_a_journal_that_is_no_text_is_quoted_all_the_same(tmp_path: Path, stand_
     stand_ins.add("journalctl", Said("ends \x1b]0;owned\x07 here\x9b31m\n"))
     log = tmp_path / "unit.log"
     log.write_bytes(b"an ERROR \xff\xfe \x1b[1;1H of it\n")
-    told = units.journal(units.Unit("x.service", log=str(log)))
+    told = units.last_words(units.Unit("x.service", log=str(log)))
     assert "owned" in told and "of it" in told and not hostile.raw(told.replace("\n", ""))
