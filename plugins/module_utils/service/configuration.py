@@ -120,13 +120,17 @@ def shown(file: File, change: Change, secrets: Iterable[Any] = ()) -> tuple[str,
 
 
 def secrets_in(file: File) -> set[str]:
-    """Values of a file that its service marks as secret, and the passwords in its URLs."""
+    """Values of a file that its service marks as secret, and the passwords in its URLs.
+
+    They are taken out of everything that is said, so a name that only sounds like a secret is not enough: with the value of
+    `change_password_upon_first_use` every "false" would go.
+    """
     found: set[str] = set()
     for section, options in file.sections.items():
         for name, value in options.items():
             option = file.known.option(section, name) if file.known else None
             texts = [option_definitions.text_of(one) for one in _leaves(value)]
-            if option.secret if option else masking.SOUNDS_SECRET.search(name):
+            if option and option.secret:
                 found |= {text for text in texts if len(text) >= masking.SHORTEST}
             for text in texts:
                 found |= masking.logins(text)

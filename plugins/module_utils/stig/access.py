@@ -673,13 +673,25 @@ def _sudo_bad(host: Host, spec: Spec) -> list[SudoLine]:
     return [one for one in lines if pattern.search(one.text) and one not in kept]
 
 
+def without_arguments(rule: str) -> str:
+    """A rule of sudo as a finding shows it: programs without their arguments, among which a site may have put a password."""
+    users, equals, commands = rule.partition("=")
+    if not equals or rule.startswith("Defaults"):
+        return rule
+    shown = []
+    for one in re.split(r"(?<!\\),(?![^()]*\))", commands):
+        found = re.match(r"(\s*(?:\([^)]*\)\s*)?(?:[A-Z_]+\s*:\s*|\w+=\S+\s+)*!*\s*(?:\\.|[^\s\\])+)(\s+\S.*)?$", one)
+        shown.append(f"{found[1]} ..." if found and found[2] else one)
+    return f"{users}{equals}{','.join(shown)}"
+
+
 def check_sudoers(host: Host, spec: Spec) -> Check:
     """No rule of sudo matches the pattern, apart from those that the accounts excepted by name need."""
     if not host.exists("/etc/sudoers"):
         return Check(True, [Evidence("no such rule", "sudo is not installed", "/etc/sudoers")], applicable=False)
     bad = _sudo_bad(host, spec)
     expected = "no rule that gives everybody everything" if spec.get("everybody") else f"no rule with {spec['absent']}"
-    evidence = [Evidence(expected, show(one.text), f"{one.path}:{one.start + 1}") for one in bad]
+    evidence = [Evidence(expected, show(without_arguments(one.text)), f"{one.path}:{one.start + 1}") for one in bad]
     kept = [
         one
         for one in sudo_lines(host)
@@ -744,7 +756,7 @@ def check_sudo_default(host: Host, spec: Spec) -> Check:
         return Check(True, [Evidence("the setting", "sudo is not installed", "/etc/sudoers")], applicable=False)
     expected = f"Defaults {spec['name']} {wanted(spec)}"
     bad = [
-        Evidence(expected, show(one.line.text), f"{one.line.path}:{one.line.start + 1}")
+        Evidence(expected, show(f"Defaults{one.scope} {one.text}"), f"{one.line.path}:{one.line.start + 1}")
         for one in _contrary(host, spec)
     ]
     good = [

@@ -212,3 +212,13 @@ def test_problems_do_not_quote_secrets(root: Path, run_module: RunModule, monkey
     monkeypatch.setattr(options, "load", lambda namespaces: wrong)
     answer = run_module(module, files={str(root / "n"): ini(DEFAULT={"pin": "no number"})})
     assert answer["failed"] and "must be an integer" in answer["msg"] and "no number" not in json.dumps(answer)
+
+
+def test_value_of_a_name_that_only_sounds_secret_is_not_taken_out_of_everything(root: Path, run_module: RunModule) -> None:
+    """Where no definitions say what is a secret, a line may be hidden by its name, and no other line for its value."""
+    path = root / "uwsgi.ini"
+    path.write_text("#fatal_deprecations = false\npassword_expires = false\n")
+    entry = {"options": {"uwsgi": {"password_expires": False, "service_token_roles": "service", "master": True}}, **OWNED}
+    answer = run_module(module, files={str(path): entry}, _ansible_diff=True)
+    assert "#fatal_deprecations = false\n" in answer["diff"][0]["before"]
+    assert "password_expires = ********\n" in answer["diff"][0]["before"]

@@ -1032,3 +1032,27 @@ def test_life_of_passwords_that_exist_is_limited_and_nobody_shut_out(host: Host,
     assert lines[0] == "root:*:1:0:99999:7:::"
     assert lines[1] == f"new:$6$x:{today}:1:60:7:::"
     assert lines[2:] == [f"keen:$6$x:{today}:7:30:7:::", f"old:$6$x:{today - 90}:0:99999:7:::"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "shown"),
+    [
+        (
+            "ops ALL=(root) NOPASSWD: /usr/bin/mysql -pHunter-22 shop, /usr/bin/id",
+            "ops ALL=(root) NOPASSWD: /usr/bin/mysql ..., /usr/bin/id",
+        ),
+        ("ops ALL = NOPASSWD:SETENV: /opt/a\\,b --key\\=Hunter-22", "ops ALL = NOPASSWD:SETENV: /opt/a\\,b ..."),
+        ("%ops h1,h2 = (a,b) !/bin/sh, NOPASSWD: ALL", "%ops h1,h2 = (a,b) !/bin/sh, NOPASSWD: ALL"),
+        ("Defaults !authenticate", "Defaults !authenticate"),
+    ],
+)
+def test_finding_about_sudo_shows_no_arguments_of_programs(host: Host, put: Put, rule: str, shown: str) -> None:
+    put("/etc/sudoers", f"{rule}\n")
+    spec = {"absent": "NOPASSWD|!authenticate|!/bin/sh", "everybody": False}
+    assert [one.found for one in access.check_sudoers(host, spec).evidence] == [shown]
+
+
+def test_finding_about_a_setting_of_sudo_shows_that_setting_alone(host: Host, put: Put) -> None:
+    put("/etc/sudoers", 'Defaults:ops passprompt="Hunter-22: ", timestamp_timeout=90\n')
+    spec = {"type": "sudo_default", "name": "timestamp_timeout", "value": 5, "min": 0, "max": 15}
+    assert access.check_sudo_default(host, spec).evidence[0].found == "Defaults:ops timestamp_timeout=90"
