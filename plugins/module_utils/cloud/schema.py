@@ -117,6 +117,8 @@ class ResourceType:
     failed: tuple[str, ...] = ("error",)
     # Waits for a new object and returns it in full; by default its state has to become ``ready``.
     settle: Callable[[Operation], Raw] | None = None
+    # Whether the service makes the object of such an entry by itself, so that it is never made, only changed: gets the values.
+    comes_by_itself: Callable[[Mapping[str, Any]], bool] | None = None
     # Why an object can only be made anew, and whether something would be lost with it; None for a sound one.
     broken: Callable[[Raw], tuple[str, bool] | None] | None = None
     listing: Callable[[Query], list[Raw]] | None = None

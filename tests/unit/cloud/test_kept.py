@@ -161,3 +161,20 @@ def test_the_default_group_of_a_new_project_is_given_its_rules(desk: Desk) -> No
     held = desk.cloud.find("security_group_rule", security_group_id=found["id"], direction="ingress")
     assert [rule["port_range_min"] for rule in held] == [22]
     assert not desk.run(document)["changed"]
+
+
+def test_the_default_group_of_a_new_project_is_an_update_and_never_ones_own_to_prune(desk: Desk) -> None:
+    rules = [{"protocol": "tcp", "port_range_min": 22}]
+    project = {"projects": ["web"]}
+    document = {**project, "security_groups": [{"name": "default", "project": "web", "rules": rules, "tags": ["a"]}]}
+    planned = desk.run(document, check=True)
+    (line,) = [line for line in planned["changes"] if "security group" in line]
+    assert line.startswith("update security group default: rules (none) -> ") and line.endswith("(the service makes it by itself)")
+    (change,) = [one for one in planned["plan"] if one["type"] == "security_group"]
+    assert (change["action"], change["before"], planned["summary"]) == ("update", {}, {"create": 1, "update": 1})
+    assert "security group default" in planned["diff"]["before"]
+    done = desk.run(document)
+    assert (done["changes"], done["plan"]) == (planned["changes"], [{**one, "id": o["id"]} for one, o in zip(planned["plan"], done["plan"], strict=True)])
+    assert desk.one("security_group", name="default", project_id=desk.one("project", name="web")["id"])["tags"] == ["a"]
+    assert desk.run(document)["changes"] == []
+    assert desk.run({**project, "roles": ["reader"]}, prune="owned")["changes"] == []

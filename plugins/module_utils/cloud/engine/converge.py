@@ -101,7 +101,7 @@ def converge(
         "changed": bool(done),
         "plan": [change.as_dict() for change in real],
         "changes": [change.line for change in done],
-        "summary": dict(Counter(change.action for change in changes)),
+        "summary": dict(Counter(change.word for change in changes)),
         "ids": _ids(changes),
         "calls": cloud.calls if cloud else 0,
         "seconds": round(time.monotonic() - started, 3),
@@ -189,7 +189,7 @@ def _diff(changes: list[Change]) -> dict[str, Any]:
     before: dict[str, Any] = {}
     after: dict[str, Any] = {}
     for change in changes:
-        if change.action != "create":
+        if change.word != "create":
             before[change.item.label] = change.before
         if change.action != "delete":
             after[change.item.label] = change.after

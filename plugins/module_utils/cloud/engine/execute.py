@@ -249,17 +249,19 @@ class Executor:
         op.raw = {}
         # By now everything that the identity refers to has an identifier.
         key = intent_key(self.identity(item.type, op.values))
-        if self.owner:
+        # What the service made is not this document's to prune.
+        owned = bool(self.owner) and not change.by_itself
+        if owned:
             self.ledger.write("intent", item.type.name, key)
         try:
             item.current = create_object(op)
         except ApiError as error:
             # Refused at once, nothing was made. After a server error, or half way, the next run has to look.
-            if self.owner and 400 <= error.status < 500 and not op.written:
+            if owned and 400 <= error.status < 500 and not op.written:
                 self.ledger.write("dropped", item.type.name, key)
             raise
         item.id = str(item.current[item.type.id_key])
-        if self.owner:
+        if owned:
             if item.type.mark != "tags" or item.type.born_marked:
                 self.ledger.write("made", item.type.name, item.id)
             else:
@@ -277,7 +279,7 @@ class Executor:
                 continue
             if not made and declared.name not in change.fields:
                 continue
-            if made and self.owner and declared.name == "tags" and item.type.mark == "tags":
+            if made and self.owner and not change.by_itself and declared.name == "tags" and item.type.mark == "tags":
                 continue
             before = read_field(declared, op.raw)
             after = canonical(declared, op.values[declared.name])

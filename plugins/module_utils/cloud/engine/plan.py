@@ -52,6 +52,7 @@ FEW = 10
 OWNER_KEYS = ("project_id", "tenant_id", "os-vol-tenant-attr:tenant_id", "owner")
 Action = Literal["create", "update", "replace", "delete", "unchanged"]
 HIDDEN = "(secret)"
+BY_ITSELF = "the service makes it by itself"
 _ID = re.compile(r"^([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|default)$")
 
 
@@ -67,21 +68,28 @@ class Change:
     reason: str = ""
     # What an object that is made anew loses, since it hangs on what changes.
     lost: dict[str, Any] = field(default_factory=dict)
+    # The service makes the object by itself: what the cloud does not show yet is there when it is looked for.
+    by_itself: bool = False
+
+    @property
+    def word(self) -> Action:
+        """What is done, for people."""
+        return "update" if self.by_itself else self.action
 
     @property
     def line(self) -> str:
         """The change in one line."""
         parts = [_difference(name, self.before.get(name), self.after.get(name)) for name in self.fields]
         parts += [f"{name} {_short(value)} is lost" for name, value in self.lost.items()]
-        text = f"{self.action} {self.item.label}"
-        if self.action in ("update", "replace") and parts:
+        text = f"{self.word} {self.item.label}"
+        if self.word in ("update", "replace") and parts:
             text += f": {', '.join(parts)}"
         return one_line(f"{text} ({self.reason})" if self.reason else text)
 
     def as_dict(self) -> dict[str, Any]:
         """The change for a module's result."""
         return {
-            "action": self.action,
+            "action": self.word,
             "type": self.item.type.name,
             "name": self.item.title,
             "path": self.item.path,
@@ -765,6 +773,9 @@ class Planner:
         if item.current is None:
             found = item.type.check_new(self._idents(item)) if item.type.check_new else []
             self.problems += [item.problem(cause, mend, key) for key, cause, mend in found]
+            if item.type.comes_by_itself and item.type.comes_by_itself(self._idents(item)):
+                after = {name: value for name, value in self._wanted(item).items() if name not in item.type.identity}
+                return Change("create", item, list(after), after=after, reason=BY_ITSELF, by_itself=True)
             return Change("create", item, after=self._wanted(item))
         change = Change("unchanged", item)
         fixed: list[str] = []

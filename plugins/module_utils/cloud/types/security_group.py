@@ -248,6 +248,7 @@ SECURITY_GROUP = ResourceType(
     identity=("name", "project"),
     key="security_group",
     create=_create_group,
+    comes_by_itself=lambda values: values.get("name") == "default",
     check=_check_group,
     validate=_validate_groups,
     skip_export=lambda raw: "made by the service itself" if raw.get("name") == "default" and is_untouched(raw) else "",
