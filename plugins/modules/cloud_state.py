@@ -24,8 +24,30 @@ options:
     description:
       - Lists of entries by type, such as C(projects), C(users) or C(role_assignments).
       - Each entry may also hold C(state) (V(present) or V(absent)) and C(id), which picks one of several objects.
+      - >-
+        C(defaults) beside the types holds what entries take that they leave out, as O(defaults) does, and counts before it.
     type: dict
     required: true
+  defaults:
+    description:
+      - What entries of O(document) take that they leave out.
+      - A key that an entry has, though it be empty, is the entry's own affair.
+    type: dict
+    suboptions:
+      project:
+        description:
+          - >-
+            Project of every entry that can belong to one, as a name, an identifier or a mapping such as
+            C({name: web, domain: customers}).
+          - Subnets and ports belong to the project of their network, and a role assignment says itself where it counts.
+        type: raw
+      domain:
+        description: Domain of every project, user and group, as a name or an identifier.
+        type: raw
+      tags:
+        description: Labels of every entry of a type that has them.
+        type: list
+        elements: str
   state:
     description: With V(absent), everything that the document names is removed.
     type: str
@@ -68,6 +90,28 @@ EXAMPLES = r"""
         - role: member
           user: alice
           project: web
+
+- name: A server with a floating address
+  stackwright.cloud.cloud_state:
+    cloud: company
+    document:
+      defaults:
+        project: web
+      servers:
+        - name: web1
+          flavor: small
+          image: debian
+          networks: [{network: inner}]
+      floating_ips:
+        - name: web1
+          network: outside
+          server: web1
+  register: content
+
+- name: It answers
+  ansible.builtin.wait_for:
+    host: "{{ content.resources.servers.web1.floating_addresses | first }}"
+    port: 22
 """
 
 RETURN = r"""
@@ -85,6 +129,25 @@ summary:
   description: How many resources need which action.
   returned: always
   type: dict
+resources:
+  description:
+    - What later tasks need of each entry, by type and name, also when nothing changed. All its names are the key where one
+      name does not tell entries of a type apart.
+    - Each has its C(id), which is empty in check mode for what is yet to be made.
+    - Servers have C(addresses) (lists by network), C(floating_addresses), C(host) and C(status); ports C(fixed_ips),
+      C(mac_address) and C(server); floating addresses C(address), C(fixed_ip) and C(port); routers C(external_addresses);
+      subnets C(cidr), C(gateway_ip) and C(allocation_pools); networks C(mtu), C(network_type), C(physical_network) and
+      C(segmentation_id).
+  returned: success
+  type: dict
+  sample:
+    servers:
+      web1:
+        id: 5f0c8d0e-6d0b-4a53-8f5e-2f6d6f0f1c11
+        addresses: {inner: [10.0.0.12]}
+        floating_addresses: [203.0.113.17]
+        host: compute1
+        status: ACTIVE
 ids:
   description: Identifiers by type and name.
   returned: always

@@ -22,7 +22,7 @@ options:
     type: str
   address:
     description:
-      - Address, to have a certain one.
+      - Address, to have a certain one. A free one of the project that is there already is taken over.
       - Cannot be changed in place, see O(replace).
     type: str
   project:
@@ -45,6 +45,16 @@ options:
     description:
       - Port that it leads to; empty for none.
       - 'Given as a name or an identifier of a port, or a mapping such as C({name: web, project: customers}).'
+    type: raw
+  server:
+    description:
+      - Server that it leads to, in place of port; empty for none.
+      - 'Given as a name or an identifier of a server, or a mapping such as C({name: web, project: customers}).'
+    type: raw
+  server_network:
+    description:
+      - Network of the server's interface that it leads to, where the server has several.
+      - 'Given as a name or an identifier of a network, or a mapping such as C({name: web, project: customers}).'
     type: raw
   fixed_ip:
     description:

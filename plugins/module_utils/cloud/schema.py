@@ -105,6 +105,9 @@ class ResourceType:
     in_turn: str = ""
     # Types whose objects may be in use by one of this type without the listing saying so: they are removed after it.
     uses: tuple[str, ...] = ()
+    # Field by which an entry takes over an object that none of its names finds, and why one cannot be taken over.
+    adopted_by: str = ""
+    unadoptable: Callable[[Raw], str] | None = None
     # Looked up in the cloud but never made, changed or removed on its own.
     singleton: bool = False
     # Always there: nothing makes or removes it.
@@ -144,6 +147,8 @@ class ResourceType:
     skip_export: Callable[[Raw], str] | None = None
     # Why an object cannot be removed as it is, and what to do; empty if it can.
     kept_by: Callable[[Raw], tuple[str, str] | None] | None = None
+    # What the service gave an object and later tasks need, such as addresses: gets the object and the plan.
+    tells: Callable[[Raw, Plan], dict[str, Any]] | None = None
     # Fields that a new object in place of an old one does not take from it, since they hang on what changes.
     not_carried: tuple[str, ...] = ()
     # The same, for what follows from other fields, so that nothing is lost with it.
@@ -243,6 +248,8 @@ class Item:
     id: str = ""
     # Another entry of the type has the same names, so its place is told with them.
     doubled: bool = False
+    # The document's own project and domain, in which names are meant first.
+    home: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str]:

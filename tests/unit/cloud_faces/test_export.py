@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.converge import Options, converge
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import takes_default
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.export import (
     Choice,
@@ -16,6 +17,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.expo
     render,
     run_cloud_export,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_PLURAL
 from ansible_collections.stackwright.cloud.tests import hostile
 from ansible_collections.stackwright.cloud.tests.cloud_simulator import CloudSimulator
 from ansible_collections.stackwright.cloud.tests.reading import read
@@ -57,6 +59,19 @@ def export(desk: Desk, **choice: Any) -> Export:
     return Exporter(Cloud(login(desk)), Choice(**choice)).export()
 
 
+def entries(found: Export) -> dict[str, list[dict[str, Any]]]:
+    """What was exported by type, with the defaults in every entry that takes them."""
+    own = found.document.get("defaults", {})
+    return {
+        plural: [
+            {**{name: value for name, value in own.items() if takes_default(BY_PLURAL[plural], name)}, **entry}
+            for entry in those
+        ]
+        for plural, those in found.document.items()
+        if plural != "defaults"
+    }
+
+
 def test_applying_an_export_changes_nothing(desk: Desk) -> None:
     apply(desk, DOCUMENT)
     found = export(desk)
@@ -64,7 +79,7 @@ def test_applying_an_export_changes_nothing(desk: Desk) -> None:
     again = apply(desk, read(render(found))["cloud_state_document"])
     assert (again["changed"], again["plan"]) == (False, [])
     assert not desk.cloud.writes()
-    assert again["summary"]["unchanged"] == sum(map(len, found.document.values())) >= 10
+    assert again["summary"]["unchanged"] == sum(map(len, entries(found).values())) >= 10
 
 
 def test_what_the_deployment_makes_is_exported_on_demand_only(desk: Desk) -> None:
@@ -73,7 +88,7 @@ def test_what_the_deployment_makes_is_exported_on_demand_only(desk: Desk) -> Non
     desk.cloud.grant("admin", nova, project=service)
     apply(desk, DOCUMENT)
     found = export(desk)
-    assert {name for entries in found.document.values() for e in entries for name in [e.get("name")]}.isdisjoint(
+    assert {name for those in entries(found).values() for e in those for name in [e.get("name")]}.isdisjoint(
         {"admin", "service", "nova", "member", "Default", "keystone"}
     )
     reasons = {(entry["type"], entry["reason"]): entry for entry in found.left_out}
@@ -104,7 +119,7 @@ def test_secrets_are_left_out_and_listed(desk: Desk) -> None:
 
 def test_references_are_names_and_mappings_where_names_are_ambiguous(desk: Desk) -> None:
     apply(desk, DOCUMENT)
-    document = export(desk).document
+    document = entries(export(desk))
     users = {user["name"]: user for user in document["users"]}
     assert users["alice"]["default_project"] == {"name": "web", "domain": "customers"}
     assert users["alice"]["domain"] == "customers" and users["bob"]["domain"] == "Default"

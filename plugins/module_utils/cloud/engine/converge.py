@@ -43,6 +43,8 @@ class Options:
     check: bool = False
     # Whether the result holds each resource as it is afterwards.
     describe: bool = False
+    # What entries take that they leave out, where the document has no defaults of its own.
+    defaults: Any = None
 
 
 def converge(
@@ -57,7 +59,7 @@ def converge(
     failure: CloudError | None = None
     warnings: list[str] = []
     try:
-        items = parse(document, absent=options.state == "absent")
+        items = parse(document, absent=options.state == "absent", defaults=options.defaults)
         if options.prune == "owned" and not options.owner:
             raise CloudError(Problem("prune: owned needs to know whose resources.", "Set the option owner.", "prune"))
         cloud = connect(login)
@@ -103,6 +105,7 @@ def converge(
         "changes": [change.line for change in done],
         "summary": dict(Counter(change.word for change in changes)),
         "ids": _ids(changes),
+        "resources": told(planner, changes) if planner and failure is None else {},
         "calls": cloud.calls if cloud else 0,
         "seconds": round(time.monotonic() - started, 3),
         "warnings": warnings,
@@ -110,7 +113,11 @@ def converge(
         "errors": [problem.as_dict() for problem in failure.problems] if failure else [],
     }
     if options.describe and planner and failure is None:
-        result["resources"] = [planner.described(change.item) for change in changes if not change.item.absent]
+        result["described"] = [
+            {**told_of(planner, change.item), **planner.described(change.item)}
+            for change in changes
+            if not change.item.absent
+        ]
     return result, failure
 
 
@@ -183,6 +190,24 @@ def _ids(changes: list[Change]) -> dict[str, dict[str, str]]:
         if item.id and not item.absent:
             found.setdefault(item.type.plural, {})[item.title] = item.id
     return found
+
+
+def told(planner: Planner, changes: list[Change]) -> dict[str, dict[str, dict[str, Any]]]:
+    """What later tasks need of every entry, by type and name; by all its names where one does not tell entries apart."""
+    items = [change.item for change in changes if not change.item.absent]
+    names = Counter((item.type.plural, str(item.values.get("name"))) for item in items)
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for item in items:
+        name = str(item.values.get("name"))
+        alone = "name" in item.values and names[(item.type.plural, name)] == 1
+        found.setdefault(item.type.plural, {})[name if alone else item.title] = told_of(planner, item)
+    return found
+
+
+def told_of(planner: Planner, item: Item) -> dict[str, Any]:
+    """The identifier of an entry's object, empty as long as there is none, and what the service gave it."""
+    more = item.type.tells(item.current, planner) if item.type.tells and item.current and item.id else {}
+    return {"id": item.id, **more}
 
 
 def _diff(changes: list[Change]) -> dict[str, Any]:

@@ -7,7 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Field, Item, ResourceType
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
+    AUTH_DOMAIN,
+    AUTH_PROJECT,
+    Field,
+    Item,
+    ResourceType,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_PLURAL
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.words import hint_or_list
 
@@ -38,6 +44,9 @@ KEY_HINTS = {
     "fixed_ip_address": ("fixed_ip",),
     "fixed_ip": ("fixed_ips",),
     "server": ("port",),
+    "server_id": ("server",),
+    "instance_id": ("server",),
+    "instance": ("server",),
     "external_gateway": ("external_network",),
     "external_gateway_info": ("external_network",),
     "external_network_id": ("external_network",),
@@ -93,19 +102,57 @@ TYPE_HINTS = {
 _TRUE, _FALSE = {"true", "yes", "on"}, {"false", "no", "off"}
 
 
-def parse(document: Any, absent: bool = False) -> list[Item]:
-    """The entries of a document.
+# The key of a document that holds its defaults, and what these are.
+DEFAULTS = "defaults"
+DEFAULT_FIELDS = (
+    Field("project", "Project of every entry that can belong to one and names none.", ref="project"),
+    Field("domain", "Domain of every entry that lies in one and names none.", ref="domain"),
+    Field("tags", "Labels of every entry that can have them and names none.", "set"),
+)
+
+
+def takes_default(kind: ResourceType, name: str) -> bool:
+    """Whether entries of a type take a default that they leave out.
+
+    What belongs to the login's project or domain otherwise does, and what has labels. What lies in a network belongs to its
+    project, and where a role counts is for its assignment to say.
+    """
+    declared = next((one for one in kind.fields if one.name == name), None)
+    if declared is None or kind.singleton:
+        return False
+    own = name in kind.loose and name not in kind.inherits
+    return name == "tags" or own or declared.default in (AUTH_PROJECT, AUTH_DOMAIN)
+
+
+def defaults_of(document: Any, given: Any = None) -> tuple[dict[str, Any], list[Problem]]:
+    """The defaults of a document, before those that it is given from outside; and what is wrong with them."""
+    problems: list[Problem] = []
+    found: dict[str, Any] = {}
+    for path, own in ((f"option {DEFAULTS}", given), (DEFAULTS, document.get(DEFAULTS))):
+        if own is None:
+            continue
+        if not isinstance(own, Mapping):
+            problems.append(Problem(f"A mapping is wanted, this is {_kind_of(own)}.", path=path))
+            continue
+        found |= _mapping(DEFAULT_FIELDS, own, path, problems)
+    return found, problems
+
+
+def parse(document: Any, absent: bool = False, defaults: Any = None) -> list[Item]:
+    """The entries of a document, each with what it takes of the defaults.
 
     :raises CloudError: with every problem that can be seen without asking the cloud.
     """
     if not isinstance(document, Mapping):
         raise CloudError(Problem("The document is not a mapping of resource types to lists.", path="document"))
-    problems: list[Problem] = []
+    own, problems = defaults_of(document, defaults)
     items: list[Item] = []
     for plural, entries in document.items():
         kind = BY_PLURAL.get(str(plural))
+        if str(plural) == DEFAULTS:
+            continue
         if kind is None:
-            mend = TYPE_HINTS.get(str(plural)) or hint_or_list(str(plural), BY_PLURAL)
+            mend = TYPE_HINTS.get(str(plural)) or hint_or_list(str(plural), [*BY_PLURAL, DEFAULTS])
             mend = mend or "The reference of cloud_state lists all types."
             problems.append(Problem(f"Unknown resource type '{plural}'.", mend, str(plural)))
             continue
@@ -121,7 +168,11 @@ def parse(document: Any, absent: bool = False) -> list[Item]:
             if not isinstance(entry, Mapping):
                 problems.append(Problem(f"A mapping is wanted, this is {_kind_of(entry)}.", path=path))
                 continue
-            items.append(_entry(kind, path, entry, absent, problems))
+            # A key that is there and empty takes nothing either.
+            taken = {name: value for name, value in own.items() if name not in entry and takes_default(kind, name)}
+            item = _entry(kind, path, {**entry, **taken}, absent, problems)
+            item.home = {name: value for name, value in own.items() if name in ("project", "domain")}
+            items.append(item)
     problems += _duplicates(items)
     titles = Counter((item.type.name, item.title) for item in items)
     for item, count in [(item, titles[(item.type.name, item.title)]) for item in items]:
@@ -179,8 +230,6 @@ def _mapping(
 
 def hint(word: str, path: str, known: Iterable[str]) -> str:
     """A hint for a key that another tool calls so; empty for any other."""
-    if path.startswith("floating_ips") and word in ("server", "server_id"):
-        return "Name the server's port: give it one of its own (ports, and networks of the server), and write port here."
     found = [name for name in KEY_HINTS.get(word, ()) if name in known]
     return f"Did you mean '{found[0]}'?" if found else ""
 

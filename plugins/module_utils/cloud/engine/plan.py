@@ -19,7 +19,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors imp
     Problem,
     ensure_stop,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import list_objects, mark_tag
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import is_mark, list_objects, mark_tag
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     AUTH_DOMAIN,
     AUTH_PROJECT,
@@ -449,6 +449,8 @@ class Planner:
             if name in item.values:
                 wanted = canonical(kind.field(name), self._ident(item.resolved.get(name)))
                 found = [raw for raw in found if read_field(kind.field(name), raw) == wanted]
+        if not found and not item.wanted_id and not item.absent and kind.adopted_by in item.values:
+            found = self._adoptable(item)
         if len(found) > 1:
             self.problems.append(
                 item.problem(
@@ -458,6 +460,32 @@ class Planner:
             )
         elif found:
             item.current, item.id = found[0], str(found[0][kind.id_key])
+
+    def _adoptable(self, item: Item) -> list[Raw]:
+        """The object that an entry takes over though it has another name, or none: what else identifies it is alike."""
+        kind = item.type
+        declared = kind.field(kind.adopted_by)
+        wanted = canonical(declared, item.values[kind.adopted_by])
+        scopes = [kind.field(name) for name in kind.identity[1:]]
+        place = [self._ident(item.resolved.get(one.name, self._default(one.default))) for one in scopes]
+        found = [
+            raw
+            for raw in self.state.objects[kind.name]
+            if read_field(declared, raw) == wanted and [read_field(one, raw) for one in scopes] == place
+        ]
+        if len(found) != 1:
+            return []
+        ident = str(found[0][kind.id_key])
+        why = kind.unadoptable(found[0]) if kind.unadoptable else ""
+        if not self.is_owned(kind, found[0]) and not why and any(is_mark(tag) for tag in found[0].get("tags") or []):
+            why = "another document made it"
+        if why:
+            cause = f"The {kind.name.replace('_', ' ')} {wanted} is there already, and {why}."
+            self.problems.append(item.problem(cause, f"Write id: {ident} to take it over all the same.", declared.name))
+            return []
+        # From here on the name is a field like others.
+        item.wanted_id = ident
+        return found
 
     def _ident(self, value: Any) -> Any:
         """References to objects that exist become ids; others stay entries."""
@@ -540,10 +568,7 @@ class Planner:
                 target = canonical(field_of, self._ident(self._resolve(item, field_of, scope_value, f"{place}.{key}")))
                 candidates = {ident: entry for ident, entry in candidates.items() if entry[2](field_of) == target}
         if len(candidates) > 1:
-            mine = {
-                key: self._ident(item.resolved[key]) if key in item.resolved else self._scope_default(key)
-                for key in ("project", "domain")
-            }
+            mine = {key: self._home(item, key) for key in ("project", "domain")}
             near = {
                 ident: entry
                 for ident, entry in candidates.items()
@@ -592,6 +617,19 @@ class Planner:
 
     def _scope(self, kind: ResourceType, raw: Raw) -> dict[str, Any]:
         return {key: read_field(kind.field(key), raw) for key in ("domain", "project") if key in kind.identity}
+
+    def _home(self, item: Item, key: str) -> Any:
+        """Project or domain in which an entry's names are meant first: its own, the document's, the login's."""
+        if key in item.resolved:
+            return self._ident(item.resolved[key])
+        word = item.home.get(key)
+        if word is not None:
+            name = word.get("name", word.get("id")) if isinstance(word, Mapping) else word
+            entry = next((one for one in self.own[key] if not one.absent and name in (one.values.get("name"), one.id)), None)
+            found = self._ident(entry) if entry else self._only(key, word)
+            if found:
+                return found
+        return self._scope_default(key)
 
     def _scope_default(self, key: str) -> str:
         return self.cloud.project_id if key == "project" else self.cloud.domain_id
@@ -920,8 +958,13 @@ class Planner:
                     other for other in self.state.objects.get(kind.name, []) if other[kind.id_key] != raw[kind.id_key]
                 ]
                 self.state.put(kind, [*others, raw])
-        names = needed_names([change.item for change in written], False)
-        self._list_all({kind: names[kind] for kind in {change.item.type.name for change in written}})
+        # What is told of an object may have come with the change of another: a port's server, say.
+        told = [item for item in self.items if changes and item.type.tells and item.current is not None and not item.absent]
+        again = list(dict.fromkeys([*(change.item for change in written), *told]))
+        names = needed_names(again, False)
+        self._list_all({kind: names[kind] for kind in {item.type.name for item in again}})
+        for item in told:
+            item.current = self.state.by_id[item.type.name].get(item.id, item.current)
         return [loss for change in written for loss in self._lost(change)]
 
     @staticmethod

@@ -7,19 +7,24 @@ import os
 import re
 import stat
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import (
+    DEFAULT_FIELDS,
+    DEFAULTS,
+    takes_default,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.content import Content
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.info import kind_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.login import LOGIN_OPTIONS, login_of, mask
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Raw, ResourceType, read_field
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME, TYPES
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME, BY_PLURAL, TYPES
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean, one_line
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.words import hint_or_list
 from ansible_collections.stackwright.cloud.plugins.module_utils.host import files
@@ -49,7 +54,8 @@ class Choice:
 class Export:
     """A document, the secrets it lacks, and what was left out with the reason."""
 
-    document: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    # Entries by type, and what most of them have alike below "defaults".
+    document: dict[str, Any] = field(default_factory=dict)
     secrets: list[dict[str, str]] = field(default_factory=list)
     left_out: list[dict[str, Any]] = field(default_factory=list)
     by_id: list[str] = field(default_factory=list)
@@ -95,6 +101,8 @@ class Exporter:
                 result.document[kind.plural] = [entry for entry, _ in entries]
                 self._note(result, kind, entries)
         result.left_out = self._left_out(chosen)
+        defaults = shorten(result.document)
+        result.document = {DEFAULTS: defaults, **result.document} if defaults else result.document
         return result
 
     def _read(self, chosen: list[ResourceType]) -> None:
@@ -223,6 +231,25 @@ class Exporter:
             {"type": plural, "reason": reason, "count": len(labels), "resources": sorted(labels)[:SHOWN]}
             for (plural, reason), labels in sorted(self._reasons.items(), key=lambda item: (order[item[0][0]], item[0]))
         ]
+
+
+def shorten(document: Mapping[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """The defaults of a document, taken out of its entries: what most say, where all say something."""
+    found: dict[str, Any] = {}
+    for declared in DEFAULT_FIELDS:
+        name = declared.name
+        entries = [
+            entry for plural, those in document.items() if takes_default(BY_PLURAL[plural], name) for entry in those
+        ]
+        values = Counter(json.dumps(entry.get(name), sort_keys=True) for entry in entries)
+        word, count = values.most_common(1)[0] if values else ("null", 0)
+        if "null" in values or count < 2:
+            continue
+        found[name] = json.loads(word)
+        for entry in entries:
+            if entry[name] == found[name]:
+                del entry[name]
+    return found
 
 
 def render(export: Export) -> str:

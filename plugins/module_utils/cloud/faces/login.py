@@ -89,6 +89,14 @@ def run_cloud_state() -> None:
             **LOGIN_OPTIONS,
             **RUN_OPTIONS,
             "document": {"type": "dict", "required": True, "no_log": True},
+            "defaults": {
+                "type": "dict",
+                "options": {
+                    "project": {"type": "raw"},
+                    "domain": {"type": "raw"},
+                    "tags": {"type": "list", "elements": "str"},
+                },
+            },
             "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
             "owner": {"type": "str"},
             "prune": {"type": "str", "default": "none", "choices": ["none", "owned"]},
@@ -107,5 +115,6 @@ def run_cloud_state() -> None:
         wait=arguments["wait"],
         timeout=arguments["timeout"],
         check=module.check_mode,
+        defaults=arguments["defaults"],
     )
     finish(module, arguments["document"], options)

@@ -116,5 +116,5 @@ def run_resource(name: str) -> None:
         module.fail_json(
             msg="\n".join(map(str, problems)), errors=[problem.as_dict() for problem in problems], **result
         )
-    resource: dict[str, Any] = next(iter(outcome["resources"]), {})
+    resource: dict[str, Any] = next(iter(outcome["described"]), {})
     module.exit_json(id=resource.get("id", ""), resource=resource, **result)

@@ -201,6 +201,10 @@ NETWORK = ResourceType(
     doc="A network.",
     identity=("name", "project"),
     check=_check_network,
+    tells=lambda raw, planner: {
+        "mtu": raw.get("mtu"),
+        **{key: raw.get(f"provider:{key}") for key in ("network_type", "physical_network", "segmentation_id")},
+    },
     not_carried=("network_type", "physical_network", "segmentation_id"),
     derived=("mtu",),
     **TAGGED,
@@ -522,6 +526,11 @@ SUBNET = ResourceType(
     update=_update_subnet,
     check=_check_subnet,
     validate=_validate_subnets,
+    tells=lambda raw, planner: {
+        "cidr": raw.get("cidr"),
+        "gateway_ip": raw.get("gateway_ip") or "",
+        "allocation_pools": raw.get("allocation_pools") or [],
+    },
     not_carried=("gateway_ip", "allocation_pools", "host_routes", "subnet_pool"),
     derived=("ip_version",),
     **TAGGED,
@@ -789,6 +798,14 @@ def _port_of_another(raw: Raw) -> str:
     return "part of a server" if owner.startswith("compute:") and not raw.get("name") else ""
 
 
+def _tell_port(raw: Raw, planner: Plan) -> dict[str, Any]:
+    return {
+        "fixed_ips": [ip["ip_address"] for ip in _fixed_ips(raw)],
+        "mac_address": raw.get("mac_address"),
+        "server": raw.get("device_id") if str(raw.get("device_owner")).startswith("compute:") else "",
+    }
+
+
 PORT = ResourceType(
     "port",
     "ports",
@@ -842,6 +859,7 @@ PORT = ResourceType(
     release=_release_port,
     check=_check_port,
     validate=_validate_ports,
+    tells=_tell_port,
     not_carried=("fixed_ips", "mac_address"),
     skip_export=_port_of_another,
     **TAGGED,

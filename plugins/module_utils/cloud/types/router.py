@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import LONGEST_QUERY, list_objects
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     Field,
@@ -21,6 +21,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (
     DESCRIPTION,
     NAME,
+    wants,
     without_what_leaves,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.network import (
@@ -339,20 +340,103 @@ ROUTER = ResourceType(
     delete=_delete_router,
     check=_check_router,
     validate=_validate_routers,
+    tells=lambda raw, planner: {"external_addresses": [ip["ip_address"] for ip in _external_ips(raw)]},
     **TAGGED,
 )
 
 
 # Floating addresses --------------------------------------------------------------------------------------------------
-BINDING = ("port", "fixed_ip")
+BINDING = ("port", "server", "server_network", "fixed_ip")
+OF_SERVER = "compute:"
+
+
+def _floating_addresses(query: Query) -> list[Raw]:
+    """The listing; also addresses that entries name and that have other names; with the port where an entry names a server."""
+    found = {raw["id"]: raw for raw in list_objects(query)}
+    named = {raw.get("floating_ip_address") for raw in found.values()}
+    wanted = sorted({str(plain_address(entry["address"])) for entry in query.entries if entry.get("address")} - named)
+    if wanted and query.names is not None:
+        params = [("floating_ip_address", address) for address in wanted]
+        found |= {raw["id"]: raw for raw in query.collect(params=params)}
+    bound = {
+        raw["port_id"]: raw for raw in found.values() if raw.get("port_id") and wants(query, raw.get("description"), "server")
+    }
+    chunk = LONGEST_QUERY // 50
+    idents = sorted(bound)
+    for start in range(0, len(idents), chunk):
+        params = [("id", ident) for ident in idents[start : start + chunk]]
+        for port in query.cloud.pages("network", "/ports", "ports", params):
+            bound[port["id"]]["(port)"] = port
+    return list(found.values())
+
+
+def _server_of(raw: Raw) -> str | None:
+    """The server that has the port of an address."""
+    port = raw.get("(port)") or {}
+    return port.get("device_id") or None if str(port.get("device_owner")).startswith(OF_SERVER) else None
+
+
+def _told_port(raw: Raw) -> str | None:
+    """The port, where that is no nameless one that a server made: for these the server is told."""
+    return None if _server_of(raw) and not (raw.get("(port)") or {}).get("name") else raw.get("port_id")
+
+
+def _compare_server(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
+    return _server_of(raw) or "", wanted or ""
+
+
+def _compare_server_network(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
+    return (raw.get("(port)") or {}).get("network_id"), wanted
+
+
+def _port_of_server(op: Operation) -> dict[str, Any]:
+    """The port of the server that an address leads to, with the inner address; the first that there is where all are alike.
+
+    :raises ApiError: the server has none of that kind, or several.
+    """
+    ports = _fitting_ports(op)
+    if not ports and _is_being_made(op):
+        op.poll(lambda: not _is_being_made(op), f"Wait for the interfaces of server {op.values['server']}")
+        ports = _fitting_ports(op)
+    if len(ports) != 1:
+        cause = "it has several interfaces of that kind" if ports else "it has no interface of that kind with an IPv4 address"
+        mend = "Say which with server_network or fixed_ip." if ports else "Give the server a network of IPv4 addresses."
+        raise ApiError(0, cause, f"Find the port of server {op.values['server']}", mend)
+    inner = [ip["ip_address"] for ip in ports[0]["fixed_ips"] if _leads_to(ip["ip_address"], op.values.get("fixed_ip"))]
+    return {"port_id": ports[0]["id"], "fixed_ip_address": inner[0]}
+
+
+def _fitting_ports(op: Operation) -> list[Raw]:
+    params = [("device_id", op.values["server"])]
+    if op.values.get("server_network"):
+        params.append(("network_id", op.values["server_network"]))
+    return [
+        port
+        for port in op.cloud.pages("network", "/ports", "ports", params)
+        if str(port.get("device_owner")).startswith(OF_SERVER)
+        and any(_leads_to(ip["ip_address"], op.values.get("fixed_ip")) for ip in port.get("fixed_ips") or [])
+    ]
+
+
+def _is_being_made(op: Operation) -> bool:
+    answer = op.cloud.call("compute", "GET", f"/servers/{op.values['server']}", project=str(op.values.get("project") or ""))
+    return bool(answer.body["server"]["status"] == "BUILD")
+
+
+def _leads_to(address: str, wanted: Any) -> bool:
+    return ":" not in address and plain_address(wanted or address) == address
 
 
 def _floating_body(op: Operation, changes: Mapping[str, Any]) -> dict[str, Any]:
-    body = op.body(changes)
-    if any(name in changes for name in BINDING):
-        body["port_id"] = op.values.get("port", op.raw.get("port_id")) or None
-        if body["port_id"]:
-            body |= _inner_address(op, body["port_id"])
+    body = op.body({name: value for name, value in changes.items() if name not in BINDING})
+    if not any(name in changes for name in BINDING):
+        return body
+    if op.values.get("server"):
+        return body | _port_of_server(op)
+    port = "" if "server" in op.values and "port" not in op.values else op.values.get("port", op.raw.get("port_id"))
+    body["port_id"] = port or None
+    if body["port_id"]:
+        body |= _inner_address(op, body["port_id"])
     return body
 
 
@@ -366,11 +450,11 @@ def _inner_address(op: Operation, port: str) -> dict[str, Any]:
 
 
 def _validate_floating(planner: Plan, items: list[Item]) -> list[Problem]:
-    """Addresses that are wanted and that somebody has already."""
+    """Addresses that are wanted and that somebody has already; servers of which it is not said which interface is meant."""
+    problems = [problem for item in items for problem in _which_interface(planner, item)]
     new = {item.values["address"]: item for item in items if item.current is None and item.values.get("address")}
     if not new:
-        return []
-    problems = []
+        return problems
     params = [("floating_ip_address", plain_address(address)) for address in sorted(new)]
     for raw in planner.cloud.pages("network", "/floatingips", "floatingips", params):
         item = new.get(raw["floating_ip_address"])
@@ -389,6 +473,21 @@ def _validate_floating(planner: Plan, items: list[Item]) -> list[Problem]:
     return problems
 
 
+def _which_interface(planner: Plan, item: Item) -> list[Problem]:
+    """A server with several interfaces of which none is named."""
+    server = item.resolved.get("server")
+    if not server or item.resolved.get("server_network") or item.values.get("fixed_ip"):
+        return []
+    entry = server if isinstance(server, Item) else next((one for one in planner.own["server"] if one.id == server), None)
+    raw = planner.state.by_id.get("server", {}).get(str(server), {})
+    interfaces = entry.resolved.get("networks") if entry else None
+    count = len((raw.get("addresses") or {}) if interfaces is None else interfaces)
+    if count < 2:
+        return []
+    cause = f"The server {entry.title if entry else raw.get('name')} has {count} interfaces."
+    return [item.problem(cause, "Say which with server_network or fixed_ip.", "server")]
+
+
 def _create_floating(op: Operation) -> Raw:
     raw: Raw = op.call("POST", "/floatingips", {"floatingip": _floating_body(op, op.values)}).body["floatingip"]
     return raw
@@ -402,13 +501,18 @@ def _update_floating(op: Operation, changes: dict[str, Any]) -> None:
 
 def _release_floating(op: Operation, changes: frozenset[str]) -> None:
     """Let go of the port, so that routers can lose what leads to it and another address can have it."""
-    if "port" in changes and op.raw.get("port_id"):
+    if changes & {"port", "server", "server_network"} and op.raw.get("port_id"):
         op.call("PUT", f"/floatingips/{op.id}", {"floatingip": {"port_id": None}})
-        op.raw |= {"port_id": None, "fixed_ip_address": None, "router_id": None}
+        op.raw |= {"port_id": None, "fixed_ip_address": None, "router_id": None, "(port)": None}
 
 
 def _check_floating(values: Mapping[str, Any]) -> Found:
-    return check_address(values, "address") + check_address(values, "fixed_ip")
+    found = check_address(values, "address") + check_address(values, "fixed_ip")
+    if "server" in values and "port" in values:
+        found.append(("server", "Where it leads to is said twice.", "Remove server or port."))
+    if values.get("server_network") and not values.get("server"):
+        found.append(("server_network", "It says which interface of a server is meant, and none is named.", "Give server."))
+    return found
 
 
 def _check_new_floating(values: Mapping[str, Any]) -> Found:
@@ -431,7 +535,7 @@ FLOATING_IP = ResourceType(
         Field("name", "Name. The service keeps it as the description.", api="description"),
         Field(
             "address",
-            "Address, to have a certain one.",
+            "Address, to have a certain one. A free one of the project that is there already is taken over.",
             api="floating_ip_address",
             immutable=True,
             normal=plain_address,
@@ -445,7 +549,29 @@ FLOATING_IP = ResourceType(
             immutable=True,
         ),
         Field("subnet", "Subnet that a new one is taken of.", api="subnet_id", ref="subnet", write_only=True),
-        Field("port", "Port that it leads to; empty for none.", api="port_id", ref="port", lets_go=without_what_leaves),
+        Field(
+            "port",
+            "Port that it leads to; empty for none.",
+            ref="port",
+            read=_told_port,
+            compare=lambda raw, wanted, values: (raw.get("port_id") or "", wanted or ""),
+            lets_go=without_what_leaves,
+        ),
+        Field(
+            "server",
+            "Server that it leads to, in place of port; empty for none.",
+            ref="server",
+            read=lambda raw: _server_of(raw) if _told_port(raw) is None else None,
+            compare=_compare_server,
+            lets_go=without_what_leaves,
+        ),
+        Field(
+            "server_network",
+            "Network of the server's interface that it leads to, where the server has several.",
+            ref="network",
+            read=lambda raw: raw["(port)"]["network_id"] if _server_of(raw) and _told_port(raw) is None else None,
+            compare=_compare_server_network,
+        ),
         Field(
             "fixed_ip",
             "Address of the port that it leads to; the first one by default.",
@@ -460,6 +586,9 @@ FLOATING_IP = ResourceType(
     collection="floatingips",
     identity=("name", "project"),
     name_param="description",
+    listing=_floating_addresses,
+    adopted_by="address",
+    unadoptable=lambda raw: f"leads to port {raw['port_id']}" if raw.get("port_id") else "",
     after=("router", "subnet"),
     uses=("router",),
     create=_create_floating,
@@ -469,6 +598,11 @@ FLOATING_IP = ResourceType(
     check=_check_floating,
     check_new=_check_new_floating,
     validate=_validate_floating,
+    tells=lambda raw, planner: {
+        "address": raw.get("floating_ip_address"),
+        "fixed_ip": raw.get("fixed_ip_address") or "",
+        "port": raw.get("port_id") or "",
+    },
     **TAGGED,
 )
 

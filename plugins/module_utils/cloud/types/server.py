@@ -634,6 +634,36 @@ def _keys(references: Iterable[Any]) -> set[str]:
     return {one if isinstance(one, str) else one.id or one.path for one in references}
 
 
+def _tell(raw: Raw, planner: Plan) -> dict[str, Any]:
+    """Addresses by network, floating ones apart; of those that the document has, it knows better where they lead to."""
+    fixed: dict[str, list[str]] = {}
+    floating: set[str] = set()
+    for network, those in (raw.get("addresses") or {}).items():
+        for one in those:
+            if one.get("OS-EXT-IPS:type") == "floating":
+                floating.add(one["addr"])
+            else:
+                fixed.setdefault(network, []).append(one["addr"])
+    ports = {port["id"] for port in raw.get("(ports)") or []}
+    inner = {address for those in fixed.values() for address in those}
+    for entry in planner.own["floating_ip"]:
+        held = entry.current or {}
+        if not held.get("floating_ip_address"):
+            continue
+        port = planner.state.by_id.get("port", {}).get(str(held.get("port_id")), held.get("(port)") or {})
+        mine = raw["id"] == port.get("device_id") or held.get("port_id") in ports
+        # Where nothing is known of the port, the inner address tells, as far as it does.
+        mine = mine or (not port and not ports and held.get("fixed_ip_address") in inner)
+        floating -= {held["floating_ip_address"]}
+        floating |= {held["floating_ip_address"]} if mine and held.get("port_id") and not entry.absent else set()
+    return {
+        "addresses": fixed,
+        "floating_addresses": sorted(floating),
+        "host": raw.get("OS-EXT-SRV-ATTR:host") or "",
+        "status": str(raw.get("status", "")),
+    }
+
+
 SERVER = ResourceType(
     "server",
     "servers",
@@ -786,6 +816,7 @@ SERVER = ResourceType(
     delete=_delete,
     check=_check,
     validate=_validate,
+    tells=_tell,
     not_carried=("boot_volume",),
     derived=("user_data_base64",),
     broken=_broken,
