@@ -47,6 +47,28 @@ options:
       - Whether it may make and remove others like it.
       - Cannot be changed in place, see O(replace).
     type: bool
+  access_rules:
+    description:
+      - The only requests that it is good for; all that its roles allow by default.
+      - Cannot be changed in place, see O(replace).
+    type: list
+    elements: dict
+    suboptions:
+      path:
+        description:
+          - Path of the request, such as /v2.1/servers; * stands for a part, ** for several.
+        type: str
+        required: true
+      method:
+        description:
+          - Method of the request, such as GET.
+        type: str
+        required: true
+      service:
+        description:
+          - Type of the service that it goes to, such as compute.
+        type: str
+        required: true
   state:
     description: Whether the application credential is to be there.
     type: str

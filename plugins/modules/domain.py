@@ -29,6 +29,12 @@ options:
     description:
       - Whether it can be used.
     type: bool
+  options:
+    description:
+      - 'immutable: true guards it against changes and removal. Only the options that it names are compared; null takes
+        one away.'
+      - Only the given keys are compared.
+    type: dict
   state:
     description: Whether the domain is to be there.
     type: str

@@ -53,6 +53,11 @@ options:
       - Identifier; the service picks one when left out.
       - Cannot be changed in place, see O(replace).
     type: str
+  rxtx_factor:
+    description:
+      - Factor of its traffic, for drivers that know one.
+      - Cannot be changed in place, see O(replace).
+    type: float
   public:
     description:
       - Whether every project may use it.

@@ -69,6 +69,11 @@ options:
     description:
       - Whether its ports drop forged addresses.
     type: bool
+  vlan_transparent:
+    description:
+      - Whether servers may send VLAN tags through it.
+      - Cannot be changed in place, see O(replace).
+    type: bool
   dns_domain:
     description:
       - Domain of its servers' names, with a dot at the end.

@@ -93,6 +93,47 @@ options:
     description:
       - Name of the server in the DNS.
     type: str
+  dns_domain:
+    description:
+      - Domain of the name, with a dot at the end; that of its network by default.
+    type: str
+  extra_dhcp_opts:
+    description:
+      - Options that its server gets by DHCP; others are taken away.
+    type: list
+    elements: dict
+    suboptions:
+      opt_name:
+        description:
+          - Name, such as bootfile-name.
+        type: str
+        required: true
+      opt_value:
+        description:
+          - Value.
+        type: str
+        required: true
+      ip_version:
+        description:
+          - 4 (the default) or 6.
+        type: int
+  binding_profile:
+    description:
+      - What the host is told of the port, for administrators. What the service puts in itself does not count.
+      - Only the given keys are compared.
+    type: dict
+  host:
+    description:
+      - Host that it is bound to, for administrators; a server's port moves with it.
+    type: str
+  device_owner:
+    description:
+      - Whose it is, for a port of no server; what a server's port says of its server does not count.
+    type: str
+  propagate_uplink_status:
+    description:
+      - Whether a virtual function follows the state of its uplink.
+    type: bool
   qos_policy:
     description:
       - QoS policy that limits it; empty for none.

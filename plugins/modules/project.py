@@ -45,6 +45,12 @@ options:
       - Labels.
     type: list
     elements: str
+  options:
+    description:
+      - 'immutable: true guards it against changes and removal. Only the options that it names are compared; null takes
+        one away.'
+      - Only the given keys are compared.
+    type: dict
   state:
     description: Whether the project is to be there.
     type: str

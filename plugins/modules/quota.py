@@ -49,6 +49,18 @@ options:
     description:
       - Metadata of a server. -1 for no limit.
     type: int
+  injected_files:
+    description:
+      - Files put into a new server, for the old API that does so. -1 for no limit.
+    type: int
+  injected_file_content_bytes:
+    description:
+      - Size of such a file in bytes. -1 for no limit.
+    type: int
+  injected_file_path_bytes:
+    description:
+      - Length of such a file's path in bytes. -1 for no limit.
+    type: int
   volumes:
     description:
       - Volumes. -1 for no limit.

@@ -30,6 +30,12 @@ options:
     description:
       - Description for people.
     type: str
+  options:
+    description:
+      - 'immutable: true guards it against changes and removal. Only the options that it names are compared; null takes
+        one away.'
+      - Only the given keys are compared.
+    type: dict
   state:
     description: Whether the role is to be there.
     type: str

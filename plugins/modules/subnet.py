@@ -131,6 +131,10 @@ options:
       - Owners of ports that get addresses of it.
     type: list
     elements: str
+  dns_publish_fixed_ip:
+    description:
+      - Whether its addresses are published in the external DNS.
+    type: bool
   tags:
     description:
       - Labels.

@@ -616,6 +616,8 @@ def quota(state: State, request: Request, match: dict[str, str]) -> Answer:
         state.extra.setdefault("compute_quotas", {}).setdefault(project, {}).update(given)
         return Answer(200, {"quota_set": quota_of(state, project)})
     limits: Object = dict(QUOTAS if what == "defaults" else quota_of(state, project))
+    # The old API still puts files into servers, and limits them.
+    limits = {**HIDDEN_QUOTAS, **limits} if microversion(request) < (2, 57) else limits
     if what == "detail":
         used = use_of(state, project)
         limits = {k: {"limit": v, "in_use": used.get(k, 0), "reserved": 0} for k, v in limits.items()}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from .core import Answer, Collection, Handler, Object, Refusal, Request, Route, State, Token, new_id, now
 
 SERVICE = "identity"
 Assignment = tuple[str, str, str, str, str, bool]
+Hook = Callable[[State, Request, Object], None]
 
 
 def hexed(type: str, **more: Any) -> Collection:
@@ -31,11 +33,41 @@ USER_OPTIONS = {"ignore_change_password_upon_first_use", "ignore_password_expiry
                 "ignore_user_inactivity", "lock_password", "multi_factor_auth_enabled", "multi_factor_auth_rules"}  # fmt: skip
 
 
-def merged_options(before: Object, given: Object) -> Object:
+def merged_options(before: Object, given: Object, known: set[str] = USER_OPTIONS) -> Object:
     """Options that are given replace those that are there, null removes one, and an unknown one is refused."""
-    if unknown := sorted(set(given) - USER_OPTIONS):
+    if unknown := sorted(set(given) - known):
         raise Refusal(400, f"Invalid input for field 'options': Additional properties are not allowed ({unknown[0]!r} was unexpected)")
     return {name: value for name, value in {**before, **given}.items() if value is not None}
+
+
+def new_guarded(then: Hook) -> Hook:
+    """What can be immutable takes that option alone."""
+
+    def hook(state: State, request: Request, obj: Object) -> None:
+        then(state, request, obj)
+        obj["options"] = merged_options({}, obj.get("options") or {}, {"immutable"})
+
+    return hook
+
+
+def change_guarded(state: State, request: Request, obj: Object, values: Object) -> None:
+    """What is immutable takes no change but the end of that, alone in its request."""
+    given = values.get("options") or {}
+    if obj["options"].get("immutable") and (set(values) != {"options"} or "immutable" not in given):
+        raise Refusal(403, f"Unable to update immutable resource: `{obj['id']}`. Set resource option \"immutable\" to false first.")
+    if "options" in values:
+        values["options"] = merged_options(obj["options"], given, {"immutable"})
+
+
+def drop_guarded(then: Hook) -> Hook:
+    """What is immutable stays."""
+
+    def hook(state: State, request: Request, obj: Object) -> None:
+        if obj["options"].get("immutable"):
+            raise Refusal(403, f"Unable to delete immutable resource: `{obj['id']}`. Set resource option \"immutable\" to false first.")
+        then(state, request, obj)
+
+    return hook
 
 
 def new_user(state: State, request: Request, obj: Object) -> None:
@@ -99,6 +131,13 @@ def new_credential(state: State, request: Request, obj: Object) -> None:
         raise Refusal(403, "Only the user may make an application credential.")
     obj["project_id"] = request.who.project_id
     obj["_secret"] = obj.pop("secret", None) or new_id(False)
+    services = {one["type"] for one in state.all("service")}
+    for rule in obj["access_rules"]:
+        if rule.keys() != {"path", "method", "service"}:
+            raise Refusal(400, f"Invalid input for field 'access_rules': {rule} is not valid under any of the given schemas")
+        if rule["service"] not in services or not rule["path"].startswith("/"):
+            raise Refusal(400, f"Invalid input for field 'access_rules': {rule}")
+        rule["id"] = new_id(False)
     names = {o["name"]: o for o in state.all("role")}
     roles = obj.get("roles") or [{"name": n} for n in sorted(request.who.roles)]
     obj["roles"] = []
@@ -118,11 +157,12 @@ def show_secret(state: State, request: Request, out: Object) -> Object:
 
 COLLECTIONS = [
     hexed("domain", defaults={"description": "", "enabled": True, "tags": [], "options": {}}, unique=(("name",),),
-          on_delete=forget_domain, cascade=(("project", "domain_id"), ("user", "domain_id"), ("group", "domain_id"))),
+          on_create=new_guarded(lambda state, request, obj: None), on_update=change_guarded,
+          on_delete=drop_guarded(forget_domain), cascade=(("project", "domain_id"), ("user", "domain_id"), ("group", "domain_id"))),
     hexed("project", defaults={"description": "", "enabled": True, "is_domain": False, "parent_id": None, "tags": [],
                                "options": {}},
           unique=(("name", "domain_id"),), refs={"domain_id": "domain"}, immutable=("domain_id",), tags=True,
-          on_create=default_domain, on_delete=forget_project),
+          on_create=new_guarded(default_domain), on_update=change_guarded, on_delete=drop_guarded(forget_project)),
     hexed("user", defaults={"enabled": True, "options": {}, "password_expires_at": None},
           unique=(("name", "domain_id"),), refs={"domain_id": "domain"}, immutable=("domain_id",),
           on_create=new_user, on_update=change_user, on_delete=forget,
@@ -130,7 +170,7 @@ COLLECTIONS = [
     hexed("group", defaults={"description": ""}, unique=(("name", "domain_id"),), refs={"domain_id": "domain"},
           immutable=("domain_id",), on_create=default_domain, on_delete=forget),
     hexed("role", defaults={"description": None, "domain_id": None, "options": {}}, unique=(("name", "domain_id"),),
-          on_delete=forget),
+          on_create=new_guarded(lambda state, request, obj: None), on_update=change_guarded, on_delete=drop_guarded(forget)),
     hexed("region", defaults={"description": "", "parent_region_id": None}, required=(), own_id=True,
           used_by=(("endpoint", "region_id"),)),
     hexed("service", defaults={"enabled": True, "description": ""}, required=("type",), on_create=new_service,
@@ -139,7 +179,7 @@ COLLECTIONS = [
           refs={"service_id": "service"}, on_create=endpoint_region),
     hexed("credential", defaults={"project_id": None}, required=("type", "blob")),
     Collection("application_credential", SERVICE, "/v3/users/{user_id}/application_credentials", dashed_ids=False,
-               page="none", defaults={"description": None, "unrestricted": False, "expires_at": None},
+               page="none", defaults={"description": None, "unrestricted": False, "expires_at": None, "access_rules": []},
                unique=(("name", "user_id"),), methods=("POST", "GET", "DELETE"), on_create=new_credential,
                view=show_secret),
     hexed("registered_limit", defaults={"description": None, "region_id": None},

@@ -269,11 +269,24 @@ def new_port(state: State, request: Request, obj: Object) -> None:
     if obj.get("security_groups") is None:
         plain = not obj["device_owner"].startswith("network:")
         obj["security_groups"] = [default_group(state, obj["project_id"])["id"]] if plain else []
+    check_options(obj)
     check_security(obj)
     for group in obj["security_groups"]:
         state.get("security_group", group)
     obj["fixed_ips"] = addresses(state, obj)
     obj["status"] = "ACTIVE" if obj["device_id"] else "DOWN"
+
+
+def check_options(obj: Object) -> None:
+    """DHCP options have a name and a version, and one is there once; domains end with a dot; profiles are the administrator's."""
+    seen: dict[tuple[str, int], Object] = {}
+    for one in obj["extra_dhcp_opts"]:
+        if not one.get("opt_name") or int(one.get("ip_version", 4)) not in (4, 6):
+            raise Refusal(400, f"Invalid data format for extra-dhcp-opt: {one}.")
+        seen[(one["opt_name"], int(one.get("ip_version", 4)))] = {"ip_version": 4, **one}
+    obj["extra_dhcp_opts"] = [one for one in seen.values() if one.get("opt_value") is not None]
+    if obj["dns_domain"] and not obj["dns_domain"].endswith("."):
+        raise Refusal(400, f"Invalid input for dns_domain. Reason: '{obj['dns_domain']}' must end with a '.'.")
 
 
 def plain_mac(text: Any) -> str:
@@ -325,7 +338,11 @@ def slaac(state: State, port: Object) -> list[Object]:
 
 
 def change_port(state: State, request: Request, obj: Object, values: Object) -> None:
-    """New addresses are checked as those of a new port; its own may stay."""
+    """New addresses are checked as those of a new port; its own may stay. DHCP options are added, and without a value removed."""
+    if "extra_dhcp_opts" in values:
+        merged = {**obj, "extra_dhcp_opts": [*obj["extra_dhcp_opts"], *values["extra_dhcp_opts"]], "dns_domain": ""}
+        check_options(merged)
+        values["extra_dhcp_opts"] = merged["extra_dhcp_opts"]
     check_security(obj | values)
     for group in values.get("security_groups") or []:
         state.get("security_group", group)
@@ -700,7 +717,7 @@ COLLECTIONS = [
         "admin_state_up": True, "status": "DOWN", "device_id": "", "device_owner": "", "fixed_ips": None, "security_groups": None,
         "allowed_address_pairs": [], "extra_dhcp_opts": [], "port_security_enabled": True, "binding:vnic_type": "normal",
         "binding:host_id": "", "binding:profile": {}, "binding:vif_type": "unbound", "qos_policy_id": None, "dns_name": "",
-        "network_id": "", "mac_address": "", "propagate_uplink_status": None},
+        "network_id": "", "mac_address": "", "propagate_uplink_status": None, "dns_domain": ""},
         on_create=limited("port", new_port), on_update=change_port, on_delete=drop_port,
         immutable=("network_id", "project_id")),
     declare("security_group", "security-groups", defaults={"stateful": True, "shared": False},

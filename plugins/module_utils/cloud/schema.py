@@ -322,6 +322,9 @@ class Plan(Protocol):
     def leaves(self, kind: str, ident: str) -> bool:
         """Whether an object is about to be removed."""
 
+    def compare(self, item: Item, declared: Field, value: Any) -> tuple[Any, Any]:
+        """A field's present and wanted value, in one form."""
+
 
 @dataclass
 class Query:

@@ -229,3 +229,25 @@ def test_metadata_of_an_account_comes_and_goes(bench: Bench) -> None:
         assert names(planned, "update") == {("object_account", "object_accounts[0]")}
         assert bench.run(accounts, "write the account's metadata")["changes"] == planned["changes"]
         assert bench.run(accounts, "unchanged")["changes"] == []
+
+
+SITUATIONS = yaml.safe_load((Path(__file__).parent / "situations.yml").read_text())
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_what_services_rewrite_is_planned_kept_and_then_unchanged(bench: Bench, tmp_path: Path, situation: str) -> None:
+    disk = tmp_path / "disk.raw"
+    disk.write_bytes(bytes(1 << 20))
+    words = {"token": f"{bench.options['owner']}-{list(SITUATIONS).index(situation)}", "file": str(disk)}
+    documents = filled(SITUATIONS[situation], words)
+    try:
+        for number, document in enumerate(documents):
+            planned = bench.run(document, f"{situation}, plan {number + 1}", check=True)
+            assert planned["changes"] or number
+            done = bench.run(document, f"{situation}, apply {number + 1}")
+            assert done["changes"] == planned["changes"]
+            again = bench.run(document, f"{situation}, again {number + 1}")
+            assert (again["changes"], again["resources"]) == ([], done["resources"])
+    finally:
+        bench.run(documents[-1], f"{situation}, removal", state="absent")
+    assert bench.run(documents[-1], f"{situation}, rest", state="absent")["changes"] == []

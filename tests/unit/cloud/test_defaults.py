@@ -93,7 +93,7 @@ def test_where_a_role_counts_is_no_default() -> None:
 def test_an_export_says_once_what_most_entries_say(desk: Desk) -> None:
     document = {
         "projects": ["web"],
-        "networks": [{"name": name, "project": "web"} for name in ("a", "b", "c")] + [{"name": "x", "project": "service"}],
+        "networks": [{"name": name, "project": "web"} for name in ("a", "b", "c")] + [{"name": "x", "project": "admin"}],
         "security_groups": [{"name": "g", "project": "web"}],
     }
     desk.run(document, owner="")
@@ -101,7 +101,7 @@ def test_an_export_says_once_what_most_entries_say(desk: Desk) -> None:
     # Two networks of the conftest are the administrator's project's.
     assert found.document["defaults"] == {"project": "web"}
     assert [(one["name"], one.get("project")) for one in found.document["networks"]] == [
-        ("a", None), ("b", None), ("c", None), ("lan", "admin"), ("wan", "admin"), ("x", "service"),
+        ("a", None), ("b", None), ("c", None), ("lan", "admin"), ("wan", "admin"), ("x", "admin"),
     ]  # fmt: skip
     text = render(found)
     assert text.index("defaults:") < text.index("networks:")

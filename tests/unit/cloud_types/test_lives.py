@@ -52,7 +52,7 @@ LIVES = [
     Life(
         "flavors",
         {"name": "f", "ram": 512, "vcpus": 1, "disk": 2, "extra_specs": {"hw:cpu_policy": "dedicated", "quota:x": 1},
-         "public": False, "access": ["admin"]},
+         "public": False, "access": ["admin"], "rxtx_factor": 2},
         {"description": "Small", "extra_specs": {"hw:cpu_policy": "shared"}, "access": ["service"]},
         {"ram": 1024},
         foreign={"name": "other", "ram": 1, "vcpus": 1, "_access": set()},

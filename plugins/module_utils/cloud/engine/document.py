@@ -80,6 +80,11 @@ KEY_HINTS = {
     "tenant": ("project",),
     "parent_id": ("parent",),
     "default_project_id": ("default_project",),
+    "extra_dhcp_option": ("extra_dhcp_opts",),
+    "extra_dhcp_options": ("extra_dhcp_opts",),
+    "profile": ("binding_profile",),
+    "host_id": ("host",),
+    "transparent_vlan": ("vlan_transparent",),
 }
 # The same for types.
 TYPE_HINTS = {

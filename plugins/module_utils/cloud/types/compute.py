@@ -93,6 +93,14 @@ FLAVOR = ResourceType(
             immutable=True,
             export=False,
         ),
+        Field(
+            "rxtx_factor",
+            "Factor of its traffic, for drivers that know one.",
+            "float",
+            immutable=True,
+            normal=float,
+            default=1.0,
+        ),
         Field("public", "Whether every project may use it.", "bool", api="os-flavor-access:is_public", immutable=True),
         DESCRIPTION,
         Field(

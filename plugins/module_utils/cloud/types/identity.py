@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, message_of
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import born_tags, list_objects, set_tags
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     AUTH_DOMAIN,
     Field,
+    Item,
     Operation,
+    Plan,
     Query,
     Raw,
     ResourceType,
@@ -46,16 +48,83 @@ def _delete_domain(op: Operation) -> None:
     op.call("DELETE", f"/domains/{op.id}", accept=(404,))
 
 
+def _set_options(op: Operation, before: Any, after: Any) -> None:
+    op.call("PATCH", f"{op.type.path}/{op.id}", {op.type.body_key: {"options": after}})
+
+
+def _open_up(op: Operation, changes: frozenset[str]) -> None:
+    """Take back that it is immutable, in a request of its own: with anything else the service refuses it."""
+    if "options" in changes and is_immutable(op.raw) and not op.values["options"].get("immutable"):
+        _set_options(op, None, {"immutable": op.values["options"]["immutable"]})
+        op.raw["options"] = {**op.raw["options"], "immutable": op.values["options"]["immutable"]}
+
+
+def is_immutable(raw: Raw) -> bool:
+    """Whether the service refuses to change or remove an object."""
+    return bool((raw.get("options") or {}).get("immutable"))
+
+
+def _kept_by_option(raw: Raw) -> tuple[str, str] | None:
+    if not is_immutable(raw):
+        return None
+    return "It is immutable, so the service does not remove it.", "Set options: {immutable: false} first, in a run of its own."
+
+
+def _frozen(planner: Plan, items: list[Item]) -> list[Problem]:
+    """Changes of what stays immutable."""
+    problems = []
+    for item in items:
+        stays = bool((item.values.get("options") or {}).get("immutable", True))
+        if item.current is None or not is_immutable(item.current) or not stays:
+            continue
+        for name, value in item.resolved.items():
+            declared = item.type.field(name)
+            before, after = planner.compare(item, declared, value) if name not in item.type.identity else (None, None)
+            if before != after:
+                mend = "Set options: {immutable: false} with it, or take the old value."
+                problems.append(item.problem("It is immutable, so the service does not change it.", mend, name))
+    return problems
+
+
+def check_options(values: Mapping[str, Any], known: Mapping[str, type], what: str) -> list[tuple[str, str, str]]:
+    """Options that the service has, each in its form; null takes one away."""
+    found = []
+    for name, value in (values.get("options") or {}).items():
+        if name not in known:
+            found.append(("options", f"{name!r} is no option of a {what}.", hint_or_list(str(name), known)))
+        elif value is not None and not isinstance(value, known[name]):
+            found.append(("options", f"{name} must be {_FORMS[known[name]]}.", f"It is {value!r}."))
+    return found
+
+
+_FORMS: dict[type, str] = {bool: "true or false", list: "a list of lists of methods"}
+# What Keystone takes as options of projects, domains and roles. Source: its API reference, "Resource Options".
+OPTIONS: dict[str, type] = {"immutable": bool}
+RESOURCE_OPTIONS = Field(
+    "options",
+    "immutable: true guards it against changes and removal. Only the options that it names are compared; null takes one away.",
+    "dict",
+    merge=True,
+    read=lambda raw: raw.get("options") or None,
+    # After all else, which the service refuses from then on.
+    apply=_set_options,
+)
+# What is alike in types that can be immutable.
+GUARDED: dict[str, Any] = {"release": _open_up, "kept_by": _kept_by_option, "validate": _frozen}
+
+
 DOMAIN_TYPE = ResourceType(
     "domain",
     "domains",
     "identity",
     "/domains",
-    (NAME, DESCRIPTION, ENABLED),
+    (NAME, DESCRIPTION, ENABLED, RESOURCE_OPTIONS),
     doc="A domain, which holds projects, users and groups.",
     unique_names=True,
     name_filter="one",
     delete=_delete_domain,
+    check=lambda values: check_options(values, OPTIONS, "domain"),
+    **GUARDED,
 )
 
 def _create_project(op: Operation) -> Raw:
@@ -68,7 +137,7 @@ def _create_project(op: Operation) -> Raw:
 
 
 def _check_project(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    return [
+    return check_options(values, OPTIONS, "project") + [
         (f"tags[{number}]", f"'{tag}' is no label of a project.", "A label has 1 to 255 characters, no comma or slash.")
         for number, tag in enumerate(values.get("tags") or [])
         if not 1 <= len(tag) <= 255 or "," in tag or "/" in tag
@@ -94,6 +163,7 @@ PROJECT = ResourceType(
             read=lambda raw: raw.get("parent_id") if raw.get("parent_id") != raw.get("domain_id") else None,
         ),
         Field("tags", "Labels.", "set", apply=_tags),
+        RESOURCE_OPTIONS,
     ),
     doc="A project, the owner of resources and quotas.",
     unique_names=True,
@@ -104,6 +174,7 @@ PROJECT = ResourceType(
     born_marked=True,
     create=_create_project,
     check=_check_project,
+    **GUARDED,
 )
 
 
@@ -162,7 +233,7 @@ def _update_user(op: Operation, changes: dict[str, Any]) -> None:
 
 
 # What Keystone takes as options of a user. Source: its API reference, "Create user".
-USER_OPTIONS = {
+USER_OPTIONS: dict[str, type] = {
     "ignore_change_password_upon_first_use": bool,
     "ignore_password_expiry": bool,
     "ignore_lockout_failure_attempts": bool,
@@ -171,19 +242,6 @@ USER_OPTIONS = {
     "multi_factor_auth_enabled": bool,
     "multi_factor_auth_rules": list,
 }
-_FORMS = {bool: "true or false", list: "a list of lists of methods"}
-
-
-def _check_user(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Options that the service has, each in its form; null takes one away."""
-    found = []
-    for name, value in (values.get("options") or {}).items():
-        if name not in USER_OPTIONS:
-            found.append(("options", f"{name!r} is no option of a user.", hint_or_list(str(name), USER_OPTIONS)))
-        elif value is not None and not isinstance(value, USER_OPTIONS[name]):
-            found.append(("options", f"{name} must be {_FORMS[USER_OPTIONS[name]]}.", f"It is {value!r}."))
-    return found
-
 
 USER = ResourceType(
     "user",
@@ -223,7 +281,7 @@ USER = ResourceType(
     listing=_of_domain,
     create=_create_user,
     update=_update_user,
-    check=_check_user,
+    check=lambda values: check_options(values, USER_OPTIONS, "user"),
 )
 
 
@@ -269,12 +327,19 @@ GROUP = ResourceType(
 )
 
 
+def _access_rules(value: Any) -> list[dict[str, str]]:
+    found = [{"path": str(one["path"]), "method": str(one["method"]).upper(), "service": str(one["service"])} for one in value]
+    return sorted(found, key=lambda one: (one["service"], one["path"], one["method"]))
+
+
 def _credentials_path(cloud: Cloud) -> str:
     return f"/users/{cloud.user_id}/application_credentials"
 
 
 def _create_credential(op: Operation) -> Raw:
     body = op.body({name: value for name, value in op.values.items() if name != "roles"})
+    if "access_rules" in body:
+        body["access_rules"] = _access_rules(body["access_rules"])
     if "roles" in op.values:
         body["roles"] = [{"id": role} for role in op.values["roles"]]
     answer = op.call("POST", _credentials_path(op.cloud), {"application_credential": body}).body
@@ -311,6 +376,19 @@ APPLICATION_CREDENTIAL = ResourceType(
             normal=lambda value: str(value).replace(" ", "T").removesuffix("Z").split(".")[0],
         ),
         Field("unrestricted", "Whether it may make and remove others like it.", "bool", immutable=True),
+        Field(
+            "access_rules",
+            "The only requests that it is good for; all that its roles allow by default.",
+            "list",
+            immutable=True,
+            read=lambda raw: raw.get("access_rules") or [],
+            normal=_access_rules,
+            keys=(
+                Field("path", "Path of the request, such as /v2.1/servers; * stands for a part, ** for several.", required=True),
+                Field("method", "Method of the request, such as GET.", required=True),
+                Field("service", "Type of the service that it goes to, such as compute.", required=True),
+            ),
+        ),
     ),
     doc="An application credential of the login's user in the login's project.",
     update_method="",
@@ -337,8 +415,11 @@ ROLE = ResourceType(
         NAME,
         Field("domain", "Domain of a domain's own role.", api="domain_id", ref="domain", immutable=True),
         DESCRIPTION,
+        RESOURCE_OPTIONS,
     ),
     doc="A role.",
+    check=lambda values: check_options(values, OPTIONS, "role"),
+    **GUARDED,
     unique_names=True,
     identity=("name", "domain"),
 )

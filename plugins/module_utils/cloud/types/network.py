@@ -187,6 +187,7 @@ NETWORK = ResourceType(
         _provider("physical_network", "Physical network that carries it."),
         _provider("segmentation_id", "VLAN or tunnel number.", "int"),
         Field("port_security", "Whether its ports drop forged addresses.", "bool", api="port_security_enabled"),
+        Field("vlan_transparent", "Whether servers may send VLAN tags through it.", "bool", immutable=True),
         Field("dns_domain", "Domain of its servers' names, with a dot at the end.", normal=str.lower),
         QOS,
         Field(
@@ -515,6 +516,7 @@ SUBNET = ResourceType(
         ),
         Field("segment", "Segment that it lies in.", api="segment_id", ref="segment", immutable=True),
         Field("service_types", "Owners of ports that get addresses of it.", "set"),
+        Field("dns_publish_fixed_ip", "Whether its addresses are published in the external DNS.", "bool", default=False),
         TAGS,
     ),
     doc="A subnet, a range of addresses in a network.",
@@ -682,7 +684,45 @@ def _compare_pairs(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[An
     return _plain_pairs(_pairs(raw)), _plain_pairs(_pairs(asked))
 
 
+def _plain_options(value: Any) -> list[dict[str, Any]]:
+    found = [
+        {"opt_name": str(one["opt_name"]), "opt_value": str(one["opt_value"]), "ip_version": int(one.get("ip_version") or 4)}
+        for one in value
+        if one.get("opt_value") is not None
+    ]
+    return sorted(found, key=lambda one: (one["ip_version"], one["opt_name"], one["opt_value"]))
+
+
+def _dhcp_options(raw: Raw) -> list[dict[str, Any]]:
+    return [
+        {key: value for key, value in one.items() if key != "ip_version" or int(value) != 4}
+        for one in raw.get("extra_dhcp_opts") or []
+    ]
+
+
+def _compare_options(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
+    return _plain_options(raw.get("extra_dhcp_opts") or []), _plain_options(wanted)
+
+
+def _compare_owner(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
+    held = str(raw.get("device_owner") or "")
+    return (wanted, wanted) if held.startswith("compute:") else (held, wanted)
+
+
+def _without_options(op: Operation) -> list[dict[str, Any]]:
+    """The options that a change wants, with those that are to go: the service takes away what has no value."""
+    wanted = _plain_options(op.values["extra_dhcp_opts"])
+    kept = {(one["opt_name"], one["ip_version"]) for one in wanted}
+    gone = [one for one in _plain_options(op.raw.get("extra_dhcp_opts") or []) if (one["opt_name"], one["ip_version"]) not in kept]
+    return [*wanted, *({**one, "opt_value": None} for one in gone)]
+
+
 def _port_body(op: Operation, body: dict[str, Any]) -> dict[str, Any]:
+    if "extra_dhcp_opts" in body:
+        body["extra_dhcp_opts"] = _without_options(op)
+    if "binding:profile" in body:
+        # The service keeps one as a whole.
+        body["binding:profile"] = {**(op.raw.get("binding:profile") or {}), **body["binding:profile"]}
     if "fixed_ips" in body:
         body["fixed_ips"] = [
             {{"subnet": "subnet_id"}.get(key, key): value for key, value in element.items()}
@@ -723,6 +763,12 @@ def _update_port(op: Operation, changes: dict[str, Any]) -> None:
 
 def _check_port(values: Mapping[str, Any]) -> Found:
     found: Found = check_tags(values)
+    domain = values.get("dns_domain")
+    if domain and not domain.endswith("."):
+        found.append(("dns_domain", f"'{domain}' has no dot at its end.", f"Write {domain}."))
+    for number, option in enumerate(values.get("extra_dhcp_opts") or []):
+        if option.get("ip_version", 4) not in (4, 6):
+            found.append((f"extra_dhcp_opts[{number}].ip_version", f"There is no IPv{option['ip_version']}.", "It is 4 or 6."))
     mac = values.get("mac_address")
     if mac and not re.fullmatch("([0-9a-f]{2}:){5}[0-9a-f]{2}", plain_mac(mac)):
         found.append(("mac_address", f"'{mac}' is no MAC address.", "Write it as fa:16:3e:00:00:01."))
@@ -846,6 +892,36 @@ PORT = ResourceType(
         ),
         Field("vnic_type", "Kind of virtual interface, such as normal or direct.", api="binding:vnic_type"),
         Field("dns_name", "Name of the server in the DNS."),
+        Field("dns_domain", "Domain of the name, with a dot at the end; that of its network by default.", normal=str.lower),
+        Field(
+            "extra_dhcp_opts",
+            "Options that its server gets by DHCP; others are taken away.",
+            "list",
+            read=_dhcp_options,
+            normal=_plain_options,
+            compare=_compare_options,
+            keys=(
+                Field("opt_name", "Name, such as bootfile-name.", required=True),
+                Field("opt_value", "Value.", required=True),
+                Field("ip_version", "4 (the default) or 6.", "int"),
+            ),
+        ),
+        Field(
+            "binding_profile",
+            "What the host is told of the port, for administrators. What the service puts in itself does not count.",
+            "dict",
+            api="binding:profile",
+            merge=True,
+            export=False,
+        ),
+        Field("host", "Host that it is bound to, for administrators; a server's port moves with it.", api="binding:host_id", export=False),
+        Field(
+            "device_owner",
+            "Whose it is, for a port of no server; what a server's port says of its server does not count.",
+            compare=_compare_owner,
+            export=False,
+        ),
+        Field("propagate_uplink_status", "Whether a virtual function follows the state of its uplink.", "bool", default=False),
         QOS,
         TAGS,
     ),
