@@ -228,6 +228,7 @@ def new_server(state: State, request: Request, obj: Object) -> None:
     flavor = state.get("flavor", str(obj.pop("flavorRef", "")).rsplit("/", 1)[-1], 400)
     image = obj.pop("imageRef", None)
     mapping = obj.pop("block_device_mapping_v2", None) or []
+    check_mapping(state, mapping, image)
     if image:
         found = state.get("image", image, 400)
         if found["status"] != "active":
@@ -255,6 +256,14 @@ def new_server(state: State, request: Request, obj: Object) -> None:
         raise Refusal(400, "Invalid input for field/attribute server: 'networks' is a required property.")
     if version < (2, 52) and obj.get("tags"):
         raise Refusal(400, "Invalid input for field/attribute server: Additional properties are not allowed ('tags').")
+    if version < (2, 90) and "hostname" in request.wrapped("server"):
+        raise Refusal(400, "Additional properties are not allowed ('hostname' was unexpected)")
+    if version < (2, 63) and "trusted_image_certificates" in request.wrapped("server"):
+        raise Refusal(400, "Additional properties are not allowed ('trusted_image_certificates' was unexpected)")
+    for wanted in networks if isinstance(networks, list) else ():
+        if wanted.get("tag") and not 1 <= len(wanted["tag"]) <= 60:
+            raise Refusal(400, f"Invalid input for field/attribute tag: {wanted['tag']!r}.")
+    obj["_hostname"] = obj.pop("hostname", None) or obj["name"].lower().replace(" ", "-")
     host = obj.pop("host", None)
     if host:
         request.need_admin()
@@ -273,18 +282,57 @@ def new_server(state: State, request: Request, obj: Object) -> None:
         "_user_data": obj.pop("user_data", None), "adminPass": obj.pop("adminPass", None) or "generated",
     }  # fmt: skip
     for entry in mapping:
-        if entry.get("source_type") == "image":
-            made = dict(state.types["volume"].defaults) | {
-                "name": "", "size": entry["volume_size"], "bootable": "true", "volume_type": entry.get("volume_type"),
-                "os-vol-tenant-attr:tenant_id": project}  # fmt: skip
-            entry = entry | {"uuid": state.put("volume", **made)["id"]}
-        if entry.get("source_type") in ("volume", "image"):
-            attach_volume(state, obj, entry["uuid"], bool(entry.get("delete_on_termination")), root=True)
+        if entry.get("destination_type") == "volume":
+            volume = entry["uuid"] if entry["source_type"] == "volume" else new_volume(state, project, entry)["id"]
+            root = entry.get("boot_index") == 0
+            attach_volume(state, obj, volume, bool(entry.get("delete_on_termination")), root=root, tag=entry.get("tag"))
     if networks not in ("none", "auto"):
         for wanted in networks:
             plug(state, request, obj, wanted, group_ids(state, project, [group["name"] for group in groups]))
     obj["_stillborn"] = bool(state.fail_next["server"])
     state.settle("server", obj, "BUILD", "ACTIVE")
+
+
+def check_mapping(state: State, mapping: list[Object], image: str | None) -> None:
+    """Devices have a source, a size where they are made, and one boots first."""
+    first = [one for one in mapping if one.get("boot_index") == 0]
+    if mapping and (len(first) != 1 if not image else len(first) > 1):
+        raise Refusal(400, "Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping "
+                           "combination is not valid.")  # fmt: skip
+    tags = [one["tag"] for one in mapping if one.get("tag")]
+    if len(tags) != len(set(tags)):
+        raise Refusal(400, f"Block Device Mapping is Invalid: Duplicate tag(s): {tags}.")
+    for one in mapping:
+        source, local = one["source_type"], one.get("destination_type") == "local"
+        if source not in ("image", "volume", "snapshot", "blank") or (source == "blank") == ("uuid" in one):
+            raise Refusal(400, "Invalid input for field/attribute block_device_mapping_v2.")
+        if local and source not in ("image", "blank"):
+            raise Refusal(400, f"Block Device Mapping is Invalid: Mapping {source} to local is not supported.")
+        if local and source == "image" and one["uuid"] != image:
+            raise Refusal(400, "Block Device Mapping is Invalid: mapping image to local is not supported.")
+        if not local and source in ("image", "blank") and not one.get("volume_size"):
+            raise Refusal(400, f"Block Device Mapping is Invalid: {source.title()}s with destination_type 'volume' need to have a "
+                               "non-zero size specified.")  # fmt: skip
+        if source != "blank":
+            state.get(source, one["uuid"], 400)
+
+
+def new_volume(state: State, project: str, entry: Object) -> Object:
+    """The volume that a block device is made as."""
+    source = entry["source_type"]
+    kinds = {one["id"]: one["name"] for one in state.all("volume_type")} | {one["name"]: one["name"] for one in state.all("volume_type")}
+    wanted = entry.get("volume_type")
+    if wanted and wanted not in kinds:
+        raise Refusal(400, f"Invalid volume type {wanted}.")
+    made = dict(state.types["volume"].defaults) | {
+        "name": "", "bootable": str(source in ("image", "snapshot")).lower(), "volume_type": kinds.get(wanted or ""),
+        "os-vol-tenant-attr:tenant_id": project,
+        "size": entry.get("volume_size") or state.get("snapshot", entry["uuid"])["size"]}  # fmt: skip
+    if source == "snapshot":
+        made["snapshot_id"] = entry["uuid"]
+    elif source == "image":
+        made["volume_image_metadata"] = {"image_id": entry["uuid"], "image_name": state.get("image", entry["uuid"])["name"]}
+    return state.put("volume", **made)
 
 
 def flavor_view(flavor: Object) -> Object:
@@ -355,6 +403,7 @@ def show_server(state: State, request: Request, out: Object) -> Object:
             out.pop(word, None)
     if request.who.admin and version >= (2, 3):
         out["OS-EXT-SRV-ATTR:user_data"] = stored.get("_user_data")
+        out["OS-EXT-SRV-ATTR:hostname"] = stored.get("_hostname")
     if version < (2, 3):
         out["os-extended-volumes:volumes_attached"] = [{"id": v["id"]} for v in out["os-extended-volumes:volumes_attached"]]
     out["OS-SRV-USG:launched_at"] = None if out["status"] == "BUILD" or stored.get("_stillborn") else out["created"]
@@ -376,12 +425,16 @@ def drop_server(state: State, request: Request, obj: Object) -> None:
             port |= {"device_id": "", "device_owner": "", "status": "DOWN"}
     for attachment in state.find("volume_attachment", serverId=obj["id"]):
         detach_volume(state, obj, attachment["volumeId"])
+        if attachment["delete_on_termination"]:
+            state.objects["volume"].pop(attachment["volumeId"], None)
     for group in state.all("server_group"):
         if obj["id"] in group["members"]:
             group["members"].remove(obj["id"])
 
 
-def attach_volume(state: State, server: Object, volume_id: str, delete: bool = False, root: bool = False) -> Object:
+def attach_volume(
+    state: State, server: Object, volume_id: str, delete: bool = False, root: bool = False, tag: str | None = None
+) -> Object:
     """Attach an available volume; Refusal 400 when it is not."""
     volume = state.get("volume", volume_id)
     if volume["status"] != "available":
@@ -390,7 +443,7 @@ def attach_volume(state: State, server: Object, volume_id: str, delete: bool = F
     volume |= {"status": "in-use", "attachments": [{"server_id": server["id"], "device": device, "id": volume_id}]}
     server["os-extended-volumes:volumes_attached"].append({"id": volume_id, "delete_on_termination": delete})
     return state.put("volume_attachment", id=f"{server['id']}-{volume_id}", serverId=server["id"], volumeId=volume_id,
-                     device=device, delete_on_termination=delete, tag=None)  # fmt: skip
+                     device=device, delete_on_termination=delete, tag=tag)  # fmt: skip
 
 
 def detach_volume(state: State, server: Object, volume_id: str) -> None:
@@ -410,12 +463,25 @@ def attachments(state: State, request: Request, match: dict[str, str]) -> Answer
     mine = state.find("volume_attachment", serverId=server["id"])
     if request.method in ("POST", "DELETE"):
         free(state, request, server)
+
+    def view(one: Object) -> Object:
+        version = microversion(request)
+        return {key: value for key, value in one.items() if version >= {"tag": (2, 70), "delete_on_termination": (2, 79)}.get(key, (2, 1))}
+
     if request.method == "POST":
         made = attach_volume(state, server, request.wrapped("volumeAttachment").get("volumeId", ""))
         state.settle("attachment", state.get("volume", made["volumeId"]), "attaching", "in-use")
         return Answer(200, {"volumeAttachment": made})
     if volume is None:
-        return Answer(200, {"volumeAttachments": mine})
+        return Answer(200, {"volumeAttachments": [view(one) for one in mine]})
+    if request.method == "PUT":
+        if microversion(request) < (2, 85):
+            raise Refusal(400, "Additional properties are not allowed ('delete_on_termination' was unexpected)")
+        delete = request.wrapped("volumeAttachment")["delete_on_termination"]
+        state.objects["volume_attachment"][f"{server['id']}-{volume}"]["delete_on_termination"] = delete
+        for one in server["os-extended-volumes:volumes_attached"]:
+            one |= {"delete_on_termination": delete} if one["id"] == volume else {}
+        return Answer(202)
     if request.method == "DELETE":
         detach_volume(state, server, volume)
         state.settle("attachment", state.get("volume", volume), "detaching", "available")
@@ -423,7 +489,15 @@ def attachments(state: State, request: Request, match: dict[str, str]) -> Answer
     found = [a for a in mine if a["volumeId"] == volume]
     if not found:
         raise Refusal(404, f"Volume {volume} is not attached.")
-    return Answer(200, {"volumeAttachment": found[0]})
+    return Answer(200, {"volumeAttachment": view(found[0])})
+
+
+def change_server(state: State, request: Request, obj: Object, values: Object) -> None:
+    """The name inside is told by its own key, in newer versions."""
+    if "hostname" in values:
+        if microversion(request) < (2, 90):
+            raise Refusal(400, "Additional properties are not allowed ('hostname' was unexpected)")
+        obj["_hostname"] = values.pop("hostname")
 
 
 def free(state: State, request: Request, server: Object) -> None:
@@ -446,6 +520,8 @@ def interfaces(state: State, request: Request, match: dict[str, str]) -> Answer:
 
     if request.method == "POST":
         given = request.wrapped("interfaceAttachment")
+        if given.get("tag") and microversion(request) < (2, 49):
+            raise Refusal(400, "Additional properties are not allowed ('tag' was unexpected)")
         return Answer(200, {"interfaceAttachment": view(plug(state, request, server, {"port": given.get("port_id")} | given))})
     if "port" not in match:
         return Answer(200, {"interfaceAttachments": [view(p) for p in mine]})
@@ -655,7 +731,8 @@ COLLECTIONS = [
     declare("aggregate", "os-aggregates", admin_write=True, admin_read=True, unique=(("name",),), on_create=new_aggregate,
             on_update=change_aggregate, on_delete=drop_aggregate, statuses={"POST": 200, "DELETE": 200},
             defaults={"hosts": [], "metadata": {}, "availability_zone": None, "deleted": False}),
-    declare("server", "servers", owner="tenant_id", own_only=True, detail=True, on_create=new_server, on_delete=drop_server,
+    declare("server", "servers", owner="tenant_id", own_only=True, detail=True, on_create=new_server, on_update=change_server,
+            on_delete=drop_server,
             view=show_server, patterns=("name",), lingers="ACTIVE", statuses={"POST": 202, "DELETE": 204}, defaults={
                 "status": "ACTIVE", "metadata": {}, "tags": [], "key_name": None, "description": None, "locked": False,
                 "config_drive": "", "created": "2026-01-01T00:00:00Z", "updated": "2026-01-01T00:00:00Z", "accessIPv4": "",
@@ -691,7 +768,7 @@ ROUTES = [
     *(Route(SERVICE, m, "/v2.1/servers/{server}/os-volume_attachments", attachments, "volume_attachment")
       for m in ("GET", "POST")),
     *(Route(SERVICE, m, "/v2.1/servers/{server}/os-volume_attachments/{volume}", attachments, "volume_attachment")
-      for m in ("GET", "DELETE")),
+      for m in ("GET", "PUT", "DELETE")),
     *(Route(SERVICE, m, "/v2.1/servers/{server}/os-interface", interfaces, "server_interface") for m in ("GET", "POST")),
     *(Route(SERVICE, m, "/v2.1/servers/{server}/os-interface/{port}", interfaces, "server_interface") for m in ("GET", "DELETE")),
     *(Route(SERVICE, m, "/v2.1/os-quota-sets/{project}", quota, "compute_quota") for m in ("GET", "PUT", "DELETE")),

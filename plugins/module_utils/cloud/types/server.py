@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -25,6 +26,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     ResourceType,
     fault_of,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types import block_devices
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (
     DESCRIPTION,
     NAME,
@@ -41,8 +43,12 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.comm
 READ_VERSION = "2.46"
 # 2.67 takes tags and the type of a boot volume with a new server; 2.57 takes user data with a rebuild.
 WRITE_VERSION = "2.67"
-# 2.74 takes the host of a new server.
+# 2.74 takes the host of a new server, 2.63 certificates of images, 2.90 the name inside.
 PLACE_VERSION = "2.74"
+CERTIFICATES_VERSION = "2.63"
+HOSTNAME_VERSION = "2.90"
+# 2.70 takes the label of an interface that comes later.
+LABEL_VERSION = "2.70"
 REBUILD_VERSION = "2.57"
 POWER = {
     "ACTIVE": "started",
@@ -66,6 +72,7 @@ STEADY = tuple(POWER)
 # The shortest line that tools write base64 in, and the most user data that the service takes, in base64.
 SHORTEST_LINE = 40
 LONGEST_USER_DATA = 65535
+HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 EMPTY_DISK = "which erases the root disk and keeps identifier and addresses"
 
 # Reading -------------------------------------------------------------------------------------------------------------
@@ -87,8 +94,9 @@ def _servers(query: Query) -> list[Raw]:
     servers = list(found.values())
     joined = [server for server in servers if wants(query, server["name"], "networks", "security_groups")]
     _join_ports(query.cloud, joined)
-    volumes = [server for server in servers if wants(query, server["name"], "volumes")]
+    volumes = [server for server in servers if wants(query, server["name"], "volumes", "block_devices")]
     _join_root(query, [server for server in volumes if not server.get("image")])
+    block_devices.join(query, [server for server in servers if wants(query, server["name"], "block_devices")])
     return servers
 
 
@@ -123,13 +131,8 @@ def _join_root(query: Query, servers: list[Raw]) -> None:
         for volume in query.cloud.pages("block-storage", "/volumes/detail", "volumes", project=project):
             for attachment in volume.get("attachments") or []:
                 server = by_id.get(attachment.get("server_id"))
-                if server is not None and is_root(attachment.get("device")):
+                if server is not None and block_devices.is_root(attachment.get("device")):
                     server["(root)"] = volume["id"]
-
-
-def is_root(device: Any) -> bool:
-    """Whether a device is the first disk: vda, sda, xvda."""
-    return str(device or "").rstrip("/").endswith("da")
 
 
 def _image_of(raw: Raw) -> Any:
@@ -143,7 +146,7 @@ def _compare_image(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[An
 
 
 def _boots_from_volume(values: Mapping[str, Any]) -> bool:
-    return "boot_volume" in values or "boot_volume_size" in values
+    return "boot_volume" in values or "boot_volume_size" in values or bool(block_devices.roots(values))
 
 
 def _compare_flavor(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -178,6 +181,10 @@ def user_data_of(values: Mapping[str, Any]) -> str | None:
     if "user_data_base64" in values:
         return "".join(str(values["user_data_base64"]).split())
     return encoded(values["user_data"]) if "user_data" in values else None
+
+
+def _compare_hostname(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
+    return raw.get("OS-EXT-SRV-ATTR:hostname", wanted), wanted
 
 
 def _compare_zone(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -244,8 +251,9 @@ def _compare_groups(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[A
 
 def _compare_volumes(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
     root = raw.get("(root)") or values.get("boot_volume")
+    own = {root, *block_devices.volumes_of(raw, values)}
     attached = [
-        volume["id"] for volume in raw.get("os-extended-volumes:volumes_attached") or [] if volume["id"] != root
+        volume["id"] for volume in raw.get("os-extended-volumes:volumes_attached") or [] if volume["id"] not in own
     ]
     held = [element for element in wanted if element.get("volume") in attached]
     if not _image_of(raw) and not root:
@@ -275,15 +283,16 @@ def _fixed(what: str) -> Any:
 
 
 def _disks(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The block devices of a new server: its root disk, when that is a volume."""
+    """The block devices of a new server: its root disk, when that is a volume, and those that the entry lists."""
+    others = block_devices.bodies(values)
     keep = values.get("boot_volume_keep", "boot_volume" in values)
     disk = {"boot_index": 0, "destination_type": "volume", "delete_on_termination": not keep}
     if "boot_volume" in values:
-        return [{**disk, "source_type": "volume", "uuid": values["boot_volume"]}]
+        return [{**disk, "source_type": "volume", "uuid": values["boot_volume"]}, *others]
     if "boot_volume_size" not in values:
-        return []
+        return others
     disk |= {"source_type": "image", "uuid": values["image"], "volume_size": values["boot_volume_size"]}
-    return [{**disk, "volume_type": values["boot_volume_type"]} if "boot_volume_type" in values else disk]
+    return [{**disk, "volume_type": values["boot_volume_type"]} if "boot_volume_type" in values else disk, *others]
 
 
 def _interface(element: Mapping[str, Any], network: str, port: str) -> dict[str, Any]:
@@ -297,11 +306,11 @@ def _create(op: Operation) -> Raw:
     disks = _disks(values)
     if disks:
         server["block_device_mapping_v2"] = disks
-    elif "image" in values:
+    if "image" in values and (not disks or disks[0]["destination_type"] == "local"):
         server["imageRef"] = values["image"]
     if "networks" in values:
         server["networks"] = [
-            _interface(e, "uuid", "port") | ({"fixed_ip": e["fixed_ip"]} if "fixed_ip" in e else {})
+            _interface(e, "uuid", "port") | {key: e[key] for key in ("fixed_ip", "tag") if key in e}
             for e in values["networks"]
         ] or "none"
     else:
@@ -315,6 +324,8 @@ def _create(op: Operation) -> Raw:
         ("config_drive", "config_drive"),
         ("admin_password", "adminPass"),
         ("host", "host"),
+        ("hostname", "hostname"),
+        ("trusted_image_certificates", "trusted_image_certificates"),
     ):
         if name in values:
             server[key] = values[name]
@@ -329,7 +340,7 @@ def _create(op: Operation) -> Raw:
     if hints:
         body["os:scheduler_hints"] = hints
     _await_volumes(op, [disk["uuid"] for disk in disks if disk["source_type"] == "volume"])
-    version = PLACE_VERSION if "host" in values else WRITE_VERSION
+    version = HOSTNAME_VERSION if "hostname" in values else PLACE_VERSION if "host" in values else WRITE_VERSION
     raw: Raw = op.call("POST", "/servers", body, microversion=version).body["server"]
     return raw
 
@@ -352,7 +363,8 @@ def _settle(op: Operation) -> Raw:
         return raw
     op.raw = op.wait_until("ACTIVE")
     # What a new server has attached is what it boots from.
-    op.raw["(root)"] = next((volume["id"] for volume in op.raw.get("os-extended-volumes:volumes_attached") or []), "")
+    born = [volume["id"] for volume in op.raw.get("os-extended-volumes:volumes_attached") or []]
+    op.raw |= {"(root)": next(iter(born), ""), "(born)": born}
     _steps(op, wanted)
     return op.raw
 
@@ -363,6 +375,8 @@ def _update(op: Operation, changes: dict[str, Any]) -> None:
     body = {name: changes[name] for name in ("name", "description") if name in changes}
     if body:
         op.call("PUT", f"/servers/{op.id}", {"server": body})
+    if "hostname" in changes:
+        op.call("PUT", f"/servers/{op.id}", {"server": {"hostname": changes["hostname"]}}, microversion=HOSTNAME_VERSION)
     _steps(op, changes)
 
 
@@ -387,6 +401,8 @@ def _steps(op: Operation, changes: Mapping[str, Any]) -> None:
         _set_groups(op)
     if "volumes" in changes:
         _set_volumes(op, changes["volumes"])
+    if "block_devices" in changes:
+        block_devices.set_lifetimes(op, changes["block_devices"])
     if "power" in changes:
         _set_power(op, changes["power"])
     if "locked" in changes and changes["locked"] != bool(op.raw.get("locked")):
@@ -428,7 +444,10 @@ def _rebuild(op: Operation) -> None:
         argument["key_name"] = op.values["keypair"]
     if "admin_password" in op.values:
         argument["adminPass"] = op.values["admin_password"]
-    _act(op, "rebuild", argument, microversion=REBUILD_VERSION)
+    version = REBUILD_VERSION
+    if "trusted_image_certificates" in op.values:
+        argument["trusted_image_certificates"], version = op.values["trusted_image_certificates"], CERTIFICATES_VERSION
+    _act(op, "rebuild", argument, microversion=version)
     _await(op, "ACTIVE", "SHUTOFF")
 
 
@@ -442,7 +461,9 @@ def _set_interfaces(op: Operation, wanted: list[Mapping[str, Any]]) -> None:
             body = _interface(element, "net_id", "port_id")
             if "fixed_ip" in element:
                 body["fixed_ips"] = [{"ip_address": element["fixed_ip"]}]
-            op.call("POST", f"/servers/{op.id}/os-interface", {"interfaceAttachment": body})
+            labelled = {"microversion": LABEL_VERSION} if "tag" in element else {}
+            body |= {"tag": element["tag"]} if labelled else {}
+            op.call("POST", f"/servers/{op.id}/os-interface", {"interfaceAttachment": body}, **labelled)
 
 
 def _unplug(op: Operation, port: str) -> None:
@@ -575,7 +596,8 @@ def _check(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     found = []
     if "boot_volume" in values and "boot_volume_size" in values:
         found.append(("boot_volume_size", "The server boots from boot_volume already.", "Remove one of the two."))
-    if "boot_volume" not in values and "image" not in values:
+    found += block_devices.check(values)
+    if "boot_volume" not in values and "image" not in values and not values.get("block_devices"):
         found.append(("", "There is nothing to boot from.", "Give image, or boot_volume."))
     for key in ("boot_volume_type", "boot_volume_keep"):
         if key in values and not _boots_from_volume(values):
@@ -585,6 +607,11 @@ def _check(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             found.append((f"networks[{number}]", "Exactly one of network and port is wanted.", ""))
         if "port" in element and "fixed_ip" in element:
             found.append((f"networks[{number}].fixed_ip", "A port has its own addresses.", "Set them at the port."))
+    if "hostname" in values and not HOSTNAME.fullmatch(values["hostname"]):
+        mend = "Take letters, digits and dashes, up to 63."
+        found.append(("hostname", f"'{values['hostname']}' is no name of a host.", mend))
+    if len(values.get("trusted_image_certificates") or []) > 50:
+        found.append(("trusted_image_certificates", "The compute service takes 50.", "Remove some."))
     if "user_data" in values and "user_data_base64" in values:
         found.append(("user_data_base64", "The user data are said twice.", "Remove one of the two."))
     data = user_data_of(values)
@@ -699,12 +726,22 @@ SERVER = ResourceType(
             "boot_volume",
             "Volume that it boots from. It outlives the server.",
             ref="volume",
-            read=lambda raw: raw.get("(root)"),
+            read=lambda raw: raw.get("(root)") if block_devices.read(raw) is None else None,
             write_only=True,
         ),
         Field("boot_volume_size", "Size in GiB of a boot volume to be made of the image.", "int", write_only=True),
         Field("boot_volume_type", "Type of the boot volume to be made.", ref="volume_type", write_only=True),
         Field("boot_volume_keep", "Whether the boot volume that is made outlives the server.", "bool", write_only=True),
+        Field(
+            "block_devices",
+            "What it is made with besides, or boots from with boot_index: 0. Compared as far as the service tells of volumes:"
+            " what they are made of, size, type, label, and whether they go with the server, which alone can change.",
+            "list",
+            read=block_devices.read,
+            compare=block_devices.compare,
+            fixed=block_devices.fixed,
+            keys=block_devices.KEYS,
+        ),
         Field(
             "networks",
             "Its interfaces, of a new server in this order; others are taken away. None for an empty list. "
@@ -715,7 +752,8 @@ SERVER = ResourceType(
             keys=(
                 Field("network", "Network that a port is made in.", ref="network"),
                 Field("port", "Port that exists already.", ref="port"),
-                Field("fixed_ip", "Address in the network."),
+                Field("fixed_ip", "Address in the network, of IPv4 or IPv6."),
+                Field("tag", "Label by which the guest finds a new interface. It is not compared."),
             ),
         ),
         Field(
@@ -764,6 +802,19 @@ SERVER = ResourceType(
             # What the service takes where no zone was asked for.
             unsaid=("nova",),
         ),
+        Field(
+            "hostname",
+            "Name that the guest is told; made of the name by default. Compared where the login may see it.",
+            compare=_compare_hostname,
+            export=False,
+        ),
+        Field(
+            "trusted_image_certificates",
+            "Identifiers of the certificates that a signed image may be signed with, for a new server or a rebuild.",
+            "list",
+            write_only=True,
+            export=False,
+        ),
         Field("host", "Compute host that a new one is placed on, for administrators.", write_only=True, export=False),
         Field("server_group", "Server group, for placement.", ref="server_group", write_only=True),
         Field("scheduler_hints", "Further hints for the scheduler.", "dict", write_only=True),
@@ -781,7 +832,7 @@ SERVER = ResourceType(
             read=lambda raw: [
                 {"volume": v["id"]}
                 for v in raw.get("os-extended-volumes:volumes_attached") or []
-                if v["id"] != raw.get("(root)")
+                if v["id"] != raw.get("(root)") and block_devices.read(raw) is None
             ],
             compare=_compare_volumes,
             keys=(
@@ -817,7 +868,7 @@ SERVER = ResourceType(
     check=_check,
     validate=_validate,
     tells=_tell,
-    not_carried=("boot_volume",),
+    not_carried=("boot_volume", "block_devices"),
     derived=("user_data_base64",),
     broken=_broken,
 )
