@@ -60,6 +60,78 @@ options:
     description:
       - Whether the boot volume that is made outlives the server.
     type: bool
+  block_devices:
+    description:
+      - 'What it is made with besides, or boots from with boot_index: 0. Compared as far as the service tells of volumes:
+        what they are made of, size, type, label, and whether they go with the server, which alone can change.'
+    type: list
+    elements: dict
+    suboptions:
+      source:
+        description:
+          - 'What it is made of: that of the keys below that is there; blank for an empty one.'
+        type: str
+        choices:
+          - image
+          - volume
+          - snapshot
+          - blank
+      image:
+        description:
+          - Image that it is made of.
+          - 'Given as a name or an identifier of an image, or a mapping such as C({name: web, project: customers}).'
+        type: raw
+      volume:
+        description:
+          - Volume that it is.
+          - 'Given as a name or an identifier of a volume, or a mapping such as C({name: web, project: customers}).'
+        type: raw
+      snapshot:
+        description:
+          - Snapshot that it is made of.
+          - 'Given as a name or an identifier of a snapshot, or a mapping such as C({name: web, project: customers}).'
+        type: raw
+      destination:
+        description:
+          - volume (the default), or local for a disk of the host.
+        type: str
+        choices:
+          - volume
+          - local
+      boot_index:
+        description:
+          - 0 for what it boots from, other numbers for what comes next; none for what never boots.
+        type: int
+      size:
+        description:
+          - Size in GiB of what is made.
+        type: int
+      volume_type:
+        description:
+          - Type of the volume that is made.
+          - Given as a name or an identifier of a volume type.
+        type: raw
+      disk_bus:
+        description:
+          - Bus, such as virtio or scsi.
+        type: str
+      device_type:
+        description:
+          - Kind of device.
+        type: str
+        choices:
+          - disk
+          - cdrom
+          - floppy
+          - lun
+      delete_on_termination:
+        description:
+          - Whether it goes with the server.
+        type: bool
+      tag:
+        description:
+          - Label by which the guest finds it.
+        type: str
   networks:
     description:
       - Its interfaces, of a new server in this order; others are taken away. None for an empty list. Another order is
@@ -79,7 +151,11 @@ options:
         type: raw
       fixed_ip:
         description:
-          - Address in the network.
+          - Address in the network, of IPv4 or IPv6.
+        type: str
+      tag:
+        description:
+          - Label by which the guest finds a new interface. It is not compared.
         type: str
   security_groups:
     description:
@@ -122,6 +198,15 @@ options:
       - Availability zone; zone:host for administrators.
       - Cannot be changed in place, see O(replace).
     type: str
+  hostname:
+    description:
+      - Name that the guest is told; made of the name by default. Compared where the login may see it.
+    type: str
+  trusted_image_certificates:
+    description:
+      - Identifiers of the certificates that a signed image may be signed with, for a new server or a rebuild.
+    type: list
+    elements: str
   host:
     description:
       - Compute host that a new one is placed on, for administrators.

@@ -399,6 +399,34 @@ def show_group(state: State, request: Request, out: Object) -> Object:
     return with_tenant(state, request, out)
 
 
+def new_address_group(state: State, request: Request, obj: Object) -> None:
+    """Addresses are ranges, each there once."""
+    if not isinstance(obj["addresses"], list):
+        raise Refusal(400, "Invalid input for addresses.")
+    obj["addresses"] = [str(net(one)) for one in obj["addresses"]]
+    if len(set(obj["addresses"])) != len(obj["addresses"]):
+        raise Refusal(400, f"Invalid input for addresses. Reason: duplicates in {obj['addresses']}.")
+
+
+def change_address_group(state: State, request: Request, obj: Object, values: Object) -> None:
+    """Addresses have requests of their own."""
+    if "addresses" in values:
+        raise Refusal(400, "Cannot update read-only attribute addresses.")
+
+
+def addresses_of_group(state: State, request: Request, match: dict[str, str]) -> Answer:
+    """PUT add_addresses and remove_addresses: what is there is not added, what is not there not removed."""
+    group = fetch(state, request, state.types["address_group"], {"id": match["id"]})
+    given = [str(net(one)) for one in request.wrapped("address_group")["addresses"]]
+    adds = match["action"] == "add_addresses"
+    wrong = [one for one in given if (one in group["addresses"]) == adds]
+    if wrong:
+        there = "already exist in" if adds else "not found in"
+        raise Refusal(400 if adds else 404, f"Addresses {wrong} {there} the address group {group['id']}.")
+    group["addresses"] = [*group["addresses"], *given] if adds else [one for one in group["addresses"] if one not in given]
+    return Answer(200, {"address_group": with_tenant(state, request, dict(group))})
+
+
 def change_group(state: State, request: Request, obj: Object, values: Object) -> None:
     """A group in use stays stateful or not."""
     if values.get("stateful", obj["stateful"]) != obj["stateful"] and any(
@@ -431,8 +459,8 @@ def new_rule(state: State, request: Request, obj: Object) -> None:
     state.extra["rule_edits"] = state.extra.get("rule_edits", 0) + 1_000_003
     if obj["direction"] not in ("ingress", "egress"):
         raise Refusal(400, f"Invalid input for direction: {obj['direction']!r} is not ingress or egress.")
-    if obj["remote_ip_prefix"] and obj["remote_group_id"]:
-        raise Refusal(400, "Only remote_ip_prefix or remote_group_id may be provided.")
+    if sum(bool(obj[key]) for key in ("remote_ip_prefix", "remote_group_id", "remote_address_group_id")) > 1:
+        raise Refusal(400, "Only remote_ip_prefix or remote_group_id or remote_address_group_id may be provided.")
     low, high = obj["port_range_min"], obj["port_range_max"]
     if (low is not None or high is not None) and not obj["protocol"]:
         raise Refusal(400, "Must also specify protocol if port range is given.")
@@ -724,7 +752,8 @@ COLLECTIONS = [
             on_create=limited("security_group", new_group), on_update=change_group, on_delete=drop_group, view=show_group,
             cascade=(("security_group_rule", "security_group_id"),)),
     declare("security_group_rule", "security-group-rules", required=("security_group_id", "direction"), tags=False,
-            methods=("POST", "GET", "DELETE"), refs={"security_group_id": "security_group", "remote_group_id": "security_group"},
+            methods=("POST", "GET", "DELETE"), refs={"security_group_id": "security_group", "remote_group_id": "security_group",
+                                                    "remote_address_group_id": "address_group"},
             defaults={"ethertype": "IPv4", "protocol": None, "port_range_min": None, "port_range_max": None,
                       "remote_ip_prefix": None, "remote_group_id": None, "remote_address_group_id": None,
                       "normalized_cidr": None, "security_group_id": "", "direction": ""},
@@ -769,7 +798,9 @@ COLLECTIONS = [
             defaults={"physical_network": None, "segmentation_id": None, "network_id": "", "network_type": ""},
             unique=(("physical_network", "network_type", "segmentation_id"),), used_by=(("subnet", "segment_id"),),
             immutable=("network_id", "network_type", "physical_network", "segmentation_id"), admin_write=True),
-    declare("address_group", "address-groups", defaults={"addresses": [], "shared": False}, tags=False),
+    declare("address_group", "address-groups", defaults={"addresses": [], "shared": False}, tags=False,
+            used_by=(("security_group_rule", "remote_address_group_id"),), on_create=new_address_group,
+            on_update=change_address_group),
     declare("agent", "agents", methods=("GET", "PUT"), owner="", tags=False, admin_read=True,
             defaults={"alive": True, "admin_state_up": True}),
 ]  # fmt: skip
@@ -858,6 +889,7 @@ ROUTES = [
     Route(SERVICE, "PUT", "/v2.0/quotas/{project}", set_quota, "network_quota"),
     Route(SERVICE, "DELETE", "/v2.0/quotas/{project}", reset_quota, "network_quota"),
     Route(SERVICE, "PUT", "/v2.0/routers/{id}/{action}", interface, "router_interface"),
+    Route(SERVICE, "PUT", "/v2.0/address-groups/{id}/{action}", addresses_of_group, "address_group"),
     Route(SERVICE, "PUT", "/v2.0/trunks/{id}/{action}", subports, "trunk_subport"),
     Route(SERVICE, "GET", "/v2.0/trunks/{id}/{action}", subports, "trunk_subport"),
 ]

@@ -104,15 +104,20 @@ LIVES = [
          {"subports": [{"port": "q", "segmentation_id": 6}], "description": "Uplink", "tags": []}, {"port": "o"},
          needs={**INSIDE, "ports": [{"name": n, "network": "inside"} for n in ("p", "q", "o")]},
          foreign={"name": "t", "project_id": "x", "port_id": "y"}, calls=5),
+    Life("address_groups", {"name": "a", "addresses": ["192.0.2.1", "198.51.100.0/24"]},
+         {"addresses": ["198.51.100.0/24", "2001:db8::/64"], "description": "Partners"},
+         foreign={"name": "a", "project_id": "x", "addresses": []}),
     Life(
         "security_groups",
         {"name": "g", "tags": ["a"], "rules": [
+            {"protocol": "tcp", "port_range_min": 25, "remote_address_group": "partners"},
             {"protocol": "TCP", "port_range_min": 22, "remote_ip_prefix": "0.0.0.0/0"},
             {"protocol": "icmp", "ethertype": "IPv6"}, {"remote_group": "g"}, {"protocol": 6, "port_range_min": 22}]},
         {"description": "Web", "tags": [], "rules": [
             {"protocol": "tcp", "port_range_min": 443, "port_range_max": 444, "remote_ip_prefix": "10.0.0.0/8"},
             {"remote_group": "g"}]},
-        foreign={"name": "g", "project_id": "x"},
+        needs={"address_groups": [{"name": "partners", "addresses": ["192.0.2.0/24"]}]},
+        foreign={"name": "g", "project_id": "x"}, calls=3,
     ),
     Life(
         "floating_ips",

@@ -60,6 +60,7 @@ KEY_HINTS = {
     "security_group_ids": ("security_groups",),
     "security_group_rules": ("rules",),
     "remote_group_id": ("remote_group",),
+    "remote_address_group_id": ("remote_address_group",),
     "remote_ip_cidr": ("remote_ip_prefix",),
     "ip_protocol": ("protocol",),
     "is_public": ("public",),

@@ -30,7 +30,12 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.netw
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.words import hint_or_list
 
 # Security groups -----------------------------------------------------------------------------------------------------
-RULE = ("direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix", "remote_group")
+RULE = (
+    "direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix", "remote_group",
+    "remote_address_group",
+)  # fmt: skip
+# What the service calls those that refer to something.
+REMOTE = {"remote_group": "remote_group_id", "remote_address_group": "remote_address_group_id"}
 ANYWHERE = ("0.0.0.0/0", "::/0")
 # The names that the network service knows, by the numbers of IANA's registry of protocols.
 NUMBERS = {
@@ -69,7 +74,7 @@ def rule_of(given: Mapping[str, Any]) -> dict[str, Any]:
         protocol,
         *ports,
         None if prefix is None or plain_block(prefix) in ANYWHERE else plain_block(prefix),
-        given.get("remote_group", given.get("remote_group_id")),
+        *(given.get(key, given.get(api)) for key, api in REMOTE.items()),
     )
     return {key: value for key, value in zip(RULE, values, strict=True) if value is not None}
 
@@ -104,7 +109,7 @@ def _set_rules(op: Operation, before: Any, after: Any) -> None:
             op.call("DELETE", f"/security-group-rules/{rule['id']}", accept=(404,))
     new = [
         {
-            **{"remote_group_id" if key == "remote_group" else key: value for key, value in rule.items()},
+            **{REMOTE.get(key, key): value for key, value in rule.items()},
             **({"description": said[str(_order(rule))]} if said.get(str(_order(rule))) else {}),
             "security_group_id": op.id,
             "project_id": op.raw.get("project_id"),
@@ -125,8 +130,9 @@ def _check_group(values: Mapping[str, Any]) -> Found:
     for number, given in enumerate(values.get("rules") or []):
         rule, key = rule_of(given), f"rules[{number}]"
         low, high = rule.get("port_range_min"), rule.get("port_range_max")
-        if "remote_ip_prefix" in given and "remote_group" in given:
-            found.append((key, "Only one of remote_ip_prefix and remote_group counts.", "Make two rules of it."))
+        others = [name for name in ("remote_ip_prefix", *REMOTE) if name in given]
+        if len(others) > 1:
+            found.append((key, f"Only one of {' and '.join(others)} counts.", "Make two rules of it."))
         if given.get("remote_ip_prefix"):
             found += check_block(given["remote_ip_prefix"], f"{key}.remote_ip_prefix")
             block = block_of(given["remote_ip_prefix"])
@@ -203,6 +209,51 @@ def _validate_groups(planner: Plan, items: list[Item]) -> list[Problem]:
     return problems
 
 
+# Address groups ------------------------------------------------------------------------------------------------------
+
+
+def _create_address_group(op: Operation) -> Raw:
+    body = {**op.body(), "addresses": op.values.get("addresses") or []}
+    raw: Raw = op.call("POST", "/address-groups", {"address_group": body}).body["address_group"]
+    return raw
+
+
+def _set_addresses(op: Operation, before: Any, after: Any) -> None:
+    for action, those in (("add", set(after) - set(before or ())), ("remove", set(before or ()) - set(after))):
+        if those:
+            body = {"address_group": {"addresses": sorted(those)}}
+            op.call("PUT", f"/address-groups/{op.id}/{action}_addresses", body)
+
+
+ADDRESS_GROUP = ResourceType(
+    "address_group",
+    "address_groups",
+    "network",
+    "/address-groups",
+    (
+        NAME,
+        PROJECT,
+        DESCRIPTION,
+        Field(
+            "addresses",
+            "Addresses and ranges in it; others are taken out.",
+            "set",
+            normal=lambda value: [plain_block(one) for one in value],
+            apply=_set_addresses,
+        ),
+    ),
+    doc="An address group, the other side of rules in security groups.",
+    identity=("name", "project"),
+    name_filter="many",
+    update_method="PUT",
+    create=_create_address_group,
+    check=lambda values: [
+        problem
+        for number, one in enumerate(values.get("addresses") or [])
+        for problem in check_block(one, f"addresses[{number}]")
+    ],
+)
+
 SECURITY_GROUP = ResourceType(
     "security_group",
     "security_groups",
@@ -229,6 +280,7 @@ SECURITY_GROUP = ResourceType(
                 Field("port_range_max", "Last port, that of port_range_min by default, or ICMP code.", "int"),
                 Field("remote_ip_prefix", "Range of addresses on the other side; any by default."),
                 Field("remote_group", "Security group on the other side.", ref="security_group"),
+                Field("remote_address_group", "Address group on the other side.", ref="address_group"),
                 Field("description", "Description of a new rule."),
             ),
         ),
@@ -462,4 +514,4 @@ RBAC_POLICY = ResourceType(
     check=_check_rbac,
 )
 
-RULE_TYPES = (QOS_POLICY, SECURITY_GROUP)
+RULE_TYPES = (QOS_POLICY, ADDRESS_GROUP, SECURITY_GROUP)
