@@ -23,6 +23,10 @@ MARK = "stackwright-owner"
 # Field values that stand for something known only once the cloud was asked.
 AUTH_PROJECT = "(project of the login)"
 AUTH_DOMAIN = "(domain of the login)"
+# Types that others lie in, and the fields that say so; and the one whose token a scoped type needs.
+SCOPES = ("domain", "project")
+TOKEN_SCOPE = "project"
+LABELS = "tags"
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,9 @@ class Field:
     compare: Callable[[Raw, Any, Mapping[str, Any]], tuple[Any, Any]] | None = None
     fixed: Callable[[Raw, Any, Any, Mapping[str, Any]], str] | None = None
     lets_go: Callable[[Plan, Item, Field], Any] | None = None
+    # Whether an object has the wanted value, where that can only be tried out: asked once all else of the plan is sound. None
+    # where nothing is to be tried, a text for a warning.
+    proved: Callable[[Plan, Item], bool | str | None] | None = None
     keys: tuple[Field, ...] = ()
 
     @property
@@ -105,6 +112,14 @@ class ResourceType:
     in_turn: str = ""
     # Types whose objects may be in use by one of this type without the listing saying so: they are removed after it.
     uses: tuple[str, ...] = ()
+    # Fields that references may name an object by, besides the first of its identity.
+    also_named_by: tuple[str, ...] = ()
+    # What the login's own object is called, its identifier first; it is known without a listing.
+    of_login: Callable[[Cloud], tuple[str, ...]] | None = None
+    # Whether the first entry, of this type, must be whole before the second one is made.
+    before: Callable[[Item, Item], bool] | None = None
+    # What the removal of these objects leaves behind, by identifier, for people.
+    leaves_behind: Callable[[Plan, Sequence[str]], Mapping[str, list[str]]] | None = None
     # Field by which an entry takes over an object that none of its names finds, and why one cannot be taken over.
     adopted_by: str = ""
     unadoptable: Callable[[Raw], str] | None = None
@@ -259,7 +274,7 @@ class Item:
     @property
     def title(self) -> str:
         """Its names, for people."""
-        places = [name for name in ("domain", "project") if name in self.type.identity and "name" in self.values]
+        places = [name for name in SCOPES if name in self.type.identity and "name" in self.values]
         words = [
             name if self.values[name] is True else _words(self.values[name])
             for name in self.type.identity

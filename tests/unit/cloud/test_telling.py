@@ -29,7 +29,7 @@ def told(document: Any) -> list[tuple[str, str, str]]:
         ({"networks": [{"name": "n", "admin_state_up": True}]}, "Did you mean 'enabled'?"),
         ({"subnets": [{"name": "s", "network": "n", "enable_dhcp": True}]}, "Did you mean 'dhcp'?"),
         ({"floating_ips": [{"name": "f", "floating_ip_address": "192.0.2.1"}]}, "Did you mean 'address'?"),
-        ({"floating_ips": [{"name": "f", "server": "s"}]}, "Name the server's port"),
+        ({"floating_ips": [{"name": "f", "server_id": "s"}]}, "Did you mean 'server'?"),
         ({"security_group_rules": [{}]}, "below rules"),
         ({"loadbalancers": [{}]}, "no such type"),
         ({"ports": [{"name": "p", "network": "n", "port_security_enabled": True}]}, "Did you mean 'port_security'?"),

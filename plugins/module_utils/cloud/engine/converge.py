@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import re
 import time
 from collections import Counter
@@ -14,15 +13,14 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import parse
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.execute import Executor
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.ledger import Ledger, default_path
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import HIDDEN, Change, Planner
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Change, Planner
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import (
     ApiError,
     CloudError,
     Problem,
     unforeseen,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Item, Operation
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.identity import proves
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Item
 
 # The shortest tags that a service takes have 60 characters.
 OWNER = re.compile(r"[A-Za-z0-9._-]{1,40}")
@@ -79,7 +77,7 @@ def converge(
             parallel=options.parallel,
         )
         changes = planner.plan()
-        warnings = prove_passwords(cloud, changes, options.parallel)
+        warnings = planner.warnings
         if not options.check:
             executor = Executor(
                 cloud,
@@ -139,48 +137,6 @@ def look_again(planner: Planner, executor: Executor, changes: list[Change], wait
             executor.finished.remove(change)
     if losses:
         raise CloudError(*(loss.problem for loss in losses))
-
-
-def prove_passwords(cloud: Cloud, changes: list[Change], parallel: int) -> list[str]:
-    """Turn users whose password is to be kept right, and is not, into updates. One login attempt each; returns warnings.
-
-    A failed attempt counts towards a lockout; the login that proves the new password takes the count back.
-    """
-    warnings = []
-    doubtful = []
-    for change in changes:
-        item = change.item
-        if (
-            item.type.name != "user"
-            or change.action not in ("unchanged", "update")
-            or item.absent
-            or item.current is None
-        ):
-            continue
-        if item.values.get("update_password") != "always" or not item.values.get("password"):
-            continue
-        if not item.current.get("enabled", True):
-            warnings.append(
-                f"{item.label} is disabled, so whether the password is right cannot be proved; it is left alone."
-            )
-            continue
-        doubtful.append(change)
-
-    def right(change: Change) -> bool:
-        item = change.item
-        try:
-            return proves(Operation(cloud, item.type, {}, raw=item.current or {}), str(item.values["password"]))
-        except ApiError as error:
-            raise CloudError(error.problem(item.path, item.label)) from error
-
-    # The service takes its time for each, on purpose.
-    with concurrent.futures.ThreadPoolExecutor(max(1, parallel)) as pool:
-        for change, kept in zip(doubtful, pool.map(right, doubtful), strict=True):
-            if not kept:
-                change.action = "update"
-                change.fields.append("password")
-                change.before["password"], change.after["password"] = "(another)", HIDDEN
-    return warnings
 
 
 def _ids(changes: list[Change]) -> dict[str, dict[str, str]]:

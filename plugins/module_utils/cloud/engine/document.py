@@ -10,6 +10,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors imp
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     AUTH_DOMAIN,
     AUTH_PROJECT,
+    LABELS,
+    SCOPES,
     Field,
     Item,
     ResourceType,
@@ -134,7 +136,7 @@ def takes_default(kind: ResourceType, name: str) -> bool:
     if declared is None or kind.singleton:
         return False
     own = name in kind.loose and name not in kind.inherits
-    return name == "tags" or own or declared.default in (AUTH_PROJECT, AUTH_DOMAIN)
+    return name == LABELS or own or declared.default in (AUTH_PROJECT, AUTH_DOMAIN)
 
 
 def defaults_of(document: Any, given: Any = None) -> tuple[dict[str, Any], list[Problem]]:
@@ -184,7 +186,7 @@ def parse(document: Any, absent: bool = False, defaults: Any = None) -> list[Ite
             # A key that is there and empty takes nothing either.
             taken = {name: value for name, value in own.items() if name not in entry and takes_default(kind, name)}
             item = _entry(kind, path, {**entry, **taken}, absent, problems)
-            item.home = {name: value for name, value in own.items() if name in ("project", "domain")}
+            item.home = {name: value for name, value in own.items() if name in SCOPES}
             items.append(item)
     problems += _duplicates(items)
     titles = Counter((item.type.name, item.title) for item in items)

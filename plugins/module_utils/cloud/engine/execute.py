@@ -30,6 +30,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation 
     update_object,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
+    LABELS,
+    TOKEN_SCOPE,
     Field,
     Item,
     Operation,
@@ -209,7 +211,7 @@ class Executor:
         for item, step in make.items():
             step.after += [make[other] for other in dependencies(item) if other in make and other is not item]
             for other in parts:
-                needed = other.type.name in item.type.after or opens(other, item) or makes_room(other, item)
+                needed = other.type.name in item.type.after or (other.type.before and other.type.before(other, item))
                 if needed and other is not item:
                     step.after.append(parts[other])
             parts[item].after += [
@@ -228,7 +230,7 @@ class Executor:
         values = {name: _ids(value) for name, value in item.resolved.items()}
         scope = ""
         if item.type.scoped:
-            scope = str(values.get("project") or read_field(item.type.field("project"), item.current or {}) or "")
+            scope = str(values.get(TOKEN_SCOPE) or read_field(item.type.field(TOKEN_SCOPE), item.current or {}) or "")
         return Operation(
             self.cloud,
             item.type,
@@ -279,7 +281,7 @@ class Executor:
                 continue
             if not made and declared.name not in change.fields:
                 continue
-            if made and self.owner and not change.by_itself and declared.name == "tags" and item.type.mark == "tags":
+            if made and self.owner and not change.by_itself and declared.name == LABELS and item.type.mark == "tags":
                 continue
             before = read_field(declared, op.raw)
             after = canonical(declared, op.values[declared.name])
@@ -296,20 +298,6 @@ class Executor:
             self.ledger.write("gone", change.item.type.name, change.item.id)
         if change.action == "delete":
             self.finished.append(change)
-
-
-def opens(other: Item, item: Item) -> bool:
-    """Whether an entry may give the login the role that it needs to work in another entry's project."""
-    if not item.type.scoped or other.type.name != "role_assignment":
-        return False
-    return other.resolved.get("project") in (None, item.resolved.get("project"))
-
-
-def makes_room(other: Item, item: Item) -> bool:
-    """Whether an entry may raise the limit under which another one comes to be."""
-    if other.type.name != "quota" or item.type.service not in ("compute", "block-storage", "network"):
-        return False
-    return item.resolved.get("project") in (None, other.resolved.get("project"))
 
 
 def gives_name(item: Item, kept: list[Change]) -> bool:

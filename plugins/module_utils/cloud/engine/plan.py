@@ -23,7 +23,10 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     AUTH_DOMAIN,
     AUTH_PROJECT,
+    LABELS,
     MARK,
+    SCOPES,
+    TOKEN_SCOPE,
     Field,
     Item,
     Query,
@@ -36,20 +39,6 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.regi
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import one_line
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.words import hint_or_list
 
-# What a project may hold that stays when it is removed: service, path, key of the list, type, the filter by project and what goes
-# with it. So many projects are asked for one by one.
-LEFT_BEHIND: tuple[tuple[str, str, str, str, str, list[tuple[str, Any]]], ...] = (
-    ("network", "/networks", "networks", "network", "project_id", []),
-    ("network", "/routers", "routers", "router", "project_id", []),
-    ("network", "/ports", "ports", "port", "project_id", []),
-    ("network", "/floatingips", "floatingips", "floating_ip", "project_id", []),
-    ("network", "/security-groups", "security_groups", "security_group", "project_id", []),
-    ("compute", "/servers/detail", "servers", "server", "project_id", [("all_tenants", "1")]),
-    ("block-storage", "/volumes/detail", "volumes", "volume", "project_id", [("all_tenants", "1")]),
-    ("image", "/images", "images", "image", "owner", []),
-)
-FEW = 10
-OWNER_KEYS = ("project_id", "tenant_id", "os-vol-tenant-attr:tenant_id", "owner")
 Action = Literal["create", "update", "replace", "delete", "unchanged"]
 HIDDEN = "(secret)"
 BY_ITSELF = "the service makes it by itself"
@@ -164,8 +153,9 @@ class State:
 
     def name_of(self, kind: str, ident: str) -> str:
         """Name for an id, for people; the id itself when it is not known."""
-        if kind == "project" and ident == self.cloud.project_id and ident not in self.by_id.get(kind, {}):
-            return self.cloud.project_name
+        own = names_of_login(BY_NAME[kind], self.cloud)
+        if own and ident == own[0] and ident not in self.by_id.get(kind, {}):
+            return own[-1]
         raw = self.by_id.get(kind, {}).get(ident) or self._asked(kind, ident)
         if raw is None:
             return ident
@@ -189,6 +179,11 @@ class State:
         """Remember a type's objects."""
         self.objects[kind.name] = objects
         self.by_id[kind.name] = {str(raw[kind.id_key]): raw for raw in objects}
+
+
+def names_of_login(kind: ResourceType, cloud: Cloud) -> tuple[str, ...]:
+    """What the login's own object of a type is called, its identifier first; nothing where there is none."""
+    return kind.of_login(cloud) if kind.of_login else ()
 
 
 def refs(kind: ResourceType, values: Mapping[str, Any]) -> Iterable[tuple[Field, Field, Any, str]]:
@@ -261,6 +256,7 @@ class Planner:
         self.owner, self.prune, self.replace, self.parallel = owner, prune, replace, parallel
         self.state = State(cloud)
         self.problems: list[Problem] = []
+        self.warnings: list[str] = []
         self.own: dict[str, list[Item]] = defaultdict(list)
         for item in items:
             self.own[item.type.name].append(item)
@@ -299,7 +295,7 @@ class Planner:
         with concurrent.futures.ThreadPoolExecutor(self.parallel) as pool:
             # What is asked project by project comes after the projects.
             later = [
-                name for name in needed if BY_NAME[name].list_last or (BY_NAME[name].scoped and "project" in needed)
+                name for name in needed if BY_NAME[name].list_last or (BY_NAME[name].scoped and TOKEN_SCOPE in needed)
             ]
             for names in ([name for name in needed if name not in later], later):
                 for kind, objects in pool.map(lambda name: self._list(name, needed[name]), names):
@@ -347,9 +343,9 @@ class Planner:
             for raw in self.state.objects.get(name, [])
             if word in (str(raw[kind.id_key]), read_field(first, raw))
         ]
-        own = {"project": (self.cloud.project_id, self.cloud.project_name), "domain": (self.cloud.domain_id,)}
-        if not found and word in own.get(name, ()):
-            found = [own[name][0]]
+        own = names_of_login(kind, self.cloud)
+        if not found and word in own:
+            found = [own[0]]
         return None if len(found) > 1 else found[0] if found else ""
 
     def _projects(self, kind: ResourceType) -> tuple[str, ...]:
@@ -366,12 +362,12 @@ class Planner:
         names: set[str] = set()
         for item in items:
             for declared, _, value, _ in refs(item.type, item.values):
-                if declared.ref == "project":
+                if declared.ref == TOKEN_SCOPE:
                     names.add(str(value.get("name", value.get("id"))) if isinstance(value, Mapping) else str(value))
-            if item.type.name == "project":
+            if item.type.name == TOKEN_SCOPE:
                 names.add(str(item.values.get("name")))
         return {
-            str(raw["id"]) for raw in self.state.objects.get("project", []) if {str(raw["id"]), raw["name"]} & names
+            str(raw["id"]) for raw in self.state.objects.get(TOKEN_SCOPE, []) if {str(raw["id"]), raw["name"]} & names
         }
 
     def _may_enter(self, project: str) -> bool:
@@ -529,6 +525,7 @@ class Planner:
         name = str(wanted.pop("name", wanted.get("id", ""))) if isinstance(value, Mapping) else str(value)
         wanted.pop("id", None)
         first = kind.field(kind.identity[0])
+        named_by = [first, *map(kind.field, kind.also_named_by)]
         # What an entry with an id names otherwise is no longer found by its old name.
         renamed = {
             other.id for other in self.own[kind.name] if other.wanted_id and other.values.get(first.name) not in (None, name)
@@ -539,25 +536,22 @@ class Planner:
             ident = str(raw[kind.id_key])
             if ident in renamed and ident != name:
                 continue
-            if ident == name or read_field(first, raw) == name or (kind.name == "service" and raw.get("type") == name):
+            if name in (ident, *(read_field(one, raw) for one in named_by)):
                 candidates[ident] = (ident, self._scope(kind, raw), partial(_swapped, raw))
         for other in self.own[kind.name]:
             if other.absent and not item.absent:
                 candidates.pop(other.id, None)
                 continue
-            if name in (other.values.get(first.name), other.id or None) or (
-                kind.name == "service" and other.values.get("type") == name
-            ):
+            if name in (other.id or None, *(other.values.get(one.name) for one in named_by)):
                 scope = {
                     key: self._ident(other.resolved.get(key, self._default(kind.field(key).default)))
-                    for key in ("domain", "project")
+                    for key in SCOPES
                     if key in kind.identity
                 }
                 candidates[other.id or f"entry {other.path}"] = (other, scope, partial(self._wanted_value, other))
-        if not candidates and kind.name == "project" and name in (self.cloud.project_id, self.cloud.project_name):
-            return self.cloud.project_id
-        if not candidates and kind.name == "domain" and name == self.cloud.domain_id:
-            return name
+        own = names_of_login(kind, self.cloud)
+        if not candidates and name in own:
+            return own[0]
         for key, scope_value in wanted.items():
             field_of = next((f for f in kind.fields if f.name == key), None)
             if field_of is None:
@@ -568,7 +562,7 @@ class Planner:
                 target = canonical(field_of, self._ident(self._resolve(item, field_of, scope_value, f"{place}.{key}")))
                 candidates = {ident: entry for ident, entry in candidates.items() if entry[2](field_of) == target}
         if len(candidates) > 1:
-            mine = {key: self._home(item, key) for key in ("project", "domain")}
+            mine = {key: self._home(item, key) for key in SCOPES}
             near = {
                 ident: entry
                 for ident, entry in candidates.items()
@@ -616,7 +610,7 @@ class Planner:
         raise LookupError(cause)
 
     def _scope(self, kind: ResourceType, raw: Raw) -> dict[str, Any]:
-        return {key: read_field(kind.field(key), raw) for key in ("domain", "project") if key in kind.identity}
+        return {key: read_field(kind.field(key), raw) for key in SCOPES if key in kind.identity}
 
     def _home(self, item: Item, key: str) -> Any:
         """Project or domain in which an entry's names are meant first: its own, the document's, the login's."""
@@ -629,10 +623,7 @@ class Planner:
             found = self._ident(entry) if entry else self._only(key, word)
             if found:
                 return found
-        return self._scope_default(key)
-
-    def _scope_default(self, key: str) -> str:
-        return self.cloud.project_id if key == "project" else self.cloud.domain_id
+        return names_of_login(BY_NAME[key], self.cloud)[0]
 
     def resolve(self) -> None:
         """Resolve the references of every entry that is to be present."""
@@ -735,42 +726,49 @@ class Planner:
         if self.problems:
             raise CloudError(*dict.fromkeys(self.problems))
         self._tell_orphans(result)
+        self._prove(result)
         return result
 
     def _tell_orphans(self, changes: list[Change]) -> None:
-        """Say what a project that is removed leaves behind: the services do not look at each other."""
-        gone = {
-            change.item.id: change
+        """Say what a removal leaves behind."""
+        for kind in TYPES:
+            gone = {
+                change.item.id: change
+                for change in changes
+                if change.item.type is kind and change.action in ("delete", "replace")
+            }
+            left = kind.leaves_behind(self, list(gone)) if gone and kind.leaves_behind else {}
+            for ident, those in left.items():
+                change = gone[ident]
+                change.reason = "; ".join(filter(None, [change.reason, f"leaves behind {', '.join(those)}"]))
+
+    def _prove(self, changes: list[Change]) -> None:
+        """Turn what is not as wanted into updates, where that can only be tried out: once for each."""
+        doubtful = [
+            (change, declared)
             for change in changes
-            if change.item.type.name == "project" and change.action in ("delete", "replace")
-        }
-        left: dict[str, list[str]] = defaultdict(list)
-        for service, path, collection, kind, word, every in LEFT_BEHIND if gone else ():
-            if not self.cloud.endpoint(service):
-                continue
-            queries: list[list[tuple[str, Any]]] = [[*every, (word, ident)] for ident in gone]
-            if service == "network":
-                queries = [[("project_id", ident) for ident in gone]]
-            elif len(gone) > FEW:
-                queries = [every]
-            found: dict[str, int] = defaultdict(int)
+            if change.action in ("unchanged", "update") and change.item.current is not None and not change.item.absent
+            for declared in change.item.type.fields
+            if declared.proved and change.item.values.get(declared.name)
+        ]
+
+        def tried(pair: tuple[Change, Field]) -> bool | str | None:
+            change, declared = pair
+            assert declared.proved
             try:
-                seen = {
-                    str(raw["id"]): str(next((raw[key] for key in OWNER_KEYS if raw.get(key)), ""))
-                    for params in queries
-                    for raw in self.cloud.pages(service, path, collection, params)
-                }
-            except ApiError:
-                # Only administrators see what others have; the removal will tell what it is refused for.
-                continue
-            for ident, owner in seen.items():
-                if owner in gone and not self.leaves(kind, ident):
-                    found[owner] += 1
-            for ident, count in found.items():
-                left[ident].append(f"{count} {kind.replace('_', ' ')}{'s' if count > 1 else ''}")
-        for ident, change in gone.items():
-            if left[ident]:
-                change.reason = "; ".join(filter(None, [change.reason, f"leaves behind {', '.join(left[ident])}"]))
+                return declared.proved(self, change.item)
+            except ApiError as error:
+                raise CloudError(error.problem(change.item.path, change.item.label)) from error
+
+        # The service takes its time for each, on purpose.
+        with concurrent.futures.ThreadPoolExecutor(max(1, self.parallel)) as pool:
+            for (change, declared), found in zip(doubtful, pool.map(tried, doubtful), strict=True):
+                if isinstance(found, str):
+                    self.warnings.append(found)
+                elif found is False:
+                    change.action = "update"
+                    change.fields.append(declared.name)
+                    change.before[declared.name], change.after[declared.name] = "(another)", HIDDEN
 
     def _ordered(self) -> list[Item]:
         """Entries after those they refer to.
@@ -889,7 +887,7 @@ class Planner:
             if declared.name in item.resolved or hidden or declared.name in item.type.derived:
                 continue
             value = read_field(declared, item.current)
-            if declared.name == "tags" and value:
+            if declared.name == LABELS and value:
                 value = [tag for tag in value if not tag.startswith(MARK)]
             if isinstance(value, dict):
                 value = {key: element for key, element in value.items() if not key.startswith(MARK)}
@@ -935,7 +933,7 @@ class Planner:
                 before = {key: (before or {}).get(key) for key in after}
             elif isinstance(before, dict):
                 before = {key: element for key, element in before.items() if not key.startswith(MARK)}
-        if declared.name == "tags" and isinstance(before, list):
+        if declared.name == LABELS and isinstance(before, list):
             before = [tag for tag in before if not tag.startswith(MARK)]
         if before is None and after in ("", [], {}):
             before = after

@@ -13,6 +13,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     AUTH_DOMAIN,
     AUTH_PROJECT,
+    LABELS,
+    SCOPES,
     Field,
     Query,
     Raw,
@@ -21,8 +23,6 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import one_line
-
-SCOPES = ("domain", "project")
 
 
 def referred(kinds: Iterable[ResourceType]) -> set[str]:
@@ -96,10 +96,10 @@ class Content:
         self._by_id[kind.name] = {str(raw[kind.id_key]): raw for raw in objects}
         words: dict[str, set[str]] = defaultdict(set)
         keys: dict[str, list[Raw]] = defaultdict(list)
-        first = kind.field(kind.identity[0])
+        named_by = [kind.field(name) for name in (kind.identity[0], *kind.also_named_by)]
         for raw in objects:
             ident = str(raw[kind.id_key])
-            for word in (ident, read_field(first, raw), raw.get("type") if kind.name == "service" else None):
+            for word in (ident, *(read_field(one, raw) for one in named_by)):
                 if word:
                     words[str(word)].add(ident)
             keys[self._key(kind, raw, loose=False)].append(raw)
@@ -142,7 +142,7 @@ class Content:
                     }
                     for element in value
                 ]
-            if declared.name == "tags":
+            if declared.name == LABELS:
                 value = [tag for tag in value if not is_mark(tag)]
             return [self.value(declared, element, named) for element in value]
         if isinstance(value, dict):

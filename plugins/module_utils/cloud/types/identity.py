@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -123,6 +124,7 @@ DOMAIN_TYPE = ResourceType(
     unique_names=True,
     name_filter="one",
     delete=_delete_domain,
+    of_login=lambda cloud: (cloud.domain_id,),
     check=lambda values: check_options(values, OPTIONS, "domain"),
     **GUARDED,
 )
@@ -142,6 +144,51 @@ def _check_project(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         for number, tag in enumerate(values.get("tags") or [])
         if not 1 <= len(tag) <= 255 or "," in tag or "/" in tag
     ]
+
+
+# What a project may hold that stays when it is removed: service, path, key of the list, type, the filter by project and what goes
+# with it. So many projects are asked for one by one.
+LEFT_BEHIND: tuple[tuple[str, str, str, str, str, list[tuple[str, Any]]], ...] = (
+    ("network", "/networks", "networks", "network", "project_id", []),
+    ("network", "/routers", "routers", "router", "project_id", []),
+    ("network", "/ports", "ports", "port", "project_id", []),
+    ("network", "/floatingips", "floatingips", "floating_ip", "project_id", []),
+    ("network", "/security-groups", "security_groups", "security_group", "project_id", []),
+    ("compute", "/servers/detail", "servers", "server", "project_id", [("all_tenants", "1")]),
+    ("block-storage", "/volumes/detail", "volumes", "volume", "project_id", [("all_tenants", "1")]),
+    ("image", "/images", "images", "image", "owner", []),
+)
+OWNER_KEYS = ("project_id", "tenant_id", "os-vol-tenant-attr:tenant_id", "owner")
+FEW = 10
+
+
+def _left_behind(planner: Plan, gone: Sequence[str]) -> dict[str, list[str]]:
+    """What projects that are removed hold and the other services keep: these do not look at each other."""
+    left: dict[str, list[str]] = defaultdict(list)
+    for service, path, collection, kind, word, every in LEFT_BEHIND:
+        if not planner.cloud.endpoint(service):
+            continue
+        queries: list[list[tuple[str, Any]]] = [[*every, (word, ident)] for ident in gone]
+        if service == "network":
+            queries = [[("project_id", ident) for ident in gone]]
+        elif len(gone) > FEW:
+            queries = [every]
+        found: dict[str, int] = defaultdict(int)
+        try:
+            seen = {
+                str(raw["id"]): str(next((raw[key] for key in OWNER_KEYS if raw.get(key)), ""))
+                for params in queries
+                for raw in planner.cloud.pages(service, path, collection, params)
+            }
+        except ApiError:
+            # Only administrators see what others have; the removal will tell what it is refused for.
+            continue
+        for ident, owner in seen.items():
+            if owner in gone and not planner.leaves(kind, ident):
+                found[owner] += 1
+        for ident, count in found.items():
+            left[ident].append(f"{count} {kind.replace('_', ' ')}{'s' if count > 1 else ''}")
+    return left
 
 
 PROJECT = ResourceType(
@@ -174,6 +221,8 @@ PROJECT = ResourceType(
     born_marked=True,
     create=_create_project,
     check=_check_project,
+    of_login=lambda cloud: (cloud.project_id, cloud.project_name),
+    leaves_behind=_left_behind,
     **GUARDED,
 )
 
@@ -202,6 +251,18 @@ def proves(op: Operation, password: str) -> bool:
             "Wait for the lockout to end, or let the administrator enable the account anew, then run again.",
         )
     return answer.status < 300
+
+
+def _has_password(planner: Plan, item: Item) -> bool | str | None:
+    """Whether a user whose password is to be kept right has it: one login attempt.
+
+    A failed attempt counts towards a lockout; the login that proves the new password takes the count back.
+    """
+    if item.values.get("update_password") != "always" or item.current is None:
+        return None
+    if not item.current.get("enabled", True):
+        return f"{item.label} is disabled, so whether the password is right cannot be proved; it is left alone."
+    return proves(Operation(planner.cloud, item.type, {}, raw=item.current), str(item.values["password"]))
 
 
 def _user_body(op: Operation, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -252,7 +313,8 @@ USER = ResourceType(
         NAME,
         DOMAIN,
         Field(
-            "password", "Password. Compared by one login where update_password is always.", secret=True, write_only=True
+            "password", "Password. Compared by one login where update_password is always.", secret=True, write_only=True,
+            proved=_has_password,
         ),
         Field(
             "update_password",
@@ -503,6 +565,11 @@ def _check_assignment(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return found
 
 
+def _opens(own: Item, item: Item) -> bool:
+    """Whether an assignment may give the login the role that it needs to work in another entry's project."""
+    return item.type.scoped and own.resolved.get("project") in (None, item.resolved.get("project"))
+
+
 ROLE_ASSIGNMENT = ResourceType(
     "role_assignment",
     "role_assignments",
@@ -522,6 +589,7 @@ ROLE_ASSIGNMENT = ResourceType(
     list_last=True,
     listing=_assignments,
     create=_assign,
+    before=_opens,
     delete=_unassign,
     check=_check_assignment,
 )
@@ -533,6 +601,7 @@ SERVICE = ResourceType(
     "/services",
     (NAME, Field("type", "Service type, such as compute.", required=True), DESCRIPTION, ENABLED),
     doc="A service of the catalogue.",
+    also_named_by=("type",),
     identity=("name", "type"),
 )
 

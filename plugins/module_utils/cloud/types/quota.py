@@ -224,6 +224,11 @@ def _reader(key: str) -> Any:
     return lambda raw: raw["limits"].get(key)
 
 
+def _makes_room(own: Item, item: Item) -> bool:
+    """Whether an entry may raise the limit under which another one comes to be."""
+    return item.type.service in PLACES and item.resolved.get("project") in (None, own.resolved.get("project"))
+
+
 QUOTA = ResourceType(
     "quota",
     "quotas",
@@ -235,6 +240,7 @@ QUOTA = ResourceType(
     ),
     doc="The quota of a project in the compute, volume and network services.",
     identity=("project",),
+    before=_makes_room,
     mark="",
     permanent=True,
     listing=_quotas,

@@ -563,7 +563,6 @@ FLOATING_IP = ResourceType(
             ref="server",
             read=lambda raw: _server_of(raw) if _told_port(raw) is None else None,
             compare=_compare_server,
-            lets_go=without_what_leaves,
         ),
         Field(
             "server_network",
