@@ -149,7 +149,7 @@ rolled_back:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig import engine, guard, host, journal
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import engine, guard, host, journal, resource
 
 
 def main() -> None:
@@ -187,7 +187,7 @@ def main() -> None:
         )
     try:
         outcome = engine.carry_out({**request, "check_mode": module.check_mode})
-    except (engine.EngineError, guard.GuardError, journal.JournalError, host.HostError) as error:
+    except (resource.EngineError, guard.GuardError, journal.JournalError, host.HostError) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
         module.fail_json(

@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig import engine
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.findings import SEVERITIES
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig.judge import TYPES
 
 DIRECTORY = Path(__file__).resolve().parents[3] / "roles" / "hardening" / "files"
 ENTRY = {
@@ -108,9 +108,9 @@ def resource_problems(spec: Any, parameters: dict[str, Any]) -> list[str]:
     """What is wrong with one typed resource."""
     if not isinstance(spec, dict) or "type" not in spec:
         return ["a resource must be a mapping with a type."]
-    kind = engine.TYPES.get(spec["type"])
+    kind = TYPES.get(spec["type"])
     if kind is None:
-        return [f"{spec['type']} is not a resource type.{words.hint(str(spec['type']), engine.TYPES, ' ')}"]
+        return [f"{spec['type']} is not a resource type.{words.hint(str(spec['type']), TYPES, ' ')}"]
     found = []
     for name, value in spec.items():
         if name == "type":

@@ -5,6 +5,7 @@ The engine on the host makes it and every report reads it. It is plain JSON; `SC
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -193,3 +194,8 @@ def parse(data: Any) -> Document:
         for at, one in enumerate(values.get("state", []))
     ]
     return Document(**values)
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.datetime.now(tz=datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

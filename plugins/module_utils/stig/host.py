@@ -30,10 +30,6 @@ ACCESS_PATHS = {
     "/etc/passwd": "account", "/etc/shadow": "account", "/etc/group": "account", "/etc/gshadow": "account",
     "/etc/sudoers": "sudo", "/etc/ufw/": "firewall", "/etc/default/ufw": "firewall",
 }  # fmt: skip
-ACTIVATIONS = (
-    "systemd", "tmpfiles", "sysctl", "audit", "dconf", "units", "rsyslog", "chrony", "sssd", "grub", "initramfs", "sshd", "ufw",
-    "journald", "cracklib", "aide",
-)  # fmt: skip
 
 
 class HostError(Exception):

@@ -12,15 +12,24 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import
 Spec = dict[str, Any]
 
 
+class EngineError(Exception):
+    """The request cannot be carried out at all; the text says what to do."""
+
+
 @dataclass
 class Check:
-    """The outcome of one check. `testable` is false where only the configuration on disk could be judged."""
+    """The outcome of one check.
+
+    `testable` is false where only the configuration on disk could be judged; `disk` where a condition of the machine leaves nothing
+    there to judge, so that its failure in a container says nothing.
+    """
 
     ok: bool
     evidence: list[Evidence] = field(default_factory=list)
     note: str = ""
     testable: bool = True
     applicable: bool = True
+    disk: bool = True
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig import catalogue, engine
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import catalogue, judge
 
 TODAY = datetime.date(2026, 6, 1)
 WAIVER = {"control": "UBTU-24-100010", "reason": "a reason", "owner": "someone", "expires": "2026-12-31"}
@@ -120,7 +120,7 @@ def test_texts_stay_on_the_control_node(known: catalogue.Catalogue) -> None:
 
 def test_every_resource_type_is_used(known: catalogue.Catalogue) -> None:
     used = {spec["type"] for one in known.controls.values() for spec in one.get("resources", [])}
-    assert used == set(engine.TYPES)
+    assert used == set(judge.TYPES)
 
 
 def test_control_whose_parameter_is_empty_does_not_apply(known: catalogue.Catalogue) -> None:

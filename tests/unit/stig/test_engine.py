@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig import engine, guard, journal
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import (
+    activation,
+    drift,
+    engine,
+    findings,
+    guard,
+    journal,
+    judge,
+    resource,
+    state,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, HostError, UnitState
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.resource import Check, Resource
 
@@ -59,7 +69,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def put(check: Callable[[], Check], fix: Callable[[Host], None] | None = None) -> None:
         kind = Resource(lambda host, spec: check(), (lambda host, spec: fix(host)) if fix else None, {})
-        monkeypatch.setitem(engine.TYPES, "fake", kind)
+        monkeypatch.setitem(judge.TYPES, "fake", kind)
 
     return put
 
@@ -267,7 +277,7 @@ def test_subsystems_take_their_files_into_use_as_the_host_allows(
     host._cache.update({"container": False} | {key: value for key, value in facts.items() if key in ("packages", "container")})
     if "file" in facts:
         put(facts["file"], "")
-    assert [argv for argv, _, _ in engine.activation_commands(host, what)] == argvs
+    assert [one.argv for one in activation.commands(host, what)] == argvs
 
 
 def test_long_work_waits_until_access_is_proved(host: Host, put: Put, programs: Any) -> None:
@@ -436,7 +446,7 @@ def test_groups_are_undone_one_by_one_and_the_last_one_ends_the_guard(host: Host
 
 def test_confirmation_stops_the_timer(here: Path, monkeypatch: pytest.MonkeyPatch, programs: Any, root: Path) -> None:
     monkeypatch.setattr(Host, "systemd", True)
-    monkeypatch.setattr(engine.journals.Journal, "__init__", _below(here))
+    monkeypatch.setattr(journal.Journal, "__init__", _below(here))
     one = run_of(here, here / "file")
     guard.taken(one, ["sudo"])
     assert engine.confirm(Host(run=programs), one.run_id) == []
@@ -480,7 +490,7 @@ def test_rollback_goes_back_over_every_later_run_and_no_further(root: Path, prog
     assert defs.read_text() == texts[1]
     assert engine.carry_out(rollback, Host(str(root), run=programs))["rolled_back"] == [runs[0]]
     assert engine.carry_out(rollback, Host(str(root), run=programs)) ["changed"] is False
-    with pytest.raises(engine.EngineError, match=f"no run {runs[0]} to roll back on this host: nothing was enforced or all is rolled back"):
+    with pytest.raises(resource.EngineError, match=f"no run {runs[0]} to roll back on this host: nothing was enforced or all is rolled back"):
         engine.carry_out({**rollback, "run_id": runs[0]}, Host(str(root), run=programs))
 
 
@@ -524,11 +534,11 @@ def test_drift_is_told_for_everything_that_was_enforced(host: Host, root: Path, 
     ],
 )
 def test_changes_are_told_in_words(was: str, fresh: str, told: str) -> None:
-    assert engine.describe_change(was, fresh) == told
+    assert drift.describe_change(was, fresh) == told
 
 
 def test_baseline_that_cannot_be_read_tells_of_no_drift(host: Host, root: Path, put: Put, programs: Any) -> None:
-    put(engine.BASELINE, '{"time": ')
+    put(drift.BASELINE, '{"time": ')
     assert carry_out(host, control("B", UMASK))["document"]["drift"] == []
 
 
@@ -565,7 +575,7 @@ def listening(*parts: bytes) -> Iterator[int]:
 def sshd(port: int, host: Host, programs: Any, address: str = "0.0.0.0", ciphers: str = "aes256-ctr,aes128-ctr") -> Any:
     programs.answers["sshd -T"] = (0, f"port 22\nlistenaddress {address}:{port}\nciphers {ciphers}\nmacs hmac-a\n")
     host.forget()
-    return engine.sshd_answers(host)
+    return state.sshd_answers(host)
 
 
 def test_sshd_must_offer_what_it_is_configured_for(host: Host, programs: Any) -> None:
@@ -591,8 +601,8 @@ def test_sshd_that_offers_no_key_exchange_does_not_answer(host: Host, programs: 
 
 def test_sshd_that_refuses_its_configuration_does_not_answer(host: Host, programs: Any) -> None:
     programs.answers["sshd -T"] = (255, "Bad configuration option: x\n")
-    state = engine.sshd_answers(host)
-    assert not state.ok and "Bad configuration option: x" in state.detail
+    answers = state.sshd_answers(host)
+    assert not answers.ok and "Bad configuration option: x" in answers.detail
 
 
 def test_state_tells_of_units_that_do_not_run_and_of_runs_that_the_timer_undid(
@@ -602,7 +612,7 @@ def test_state_tells_of_units_that_do_not_run_and_of_runs_that_the_timer_undid(
     monkeypatch.setattr(Host, "unit", lambda self, name: states[name])
     monkeypatch.setattr(journal, "BASE", str(here))
     monkeypatch.setattr(journal, "runs", lambda: ["r1", "r2"])
-    monkeypatch.setattr(engine, "sshd_answers", lambda host: engine.findings.State("sshd answers", True, ""))
+    monkeypatch.setattr(state, "sshd_answers", lambda host: findings.State("sshd answers", True, ""))
     for name in ("r1", "r2"):
         (here / name).mkdir()
         (here / name / "undone-by-timer").write_text("2026-01-01T00:00:00Z\nsshd pam\n")
@@ -610,10 +620,10 @@ def test_state_tells_of_units_that_do_not_run_and_of_runs_that_the_timer_undid(
     host.root = ""
     host._cache.update(container=False, packages={"openssh-server": "1"})
     controls = [
-        engine.Control(control(name, {"type": "unit", "name": f"{name}.service", "active": True}), engine.findings.Finding(name, name, "low", status=status))
+        judge.Control(control(name, {"type": "unit", "name": f"{name}.service", "active": True}), findings.Finding(name, name, "low", status=status))
         for name, status in (("auditd", "pass"), ("chrony", "not_testable"), ("rsyslog", "fail"))
     ]
-    assert [(one.what, one.ok, one.detail) for one in engine.resulting_state(host, controls)] == [
+    assert [(one.what, one.ok, one.detail) for one in state.resulting_state(host, controls)] == [
         ("auditd.service runs", True, ""),
         ("chrony.service runs", False, "it does not run"),
         ("sshd answers", True, ""),
@@ -623,5 +633,5 @@ def test_state_tells_of_units_that_do_not_run_and_of_runs_that_the_timer_undid(
 
 def test_host_without_a_release_file_is_refused(host: Host, root: Path) -> None:
     os.unlink(root / "etc/os-release")
-    with pytest.raises(engine.EngineError, match="This is an unknown system; the catalogue is made for Debian"):
+    with pytest.raises(resource.EngineError, match="This is an unknown system; the catalogue is made for Debian"):
         carry_out(host)

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig import engine, journal
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import engine, journal, resource
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig.enforce import Enforcement
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host
 
 
@@ -109,11 +110,11 @@ def test_enforcement_without_root_is_refused_and_an_audit_is_not(
     host.text("/etc/os-release")
     host.root = ""  # the machine of the tests, where the file below is not
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(engine.Engine, "_begin", lambda self: pytest.fail("it would have changed this machine"))
+    monkeypatch.setattr(Enforcement, "_begin", lambda self: pytest.fail("it would have changed this machine"))
     banner = control("B", {"type": "content", "file": "/etc/stackwright-no-such-file", "text": "banner\n"})
     request = {"mode": "audit", "profile": "stig", "controls": [banner]}
     assert engine.carry_out(request, host)["document"]["findings"][0]["status"] == "fail"
-    with pytest.raises(engine.EngineError, match="needs root on the host: give become"):
+    with pytest.raises(resource.EngineError, match="needs root on the host: give become"):
         engine.carry_out({**request, "mode": "enforce"}, host)
 
 

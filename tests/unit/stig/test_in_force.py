@@ -164,7 +164,7 @@ def test_ports_of_a_socket_are_systemds(host: Host, monkeypatch: pytest.MonkeyPa
     states = {"ssh.socket": UnitState("enabled", True), "ssh.service": UnitState("disabled", False)}
     monkeypatch.setattr(Host, "systemd", True)
     monkeypatch.setattr(Host, "unit", lambda self, name: states[name])
-    programs.answers["systemctl show --property=Listen ssh.socket"] = (0, "Listen=0.0.0.0:2222 (Stream)\nListen=[::]:2222 (Stream)\n")
+    programs.answers["systemctl show --no-pager --timestamp=us+utc --property=Listen -- ssh.socket"] = (0, "Listen=0.0.0.0:2222 (Stream)\nListen=[::]:2222 (Stream)\n")
     programs.answers["sshd -T"] = (0, "port 22\nlistenaddress 0.0.0.0:22\n")
     assert listeners.ports(host) == ["2222"]
     assert listeners.places(host)[0] == ("127.0.0.1", 2222)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig import engine, journal
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import enforce, engine, journal, resource, state
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host
 from ansible_collections.stackwright.cloud.tests.stand_ins import Said
 
@@ -206,13 +206,13 @@ def test_data_that_a_package_keeps_is_no_drift(host: Host, root: Path) -> None:
 
 def test_other_systems_are_refused(host: Host, root: Path) -> None:
     (root / "etc/os-release").write_text("ID=fedora\n", "utf-8")
-    with pytest.raises(engine.EngineError, match="This is fedora"):
+    with pytest.raises(resource.EngineError, match="This is fedora"):
         engine.carry_out(REQUEST, host)
 
 
 def test_unknown_run_is_named_with_the_known_ones(host: Host, root: Path) -> None:
     engine.carry_out(REQUEST, host)
-    with pytest.raises(engine.EngineError, match=r"no run 2020.*The runs here"):
+    with pytest.raises(resource.EngineError, match=r"no run 2020.*The runs here"):
         engine.carry_out({"mode": "rollback", "run_id": "2020"}, Host(str(root)))
 
 
@@ -220,7 +220,7 @@ def test_algorithms_of_a_key_exchange_are_read() -> None:
     lists = [b"kex", b"key", b"enc-a,enc-b", b"enc-a", b"mac-a", b"mac-b", b"none", b"none", b"", b""]
     body = bytes([0, 20]) + bytes(16) + b"".join(len(one).to_bytes(4, "big") + one for one in lists)
     data = b"SSH-2.0-x\r\n" + len(body).to_bytes(4, "big") + body
-    assert engine.algorithm_lists(data)[:6] == ["kex", "key", "enc-a,enc-b", "enc-a", "mac-a", "mac-b"]
+    assert state.algorithm_lists(data)[:6] == ["kex", "key", "enc-a,enc-b", "enc-a", "mac-a", "mac-b"]
 
 
 SSHD = {
@@ -256,7 +256,7 @@ def test_undo_of_a_command_takes_the_restored_files_into_use(host: Host, root: P
     rules = root / "etc/ufw/user.rules"
     rules.parent.mkdir()
     rules.write_text("old\n", "utf-8")
-    one = engine.Engine(host, {"mode": "enforce"})
+    one = enforce.Enforcement(host, {"mode": "enforce"})
     host.want_command(["ufw", "limit", "22/tcp"], ["/etc/ufw/*"], reload=["ufw", "reload"])
     host.run = lambda argv: (rules.write_text("new\n", "utf-8"), (0, ""))[1]
     assert one._run_commands(host.commands) == set()

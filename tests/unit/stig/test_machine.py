@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig import catalogue, engine, system
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import activation, catalogue, engine, system
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, HostError
 
 Put = Callable[[str, str], Path]
@@ -122,9 +122,9 @@ def test_missing_dictionary_is_made_where_its_program_is(root: Path, put: Put) -
     put("/var/lib/dpkg/status", "Package: cracklib-runtime\nStatus: install ok installed\nVersion: 1\n\n")
     host.forget()
     system.fix_probe(host, {"name": "dictionary"})
-    argv, guards, _ = engine.activation_commands(host, "cracklib")[0]
-    assert (list(host.activations), argv) == (["cracklib"], ["update-cracklib"])
-    for path in guards:
+    (command,) = activation.commands(host, "cracklib")
+    assert (list(host.activations), command.argv) == (["cracklib"], ["update-cracklib"])
+    for path in command.changes:
         put(path, "words")
     assert system.check_probe(host, {"name": "dictionary"}).ok
     put("/var/cache/cracklib/cracklib_dict.pwi", "")

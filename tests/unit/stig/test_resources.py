@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig import access, engine, files, journal, system
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import access, files, journal, judge, system
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, HostError, show
 
 Put = Callable[[str, str], Path]
@@ -26,7 +26,7 @@ SSHD = "port 22\nx11forwarding yes\nciphers aes256-ctr,aes128-cbc\n"
 
 def mend(host: Host, spec: dict[str, Any]) -> None:
     """The check fails, the remedy is planned, the check passes on the plan, and planning again changes nothing."""
-    kind = engine.TYPES[spec["type"]]
+    kind = judge.TYPES[spec["type"]]
     assert not kind.check(host, spec).ok
     assert kind.fix is not None
     kind.fix(host, spec)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.stig import engine, journal
+from ansible_collections.stackwright.cloud.plugins.module_utils.stig import journal, rollback, state
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, HostError, UnitState
 
 Put = Callable[[str, str], Path]
@@ -159,8 +159,8 @@ def test_systemd_that_does_not_answer_is_no_host_without_units(root: Path, syste
     with pytest.raises(HostError, match=r"systemctl show ssh.service failed \(1\): Failed to connect to bus"):
         host.unit("ssh.service")
     host.expect_units(["ssh.service"])
-    (state,) = engine.resulting_state(host, [])
-    assert not state.ok and "Failed to connect to bus" in state.detail
+    (told,) = state.resulting_state(host, [])
+    assert not told.ok and "Failed to connect to bus" in told.detail
 
 
 def test_sshd_that_would_not_come_back_is_not_stopped(root: Path, systemd: Systemd) -> None:
@@ -192,13 +192,13 @@ def test_lost_sshd_is_given_back(root: Path, put: Put, systemd: Systemd, refused
     systemd.refused = refused
     listener = put("/proc/177/cmdline", "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups")
     put("/proc/231/cmdline", "sshd-session: operator@notty")
-    assert len(engine.reclaim(host)) == refused
+    assert len(rollback.reclaim(host)) == refused
     assert (root / "run/sshd").is_dir()
     assert ("kill 177" in systemd.calls) != refused
     assert systemd.active["ssh.service"] != refused
     listener.unlink()
     systemd.calls.clear()
-    assert engine.reclaim(host) == []
+    assert rollback.reclaim(host) == []
     assert systemd.calls == []
 
 
@@ -208,7 +208,7 @@ def test_other_lost_units_are_given_back(
     host.run = systemd
     systemd.active["chrony.service"] = False
     monkeypatch.setattr(Host, "units", lambda _: {"chrony.service": UnitState("enabled", False, 178)})
-    assert engine.reclaim(host) == []
+    assert rollback.reclaim(host) == []
     assert systemd.calls[-3:] == [
         "kill 178",
         "timeout 10 tail --pid=178 -s 0.1 -f /dev/null",
