@@ -10,7 +10,6 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import vars_files
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import (
     expectations,
-    interfaces,
     inventory,
     plays,
     snapshot,
@@ -23,6 +22,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.proble
     render,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import interfaces
 
 COLLECTION = Path(__file__).resolve().parents[2]
 

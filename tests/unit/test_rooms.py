@@ -10,7 +10,20 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 HOUSE = ROOT / "plugins" / "module_utils"
 PREFIX = "ansible_collections.stackwright.cloud.plugins.module_utils."
-# A room, and what nothing in it may import: arrows run downwards only.
+# Every room, and the rooms below it that it may use.
+FLOORS = {
+    "common": set[str](),
+    "host": {"common"},
+    "secrets": {"common", "host"},
+    "service": {"common", "host", "secrets"},
+    "cloud": {"common", "host"},
+    "stig": {"common", "host"},
+    "lab": {"common", "host"},
+    "console": {"common", "host"},
+    "preflight": {"common", "host", "secrets", "service"},
+    "verify": {"common", "host", "service", "cloud"},
+}
+# Inside a room: a part, and what nothing in it may import.
 FORBIDDEN = {
     "cloud.types": ("cloud.engine", "cloud.faces"),
     "cloud.engine": ("cloud.faces",),
@@ -77,12 +90,34 @@ def upward(graph: dict[str, set[str]]) -> list[str]:
     )
 
 
+def strayed(graph: dict[str, set[str]]) -> list[str]:
+    """Modules outside of all rooms, and arrows to a room that is not below."""
+    loose = [name for name in graph if name != "__init__" and ("." not in name or name.split(".")[0] not in FLOORS)]
+    return sorted(loose) + sorted(
+        f"{name} -> {other}"
+        for name, others in graph.items()
+        for other in others
+        if (room := name.split(".")[0]) != (below := other.split(".")[0]) and below not in FLOORS.get(room, ())
+    )
+
+
 def is_in(name: str, room: str) -> bool:
     return name == room or name.startswith(f"{room}.")
 
 
 def test_no_two_modules_import_each_other() -> None:
     assert circles(arrows(HOUSE)) == []
+
+
+def test_every_module_has_a_room_and_uses_none_above_it() -> None:
+    graph = arrows(HOUSE)
+    assert {name.split(".")[0] for name in graph} == FLOORS.keys()
+    assert strayed(graph) == []
+
+
+def test_a_stray_module_and_a_room_above_are_found() -> None:
+    graph = {"loose": set[str](), "host.files": {"service.units"}, "common.words": {"host.files"}, "verify.health": {"host.files"}}
+    assert strayed(graph) == ["loose", "common.words -> host.files", "host.files -> service.units"]
 
 
 def test_arrows_run_downwards() -> None:

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import rules
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets.declare import Declaration
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.interfaces import (
     InterfaceError,
     Role,
     all_defaults,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
-from ansible_collections.stackwright.cloud.plugins.module_utils.secrets.declare import Declaration
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book, SpecificationError
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import split_term
 

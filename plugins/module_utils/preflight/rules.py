@@ -12,12 +12,12 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import kinds
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import (
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.kinds import KINDS, Fault
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.interfaces import (
     InterfaceError,
     Role,
     all_options,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.kinds import KINDS, Fault
 
 _COMMON: Mapping[str, type] = {"same": bool, "family": int}
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import all_internals, all_options
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.kinds import KINDS, Fault, Kind
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, Problem
@@ -18,6 +17,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapsh
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, plan
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.interfaces import all_internals, all_options
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book
 
 _CONNECTION: Mapping[str, Kind] = {"ansible_port": KINDS["port"]}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.template import Templar, trust_as_template
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import interfaces
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import interfaces
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.derive import Site
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book, View
 

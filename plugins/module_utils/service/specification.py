@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import Role
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.interfaces import Role
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import canonical, split_term
 
 Part = TypeVar("Part")

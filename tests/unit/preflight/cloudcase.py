@@ -13,7 +13,6 @@ from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext
 from ansible.vars.manager import VariableManager
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import (
     expectations,
-    interfaces,
     inventory,
     plays,
     snapshot,
@@ -21,6 +20,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy, nodes_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import interfaces
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 ROLES = CHECKOUT / "roles"

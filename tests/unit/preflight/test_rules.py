@@ -8,10 +8,11 @@ from typing import Any
 import cloudcase
 import pytest
 import yaml
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import interfaces, rules
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import InterfaceError, Role
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import rules
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy, nodes_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Snapshot
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import interfaces
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.interfaces import InterfaceError, Role
 
 OPTIONS: dict[str, dict[str, Any]] = {"web_port": {"type": "int"}, "web_cidr": {"type": "str"}, "web_gateway": {"type": "str"}}
 

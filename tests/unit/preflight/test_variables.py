@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import variables
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import Role
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Setting, Snapshot
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.interfaces import Role
 
 ROLE = Role("ceph", {"ceph_fsid": {"type": "str", "required": True, "description": "Identity of the cluster."}})
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.interfaces import Role
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import host_view
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.interfaces import Role
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import (
     Book,
     SpecificationError,
