@@ -36,7 +36,7 @@ class CatalogueError(Exception):
 
 @dataclass
 class Catalogue:
-    """All controls by id, the parameters with their limits, and the profiles."""
+    """All controls by id, the parameters with their limits, and the profiles, each with its deviations: reasons by control."""
 
     controls: dict[str, dict[str, Any]]
     parameters: dict[str, dict[str, Any]]
@@ -61,6 +61,11 @@ def load(directory: Path = DIRECTORY) -> Catalogue:
 
     parameters = read(directory / "parameters.yml") or {}
     profiles = read(directory / "profiles.yml") or {}
+    kinds = read(directory / "deviations.yml") or {}
+    for profile in profiles.values():
+        reasons = [one for kind in profile.get("deviations", []) for one in kinds.get(kind, [])]
+        problems += [f"profiles.yml: {kind} is not in deviations.yml." for kind in profile.get("deviations", []) if kind not in kinds]
+        profile["deviations"] = {control: one["reason"] for one in reasons for control in one["controls"]}
     for path in sorted((directory / "catalogue").glob("*.yml")):
         for at, entry in enumerate(read(path) or []):
             name = entry.get("id", f"entry {at + 1}") if isinstance(entry, dict) else f"entry {at + 1}"
@@ -203,10 +208,7 @@ def select(catalogue: Catalogue, profile: str, add: list[str], exclude: list[str
                 )
         return found
 
-    chain, definition = [profile], catalogue.profiles[profile]
-    while "base" in definition:
-        definition = catalogue.profiles[definition["base"]]
-        chain.append("base")
+    definition = catalogue.profiles[profile]
     chosen = {
         key
         for key, one in catalogue.controls.items()

@@ -11,7 +11,6 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service import (
     configuration,
     filter_host,
     packet_filter,
-    units,
 )
 from ansible_collections.stackwright.cloud.plugins.modules import packet_filter as module
 
@@ -76,7 +75,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Kernel:
         found.enabled = found.enabled or "enable" in words
         return ""
 
-    monkeypatch.setattr(units, "must", must)
+    monkeypatch.setattr(filter_host.systemd, "must", must)
     return found
 
 
