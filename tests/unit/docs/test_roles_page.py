@@ -8,7 +8,7 @@ ROLES = Path(__file__).parents[3] / "roles"
 
 def test_page_names_every_role_once():
     table = [line for line in (ROLES / "README.md").read_text().splitlines() if line.startswith("| ")]
-    named = re.findall(r"`([a-z_]+)`", " ".join(line.split("|")[2] for line in table)) + ["stackwright"]
+    named = [*re.findall(r"`([a-z_]+)`", " ".join(line.split("|")[2] for line in table)), "stackwright"]
     assert sorted(named) == sorted(path.name for path in ROLES.iterdir() if path.is_dir())
 
 
