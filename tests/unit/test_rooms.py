@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import TYPES
 
 ROOT = Path(__file__).resolve().parents[2]
 HOUSE = ROOT / "plugins" / "module_utils"
@@ -125,6 +126,26 @@ def test_arrows_run_downwards() -> None:
     assert len(graph) > 100
     assert all(any(is_in(name, room) for name in graph) for room in FORBIDDEN)
     assert upward(graph) == []
+
+
+# Where the engine may name one: words of other tools that lead to ours, the keys of defaults, and a word in what services answer.
+NAMED = {"document.KEY_HINTS", "document.TYPE_HINTS", "document.DEFAULT_FIELDS", "blame.mend_of"}
+
+
+def test_the_engine_names_no_type() -> None:
+    """What is particular to a type is said where the type is declared."""
+    names = {name for kind in TYPES for name in (kind.name, kind.plural)} - {kind.service for kind in TYPES}
+    found = []
+    for path in sorted((HOUSE / "cloud" / "engine").glob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            target = getattr(node.targets[0], "id", "") if isinstance(node, ast.Assign) else getattr(node, "name", "")
+            if f"{path.stem}.{target}" not in NAMED:
+                found += [
+                    f"{path.name}:{one.lineno} {one.value}"
+                    for one in ast.walk(node)
+                    if isinstance(one, ast.Constant) and one.value in names
+                ]
+    assert found == []
 
 
 @pytest.mark.parametrize(

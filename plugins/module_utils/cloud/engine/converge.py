@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.change import Change
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.document import parse
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.execute import Executor
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.ledger import Ledger, default_path
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Change, Planner
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import (
     ApiError,
     CloudError,

@@ -7,12 +7,10 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.blame import explain
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import (
-    Change,
-    Planner,
-    dependencies,
-    intent_key,
-)
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.change import Change
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.references import dependencies
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.state import intent_key
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import (
     ApiError,
     CloudError,
@@ -80,9 +78,9 @@ class Executor:
         wait: bool = True,
         timeout: float = 600.0,
     ) -> None:
-        self.cloud, self.ledger, self.owner = cloud, planner.ledger, planner.owner
+        self.cloud, self.ledger, self.owner = cloud, planner.reader.ledger, planner.reader.owner
         self.planner = planner
-        self.identity, self.compare = planner.identity_of, planner.compare
+        self.identity, self.compare = planner.references.identity_of, planner.compare
         self.contested: dict[Item, frozenset[tuple[str, str]]] = {}
         # Updates whose old name another object gets.
         self.renamed: list[Change] = []
@@ -96,13 +94,13 @@ class Executor:
 
         :raises ApiError: the mark cannot be set.
         """
-        for kind, raw, key in planner.adopted:
+        for kind, raw, key in planner.reader.adopted:
             if kind.mark == "tags" and mark_tag(self.owner) not in (raw.get("tags") or []):
                 op = Operation(self.cloud, kind, {}, raw=raw, owner=self.owner)
                 raw["tags"] = set_tags(op, [tag for tag in raw.get("tags") or [] if not is_mark(tag)], owned=True)
             self.ledger.write("made", kind.name, str(raw[kind.id_key]))
             self.ledger.write("dropped", kind.name, key)
-        for name, key in planner.stale:
+        for name, key in planner.reader.stale:
             self.ledger.write("dropped", name, key)
 
     def run(self, changes: list[Change]) -> None:
