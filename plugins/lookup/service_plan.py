@@ -57,8 +57,8 @@ try:
 except ImportError:  # another release keeps it elsewhere; values that are encrypted one by one are known all the same
     Origin = None
 
-# Keys that a plan is made of. What the packet filter lets in is asked for apart.
-PLANNED = tuple(key for key in keys_of(Component) if key != "filter")
+# Keys that a plan is made of: what is found out first, let in and expected to be alive is asked for apart.
+PLANNED = tuple(key for key in keys_of(Component) if key not in ("filter", "facts", "agents"))
 # What Ansible itself adds to the variables: other hosts, and what hosts said.
 NOT_OWN = frozenset(
     {"hostvars", "groups", "vars", "ansible_facts", "ansible_play_hosts_all", "role_names", "environment"}

@@ -121,7 +121,7 @@ def test_database_that_cannot_start_is_named_with_its_reason() -> None:
 def test_database_that_hangs_is_named() -> None:
     on(CONTROLLER, "systemctl", "kill", "--signal=SIGSTOP", "mariadb")
     try:
-        status, output = site("-e", "openstack_service_timeout=10")
+        status, output = site("-e", "services_timeout=10")
     finally:
         on(CONTROLLER, "systemctl", "kill", "--signal=SIGCONT", "mariadb")
     assert status != 0

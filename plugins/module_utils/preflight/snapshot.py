@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.plays import Play
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import split_term
 
 if TYPE_CHECKING:
     from ansible.inventory.manager import InventoryManager
@@ -210,18 +211,25 @@ def take(
         magic |= {*_FACTS, "inventory_file", "inventory_dir"} | set(variables._options_vars)
         own = {key: value for key, value in raw.items() if key not in magic}
         templar = Templar(loader=loader, variables={**trusted, **raw, **inner, "hostvars": hostvars})
+        works = partial(_work_out, templar)
         hosts[str(name)] = Host(
             str(name),
             frozenset(group.name for group in host.get_groups()) - {"all"},
             _Settings(own, trusted, readings, templar),
-            frozenset(roles[name]),
+            frozenset(roles[name] | _roles_of_services(roles[name], trusted, works)),
             frozenset(given[name]),
             frozenset(map(str, own)),
             frozenset(map(str, own)) | {default for default in trusted if sources[default] & own.keys()},
-            partial(_work_out, templar),
+            works,
         )
     groups_of = {str(name): sorted(map(str, members)) for name, members in inventory.get_groups_dict().items()}
     return Snapshot(hosts, groups_of)
+
+
+def _roles_of_services(nodes: Iterable[str], defaults: Mapping[str, Any], works: Callable[[Any], Any]) -> set[str]:
+    """The roles of the services that node roles stand for."""
+    lists = [works("{{ " + node + "_services }}") for node in nodes if f"{node}_services" in defaults]
+    return {split_term(str(term))[0] for found in lists if isinstance(found, list) for term in found}
 
 
 def _work_out(templar: Any, raw: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.configuration import HEADER
@@ -254,6 +254,7 @@ class Derived:
     units: list[dict[str, Any]]
     health: list[dict[str, Any]]
     needs: list[str]
+    switch: dict[str, Any] = field(default_factory=dict)
     registers: bool = False
     """Whether it is the identity service, which registers the others."""
 
@@ -285,5 +286,6 @@ def derived(term: str, component: Component, site: Site) -> Derived:
         units=units(component),
         health=health(component, site),
         needs=list(component.needs),
+        switch=plain(component.switch) if component.switch else {},
         registers=any(api.type == IDENTITY for api in component.api),
     )

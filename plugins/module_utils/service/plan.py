@@ -149,7 +149,7 @@ def levels(components: Sequence[Derived]) -> list[list[Derived]]:
 def combine(components: Sequence[Derived]) -> dict[str, Any]:
     """Sum up the components of a host, overrides applied.
 
-    :returns: ``packages``, ``files``, ``databases``, ``messaging``, ``identity`` and ``bootstrap`` of all; ``early``, the levels that
+    :returns: ``packages``, ``files``, ``databases``, ``messaging``, ``identity``, ``bootstrap`` and ``switch`` of all; ``early``, the levels that
         run before services are registered, and ``units`` and ``health`` of the last level. Units carry the files that they read.
     :raises PlanError: components contradict each other.
     """
@@ -160,6 +160,7 @@ def combine(components: Sequence[Derived]) -> dict[str, Any]:
         "messaging": [],
         "identity": {},
         "bootstrap": [],
+        "switch": {},
     }
     origin: dict[str, str] = {}
     for one in components:
@@ -167,6 +168,9 @@ def combine(components: Sequence[Derived]) -> dict[str, Any]:
             _add(plan[key], getattr(one, key))
         for kind, resources in one.identity.items():
             _add(plan["identity"].setdefault(kind, []), resources)
+        if one.switch and plan["switch"]:
+            raise PlanError(f"specification {one.term}: another component of the host describes the switch already")
+        plan["switch"] = plan["switch"] or one.switch
         for name, given in one.files.items():
             _add_file(plan["files"], origin, one.term, name, given)
     by_unit: dict[str, list[str]] = {}

@@ -279,6 +279,38 @@ class Health:
 
 
 @dataclass(frozen=True)
+class Agent:
+    """One agent or service that an API lists, which verification expects to be alive on every host that carries the component."""
+
+    api: str = _key(TEXT, "The API that lists it: `compute`, `network`, `volume` or `orchestration`.", required=True)
+    binary: str = _key(TEXT, "Its name in the listing.", required=True)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is found out on the host before it is planned; the answers are in `services_facts`. See the module `compute_probe`."""
+
+    datapath: str | None = _key(TEXT, "Asks which datapath Open vSwitch gets: `auto`, or the one that is wanted.")
+    kvm: bool | None = _key(FLAG, "Asks whether guests run with KVM.")
+    cpu_mode: str | None = _key(TEXT, "CPU mode of guests.")
+    cpu_models: Any = _key(TEXTS, "CPU models of guests.")
+    machine: str | None = _key(TEXT, "Machine type of guests.")
+    again: bool | None = _key(FLAG, "Whether to ask although there is an answer.")
+
+
+@dataclass(frozen=True)
+class Switch:
+    """Open vSwitch, as the module `open_vswitch` takes it."""
+
+    external_ids: Any = _key(MAPPING, "External identifiers.", required=True)
+    other_config: Any = _key(MAPPING, "Other settings.")
+    datapath: str = _key(TEXT, "Datapath of the bridges.", required=True)
+    bridges: Any = _key(VALUES, "Bridges: name, interface, and the address that the bridge takes over.")
+    needed: Any = _key(VALUES, "Addresses that the host must keep.")
+    forbidden_managers: Any = _key(TEXTS, "Connections that the database must not offer.")
+
+
+@dataclass(frozen=True)
 class Component:
     """One component of a role: what a host that carries it is to have."""
 
@@ -292,6 +324,8 @@ class Component:
         FLAG, "Whether the account has a virtual host of the message queue, named after it.", default=False
     )
     api: Sequence[Api] = _key(Shape("a mapping, or a list of such", _apis, Api), "HTTP servers.", default=())
+    facts: Facts | None = _key(_one(Facts), "What is found out on the host first.")
+    switch: Switch | None = _key(_one(Switch), "Open vSwitch.")
     files: Mapping[str, dict[str, Any]] = _key(
         Shape("paths and files", _files, File), "Files by their paths.", factory=dict
     )
@@ -301,6 +335,7 @@ class Component:
     bootstrap: Sequence[Step] = _key(_some(Step), "Steps that run once.", default=())
     units: Sequence[Unit] = _key(_some(Unit), "systemd units, behind those of the HTTP servers.", default=())
     health: Sequence[Health] = _key(_some(Health), "Health checks, behind those of the HTTP servers.", default=())
+    agents: Sequence[Agent] = _key(_some(Agent), "What verification expects to be alive.", default=())
     filter: Sequence[Any] = _key(
         VALUES,
         "Ports, and who may reach them, behind those of the HTTP servers: see [the packet filter](../packet-filter.md).",

@@ -54,7 +54,7 @@ def plan_of(tmp_path: Path) -> Any:
             "hosts": "localhost",
             "gather_facts": False,
             "vars_files": [str(file) for file in files if file.exists()],
-            "vars": {"__compute_probe": {"kvm": False, "security_module": "none"}, "services": list(services)},
+            "vars": {"services_facts": {"kvm": False, "security_module": "none"}, "services": list(services)},
             "tasks": [
                 {
                     "ansible.builtin.copy": {

@@ -91,7 +91,7 @@ def test_glance_fetches_from_named_servers_alone() -> None:
 
 @pytest.mark.parametrize(("role", "name", "path"), [("nova", "api", "nova/nova.conf"), ("nova", "compute", "nova/nova.conf"), ("neutron", "server", "neutron/neutron.conf")])  # fmt: skip
 def test_each_service_speaks_in_a_virtual_host_of_its_own(role: str, name: str, path: str) -> None:
-    probe = {"__compute_probe": {"kvm": False, "security_module": "", "boots": True}}
+    probe = {"services_facts": {"kvm": False, "security_module": "", "boots": True}}
     url = component(role, name, **probe)["files"][f"/etc/{path}"]["options"]["DEFAULT"]["transport_url"]
     assert url == f"rabbit://{role}:the-{role}_messaging@192.0.2.11:5672//{role}"
 

@@ -1,0 +1,98 @@
+"""Lookups of services, as plays use them: the collection's own specifications in the variables of a small cloud."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleError
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
+from ansible_collections.stackwright.cloud.plugins.lookup import (
+    option,
+    service_facts,
+    service_hosts,
+    service_names,
+    service_packages,
+)
+from ansible_collections.stackwright.cloud.tests.role_variables import filters_of_the_collection
+
+INVENTORY = """
+all:
+  vars: {stackwright_internal_address: 10.0.0.11}
+  children:
+    controller:
+      hosts: {controller1: {ansible_host: 10.0.0.11}}
+    compute:
+      hosts:
+        compute1: {ansible_host: 10.0.0.31, nova_virt_type: auto}
+        compute2: {ansible_host: 10.0.0.32, compute_services: [ovn.host, neutron.metadata]}
+"""
+NODES = {"controller": ["infrastructure", "controller"], "compute": ["compute"]}
+
+
+def looked_up(module: Any, tmp_path: Path, host: str, *terms: Any, **variables: Any) -> Any:
+    source = tmp_path / "hosts.yml"
+    source.write_text(INVENTORY, encoding="utf-8")
+    loader = DataLoader()
+    inventory = InventoryManager(loader, [str(source)])
+    manager = VariableManager(loader, inventory)
+    manager._extra_vars = variables
+    known = {**manager.get_vars(host=inventory.get_host(host)), "hostvars": HostVars(inventory, manager, loader)}
+    with filters_of_the_collection():
+        return module.LookupModule(loader, Templar(loader, known)).run(list(terms), known)
+
+
+def test_agents_are_expected_where_their_service_is_carried(tmp_path: Path) -> None:
+    found = looked_up(service_hosts, tmp_path, "controller1", NODES)[0]
+    assert {(one["service"], one["binary"], *one["hosts"]) for one in found["agents"]} == {
+        ("compute", "nova-conductor", "controller1"),
+        ("compute", "nova-scheduler", "controller1"),
+        ("compute", "nova-compute", "compute1"),
+        ("network", "ovn-controller", "compute1", "compute2"),
+        ("network", "neutron-ovn-metadata-agent", "compute1", "compute2"),
+    }
+    assert (found["hosts"]["ovn.central"], found["hosts"]["nova.compute"]) == (["controller1"], ["compute1"])
+
+
+def test_what_the_operator_takes_out_of_the_list_is_neither_fetched_nor_expected(tmp_path: Path) -> None:
+    without = {"controller_services": ["keystone", "glance"]}
+    found = looked_up(service_hosts, tmp_path, "compute1", {"controller": ["controller"]}, **without)[0]
+    assert found["agents"] == [] and found["hosts"]["horizon.horizon"] == []
+    packages = looked_up(service_packages, tmp_path, "controller1", "controller", **without)
+    assert "glance-api" in packages and "openstack-dashboard-apache" not in packages
+    assert looked_up(service_names, tmp_path, "controller1", "controller", **without) == ["keystone", "glance"]
+
+
+def test_only_hypervisors_are_asked_for_kvm(tmp_path: Path) -> None:
+    facts = {
+        host: looked_up(service_facts, tmp_path, host, node)[0]["facts"]
+        for host, node in (("compute1", "compute"), ("compute2", "compute"), ("controller1", "controller"))
+    }
+    assert facts["compute1"] == {
+        "datapath": "auto", "kvm": True, "cpu_mode": facts["compute1"]["cpu_mode"], "cpu_models": [], "machine": facts["compute1"]["machine"], "again": False,
+    }  # fmt: skip
+    assert facts["compute2"] == {"datapath": "auto"} and facts["controller1"] == {}
+
+
+def test_an_option_of_a_role_that_is_not_part_of_the_play(tmp_path: Path) -> None:
+    assert looked_up(option, tmp_path, "compute1", "nova_virt_type", "horizon_port") == ["auto", 80]
+    with pytest.raises(
+        AnsibleError, match=r"option: no role has the option 'horizon_prt'. Did you mean 'horizon_port'"
+    ):
+        looked_up(option, tmp_path, "compute1", "horizon_prt")
+    with pytest.raises(AnsibleError, match="no role has the option '__nova_common'"):
+        looked_up(option, tmp_path, "compute1", "__nova_common")
+
+
+@pytest.mark.parametrize("module", [service_facts, service_names, service_packages])
+def test_a_list_that_is_none_and_an_unknown_service_are_told(module: Any, tmp_path: Path) -> None:
+    with pytest.raises(AnsibleError, match="compute_services must be a list of services, not 'nova'"):
+        looked_up(module, tmp_path, "compute1", "compute", compute_services="nova")
+    if module is not service_names:
+        with pytest.raises(AnsibleError, match=r"there is no role 'nava' with specifications. Did you mean 'nova'"):
+            looked_up(module, tmp_path, "compute1", "nava")
