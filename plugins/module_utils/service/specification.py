@@ -2,7 +2,7 @@
 
 A role keeps its specification in ``__<role>_specifications``: a mapping of components (``api``, ``compute``) to the keys of
 :class:`Component`. This is the one reader of it: plans, packet filter, health checks, packages, preflight and verification ask a
-:class:`Book`. The classes say what there may be; ``docs/contributing/specifications.md`` is written from them.
+:class:`Book`. The classes say what there may be; ``docs/reference/specification.md`` is written from them.
 
 A specification is read twice: as the role has it, where a template may stand for a value of any kind, and worked out for a host.
 """
