@@ -10,10 +10,12 @@ class ModuleDocFragment:
 
     DOCUMENTATION = r"""
 options:
+  cloud:
+    description: Name of a login in C(clouds.yaml), in place of O(auth) or with what O(auth) changes of it.
+    type: str
   auth:
-    description: Credentials of an administrator. Nothing is written to disk.
+    description: Credentials of an administrator. Nothing is written to disk. Needed unless O(cloud) names them.
     type: dict
-    required: true
     suboptions:
       auth_url:
         description: Address of the identity service, with its version.

@@ -133,9 +133,10 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.verify.agents im
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import (
     API_ERRORS,
     ARGUMENTS,
-    CloudError,
+    SdkError,
     connect,
     first_line,
+    place,
 )
 
 EXPECTED_OPTIONS = {
@@ -163,10 +164,10 @@ def main() -> None:
     )
     arguments = module.params
     expected = [Expected(one["service"], one["binary"], tuple(one["hosts"])) for one in arguments["expected"]]
-    where = str(arguments["auth"].get("auth_url"))
+    where = place(arguments)
     try:
         observer = Observer(connect(arguments), expected)
-    except CloudError as error:
+    except SdkError as error:
         module.fail_json(msg=str(error), agents=[], problems=[str(error)], seconds=0, summary=[])
     except API_ERRORS as error:
         module.fail_json(msg=f"cannot ask {where}: {first_line(error)}", agents=[], problems=[], seconds=0, summary=[])

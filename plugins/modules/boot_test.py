@@ -194,7 +194,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_test
     InterruptedRunError,
     failure_message,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import ARGUMENTS, CloudError, connect
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import ARGUMENTS, SdkError, connect, place
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.guest_shell import Shell
 
 OPTIONS: dict[str, Any] = {
@@ -235,13 +235,14 @@ def main() -> None:
         cloud = connect(module.params)
         engine = Cloud(
             Login(
-                auth=module.params["auth"],
+                cloud=module.params["cloud"] or "",
+                auth=module.params["auth"] or {},
                 region_name=module.params["region_name"] or "",
                 interface=module.params["interface"],
                 ca_cert=module.params["ca_cert"] or "",
             )
         )
-    except (CloudError, errors.CloudError) as error:
+    except (SdkError, errors.CloudError) as error:
         module.fail_json(msg=str(error), steps=[], seconds=round(time.monotonic() - start, 1), summary=[])
     with tempfile.TemporaryDirectory(prefix="stackwright-verify-") as directory:
         test = BootTest(cloud, engine, Settings(**values), Shell(Path(directory)))
@@ -252,7 +253,7 @@ def main() -> None:
             else:
                 test.run()
         except (BootTestError, InterruptedRunError) as error:
-            failure = failure_message(error, test.steps, str(module.params["auth"].get("auth_url")))
+            failure = failure_message(error, test.steps, place(module.params))
     result = {
         "changed": False,
         "steps": test.steps.done,

@@ -65,9 +65,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import (
     API_ERRORS,
     ARGUMENTS,
-    CloudError,
+    SdkError,
     connect,
     first_line,
+    place,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.removal import Removal
 
@@ -92,10 +93,10 @@ def main() -> None:
             removal.drain()
         else:
             removal.forget(arguments["timeout"])
-    except CloudError as error:
+    except SdkError as error:
         module.fail_json(msg=str(error), changes=changes, changed=bool(changes) and not module.check_mode)
     except API_ERRORS as error:
-        module.fail_json(msg=f"cannot ask {arguments['auth'].get('auth_url')}: {first_line(error)}", changes=changes)
+        module.fail_json(msg=f"cannot ask {place(arguments)}: {first_line(error)}", changes=changes)
     module.exit_json(
         changed=bool(changes), changes=changes, diff={"before": "", "after": "".join(f"{line}\n" for line in changes)}
     )

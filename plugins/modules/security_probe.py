@@ -61,7 +61,7 @@ rows:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import ARGUMENTS, CloudError, connect
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import ARGUMENTS, SdkError, connect
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.security_probe import Probe
 
 
@@ -81,7 +81,7 @@ def main() -> None:
         module.exit_json(changed=False, rows=[])
     try:
         cloud = connect(given)
-    except CloudError as error:
+    except SdkError as error:
         module.fail_json(msg=str(error))
     probe = Probe(cloud, given["attempts"], given["services"], given["inside"])
     module.exit_json(changed=False, rows=[row.as_dict() for row in probe.rows()])

@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-
-from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem as Problem
 
 
-@dataclass(frozen=True)
-class Problem:
-    """One fault. ``path`` is the place in the document ("users[2].domain"), ``resource`` what it is about ("user 'eve'")."""
-
-    cause: str
-    mend: str = ""
-    path: str = ""
-    resource: str = ""
-
-    def __post_init__(self) -> None:
-        # A cause may quote what an API said, and with it what tenants wrote.
-        for name in ("cause", "mend", "path", "resource"):
-            object.__setattr__(self, name, clean(getattr(self, name)))
-
-    def __str__(self) -> str:
-        where = " ".join(part for part in (self.path, f"({self.resource})" if self.resource else "") if part)
-        text = f"{where}: {self.cause}" if where else self.cause
-        return f"{text} {self.mend}" if self.mend else text
-
-    def as_dict(self) -> dict[str, str]:
-        """The fields of this problem, for a module's result."""
-        return asdict(self)
+def as_result(problem: Problem) -> dict[str, str]:
+    """A problem as modules return it: its path in the document and the resource that it is about."""
+    return {"cause": problem.cause, "mend": problem.mend, "path": problem.where, "resource": problem.about}
 
 
 class CloudError(Exception):
@@ -55,7 +34,7 @@ class ApiError(Exception):
 
     def problem(self, path: str = "", resource: str = "") -> Problem:
         """This error as a problem of one document entry."""
-        return Problem(cause=ensure_stop(str(self)), mend=self.mend, path=path, resource=resource)
+        return Problem(cause=ensure_stop(str(self)), mend=self.mend, where=path, about=resource)
 
 
 def unforeseen(error: Exception, path: str = "", resource: str = "") -> Problem:

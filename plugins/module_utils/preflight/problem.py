@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import clean_fields
 
 INVENTORY = "inventory"
 """Stands in the place of the host where the inventory as a whole is meant."""
@@ -29,9 +29,7 @@ class Problem:
     about: str = ""
 
     def __post_init__(self) -> None:
-        # Hosts were asked before anything is known of them, and what they said is quoted.
-        for name in ("host", "variable", "wrong", "mend", "where", "about"):
-            object.__setattr__(self, name, clean(getattr(self, name)))
+        clean_fields(self)
 
     def as_dict(self) -> dict[str, str]:
         """The problem for results in JSON."""

@@ -220,7 +220,7 @@ class BootTest:
             result, failure = converge(self.engine.login, wanted, wishes, lambda login: self.engine)
         if failure is not None:
             told = [
-                ": ".join(filter(None, (problem.resource, f"{problem.cause} {problem.mend}".strip())))
+                ": ".join(filter(None, (problem.about, f"{problem.cause} {problem.mend}".strip())))
                 for problem in failure.problems
             ]
             raise BootTestError("; ".join(told))

@@ -33,14 +33,15 @@ AUTH: dict[str, Any] = {
     "project_domain_name": {"type": "str", "default": "Default"},
 }
 ARGUMENTS: dict[str, Any] = {
-    "auth": {"type": "dict", "required": True, "options": AUTH},
+    "cloud": {"type": "str"},
+    "auth": {"type": "dict", "options": AUTH},
     "region_name": {"type": "str"},
     "interface": {"type": "str", "default": "public", "choices": ["public", "internal", "admin"]},
     "ca_cert": {"type": "path"},
 }
 
 
-class CloudError(Exception):
+class SdkError(Exception):
     """An API cannot be used; the text says what was being done, where, what went wrong and what to do."""
 
 
@@ -50,25 +51,33 @@ def first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def connect(arguments: dict[str, Any]) -> Any:
-    """Connect with the arguments of :data:`ARGUMENTS` and fetch a token; no file or environment variable is read.
+def place(arguments: dict[str, Any]) -> str:
+    """Where a login goes to: the address of the identity service, or the name of the cloud."""
+    return f"cloud {arguments['cloud']}" if arguments.get("cloud") else str((arguments.get("auth") or {}).get("auth_url"))
 
-    Raises :class:`CloudError` when openstacksdk is missing, the identity service does not answer or refuses.
+
+def connect(arguments: dict[str, Any]) -> Any:
+    """Connect with the arguments of :data:`ARGUMENTS` and fetch a token.
+
+    A login of ``clouds.yaml`` is read where ``cloud`` names one; no other file and no environment variable is.
+
+    Raises :class:`SdkError` when openstacksdk is missing, the identity service does not answer or refuses.
     """
-    auth = arguments["auth"]
-    where = auth.get("auth_url", "(no auth_url)")
+    named, auth = arguments.get("cloud") or "", arguments.get("auth") or {}
+    if not named and not auth:
+        raise SdkError("there is no login: give auth, or cloud with the name of one in clouds.yaml")
     if openstack is None:
-        raise CloudError(
+        raise SdkError(
             "openstacksdk is not installed for this Python; use the project's virtual environment, or set verify_from "
             "to a host with the package python3-openstacksdk"
         )
     try:
+        given = {"auth": auth, "region_name": arguments.get("region_name"), "cacert": arguments.get("ca_cert")}
         cloud = openstack.connect(
-            auth=auth,
-            region_name=arguments.get("region_name"),
+            cloud=named or None,
+            **{name: value for name, value in given.items() if value},
             interface=arguments.get("interface"),
-            cacert=arguments.get("ca_cert"),
-            load_yaml_config=False,
+            load_yaml_config=bool(named),
             load_envvars=False,
             app_name="stackwright",
         )
@@ -76,9 +85,11 @@ def connect(arguments: dict[str, Any]) -> Any:
         cloud.session.session.trust_env = False
         cloud.authorize()
     except API_ERRORS as error:
-        raise CloudError(
-            f"cannot get a token for user {auth.get('username')} from {where}: {first_line(error)}. "
+        raise SdkError(
+            f"cannot get a token for user {auth.get('username')} from {place(arguments)}: {first_line(error)}. "
             "Check that keystone answers there and that the password in the inventory is the one in the cloud."
+            if not named
+            else f"cannot get a token from {place(arguments)}: {first_line(error).rstrip('.')}. Check its entry in clouds.yaml."
         ) from None
     return cloud
 

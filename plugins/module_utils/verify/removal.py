@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.agents import MICROVERSIONS, short
-from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import CloudError
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import SdkError
 
 REASON = "is being removed"
 VERSION = MICROVERSIONS["compute"]
@@ -57,7 +57,7 @@ class Removal:
     def drain(self) -> None:
         """Take the host out of scheduling, and refuse to go on while it has servers.
 
-        :raises CloudError: servers are on it.
+        :raises SdkError: servers are on it.
         """
         known = self.look()
         for service in known.services:
@@ -71,7 +71,7 @@ class Removal:
         if known.servers:
             listed = ", ".join(f"{one['name']} ({one['id']})" for one in known.servers[:10])
             more = f" and {len(known.servers) - 10} more" if len(known.servers) > 10 else ""
-            raise CloudError(
+            raise SdkError(
                 f"{self.host} still has {len(known.servers)} servers: {listed}{more}. It gets no new ones now. Move them with openstack "
                 "server migrate, or delete them, then run this again. To keep the host: openstack compute service set --enable "
                 f"{known.names[0]} nova-compute"
@@ -81,7 +81,7 @@ class Removal:
         """Remove what the cloud holds of the host, once its services are down.
 
         :param timeout: seconds in which Nova has to notice that nova-compute has stopped.
-        :raises CloudError: it still runs, or has servers.
+        :raises SdkError: it still runs, or has servers.
         """
         deadline = now() + timeout
         while True:
@@ -90,7 +90,7 @@ class Removal:
             if not up or self.check_mode:
                 break
             if now() > deadline:
-                raise CloudError(
+                raise SdkError(
                     f"nova-compute on {up[0]} still reports itself after {timeout:.0f} s. Stop it there first: it would register anew."
                 )
             sleep(2)
@@ -109,7 +109,7 @@ class Removal:
     def _list(self, api: Any, path: str, key: str, version: str | None = None) -> list[dict[str, Any]]:
         answer = api.get(path, microversion=version) if version else api.get(path)
         if answer.status_code != 200:
-            raise CloudError(f"cannot list {key}: HTTP {answer.status_code}: {' '.join(answer.text.split())[:200]}")
+            raise SdkError(f"cannot list {key}: HTTP {answer.status_code}: {' '.join(answer.text.split())[:200]}")
         return list(answer.json()[key])
 
     def _write(self, line: str, verb: str, path: str, body: dict[str, Any] | None = None, of: Any = None) -> None:
@@ -123,4 +123,4 @@ class Removal:
         answer = getattr(api, verb)(path, **options)
         # what somebody else removed meanwhile is gone as well
         if answer.status_code >= 400 and not (verb == "delete" and answer.status_code == 404):
-            raise CloudError(f"cannot {line}: HTTP {answer.status_code}: {' '.join(answer.text.split())[:300]}")
+            raise SdkError(f"cannot {line}: HTTP {answer.status_code}: {' '.join(answer.text.split())[:300]}")

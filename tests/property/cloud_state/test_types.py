@@ -203,7 +203,7 @@ def test_an_interrupted_run_is_finished_without_duplicates(wanted: Document, ski
             there.cloud.fault(method="write", skip=skip, times=0, drop=how)
         _, failure = there.try_run(wanted)
         if failure is not None:
-            assert all(problem.path and problem.resource for problem in failure.problems)
+            assert all(problem.where and problem.about for problem in failure.problems)
         there.cloud.heal()
         there.run(wanted)
         assert not duplicates(there)

@@ -40,13 +40,13 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors imp
 def test_fault_is_told_with_its_place(document: Any, path: str, told: str) -> None:
     with pytest.raises(CloudError) as error:
         parse(document)
-    assert any(problem.path == path and told in f"{problem.cause} {problem.mend}" for problem in error.value.problems), error.value
+    assert any(problem.where == path and told in f"{problem.cause} {problem.mend}" for problem in error.value.problems), error.value
 
 
 def test_all_faults_are_told_together() -> None:
     with pytest.raises(CloudError) as error:
         parse({"users": [{"name": "a", "enabled": "x"}, 5], "projcts": []})
-    assert [problem.path for problem in error.value.problems] == ["users[0].enabled", "users[1]", "projcts"]
+    assert [problem.where for problem in error.value.problems] == ["users[0].enabled", "users[1]", "projcts"]
 
 
 def test_short_forms_and_empty_values_are_understood() -> None:

@@ -49,7 +49,7 @@ def test_a_fault_of_our_own_is_a_message_with_its_place() -> None:
         raise KeyError("tags")
 
     (problem,) = run_steps([Step(item, work)], 1)
-    assert (problem.path, problem.resource) == ("projects[0]", "project web")
+    assert (problem.where, problem.about) == ("projects[0]", "project web")
     assert "Unforeseen KeyError (test_engine.py:" in problem.cause
 
 

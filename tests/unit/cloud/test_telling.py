@@ -17,7 +17,7 @@ from .conftest import Desk
 def told(document: Any) -> list[tuple[str, str, str]]:
     with pytest.raises(CloudError) as caught:
         parse(document)
-    return [(problem.path, problem.cause, problem.mend) for problem in caught.value.problems]
+    return [(problem.where, problem.cause, problem.mend) for problem in caught.value.problems]
 
 
 @pytest.mark.parametrize(

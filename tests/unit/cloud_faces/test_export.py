@@ -301,6 +301,6 @@ def test_plans_and_errors_show_no_control_characters(desk: Desk) -> None:
     for text in texts.values():
         _, failure = converge(login(desk), {"projects": [{"name": "p", "domain": text}]}, Options())
         assert failure and not hostile.raw(str(failure))
-        assert not hostile.raw("".join(problem.cause + problem.resource for problem in failure.problems))
+        assert not hostile.raw("".join(problem.cause + problem.about for problem in failure.problems))
     many = export(desk, types=frozenset({"project"}))
     assert not hostile.raw(render(many).replace("\n", ""))

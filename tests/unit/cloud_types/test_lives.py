@@ -267,7 +267,7 @@ def test_a_run_that_is_cut_off_is_finished_without_duplicates(desk: Desk, life: 
         assert count(desk, life) == before
         if failure is None:
             break
-        assert failure.problems[0].path == f"{life.plural}[0]"
+        assert failure.problems[0].where == f"{life.plural}[0]"
         skip += 1
     assert skip
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +34,7 @@ def test_login_takes_nothing_from_files_or_the_environment(arguments: dict[str, 
 @pytest.mark.parametrize(("change", "told"), [({"password": "wrong"}, "401"), ({"auth_url": "http://127.0.0.1:9/v3"}, "Unable to establish connection")])
 def test_login_that_fails_names_user_place_and_cause(arguments: dict[str, Any], change: dict[str, str], told: str) -> None:
     arguments["auth"] |= change
-    with pytest.raises(login.CloudError) as error:
+    with pytest.raises(login.SdkError) as error:
         login.connect(arguments)
     text = str(error.value)
     assert text.startswith(f"cannot get a token for user {arguments['auth']['username']} from {arguments['auth']['auth_url']}: ")
@@ -40,9 +42,24 @@ def test_login_that_fails_names_user_place_and_cause(arguments: dict[str, Any], 
     assert "\n" not in text and arguments["auth"]["password"] not in text
 
 
+def test_login_of_a_file_is_used_where_it_is_named(arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    entry = {"auth": arguments["auth"], "region_name": arguments["region_name"]}
+    (tmp_path / "clouds.yaml").write_text(json.dumps({"clouds": {"mine": entry}}))
+    monkeypatch.setattr("openstack.config.loader.CONFIG_FILES", [str(tmp_path / "clouds.yaml")])
+    connected = login.connect({"cloud": "mine", "auth": None, "interface": "public"})
+    assert connected.session.auth.get_access(connected.session).username == arguments["auth"]["username"]
+    with pytest.raises(login.SdkError, match=r"cannot get a token from cloud yours: .*Check its entry in clouds.yaml"):
+        login.connect({"cloud": "yours", "auth": None, "interface": "public"})
+
+
+def test_no_login_at_all_is_told() -> None:
+    with pytest.raises(login.SdkError, match="there is no login: give auth, or cloud"):
+        login.connect({"cloud": None, "auth": None})
+
+
 def test_python_without_the_sdk_is_told_where_to_go(arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(login, "openstack", None)
-    with pytest.raises(login.CloudError, match=r"openstacksdk is not installed for this Python.*set verify_from"):
+    with pytest.raises(login.SdkError, match=r"openstacksdk is not installed for this Python.*set verify_from"):
         login.connect(arguments)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import CloudError
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import SdkError
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.removal import Removal
 
 
@@ -94,11 +94,11 @@ def test_empty_host_gets_no_new_servers() -> None:
 def test_host_with_servers_is_refused_by_their_names_and_gets_no_more() -> None:
     cloud = Cloud()
     cloud.servers = [{"id": f"id-{n}", "name": f"web{n}", "host": "compute2.example.org"} for n in range(12)]
-    with pytest.raises(CloudError, match=r"compute2 still has 12 servers: web0 \(id-0\), .* and 2 more.* --enable compute2\.example\.org nova-compute"):
+    with pytest.raises(SdkError, match=r"compute2 still has 12 servers: web0 \(id-0\), .* and 2 more.* --enable compute2\.example\.org nova-compute"):
         removal(cloud).drain()
     assert cloud.services["uuid-2"]["status"] == "disabled"
     cloud.services["uuid-2"]["state"] = "down"
-    with pytest.raises(CloudError, match="still has 12 servers"):
+    with pytest.raises(SdkError, match="still has 12 servers"):
         forget(removal(cloud))
     assert not [line for line in cloud.writes if line.startswith("delete")]
 
@@ -125,7 +125,7 @@ def test_provider_that_was_left_behind_is_removed() -> None:
 def test_host_that_still_runs_is_waited_for_and_refused() -> None:
     cloud = Cloud()
     one = removal(cloud)
-    with pytest.raises(CloudError, match=r"compute2\.example\.org still reports itself after 10 s"):
+    with pytest.raises(SdkError, match=r"compute2\.example\.org still reports itself after 10 s"):
         forget(one)
     assert cloud.writes == []
 
@@ -142,7 +142,7 @@ def test_check_mode_tells_and_changes_nothing() -> None:
 def test_refusal_is_told_and_what_is_gone_already_is_none() -> None:
     cloud = Cloud()
     cloud.services["uuid-2"]["state"], cloud.refusal = "down", 409
-    with pytest.raises(CloudError, match=r"cannot forget nova-compute on compute2\.example\.org: HTTP 409: .*in use"):
+    with pytest.raises(SdkError, match=r"cannot forget nova-compute on compute2\.example\.org: HTTP 409: .*in use"):
         forget(removal(cloud))
     cloud.refusal = 404
     forget(removal(cloud))

@@ -144,7 +144,7 @@ def test_module_returns_rows_and_makes_nothing_in_check_mode(run_module: Run, mo
 
 def test_module_tells_why_there_is_no_login(run_module: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(arguments: Any) -> None:
-        raise module.CloudError("cannot get a token for user admin")
+        raise module.SdkError("cannot get a token for user admin")
 
     monkeypatch.setattr(module, "connect", refuse)
     assert run_module(module, **ARGUMENTS)["msg"] == "cannot get a token for user admin"

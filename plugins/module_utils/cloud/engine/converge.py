@@ -19,6 +19,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors imp
     ApiError,
     CloudError,
     Problem,
+    as_result,
     unforeseen,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Item
@@ -109,7 +110,7 @@ def converge(
         "seconds": round(time.monotonic() - started, 3),
         "warnings": warnings,
         "diff": _diff(done),
-        "errors": [problem.as_dict() for problem in failure.problems] if failure else [],
+        "errors": [as_result(problem) for problem in failure.problems] if failure else [],
     }
     if options.describe and planner and failure is None:
         result["described"] = [

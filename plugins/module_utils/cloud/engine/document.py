@@ -147,7 +147,7 @@ def defaults_of(document: Any, given: Any = None) -> tuple[dict[str, Any], list[
         if own is None:
             continue
         if not isinstance(own, Mapping):
-            problems.append(Problem(f"A mapping is wanted, this is {_kind_of(own)}.", path=path))
+            problems.append(Problem(f"A mapping is wanted, this is {_kind_of(own)}.", where=path))
             continue
         found |= _mapping(DEFAULT_FIELDS, own, path, problems)
     return found, problems
@@ -159,7 +159,7 @@ def parse(document: Any, absent: bool = False, defaults: Any = None) -> list[Ite
     :raises CloudError: with every problem that can be seen without asking the cloud.
     """
     if not isinstance(document, Mapping):
-        raise CloudError(Problem("The document is not a mapping of resource types to lists.", path="document"))
+        raise CloudError(Problem("The document is not a mapping of resource types to lists.", where="document"))
     own, problems = defaults_of(document, defaults)
     items: list[Item] = []
     for plural, entries in document.items():
@@ -174,14 +174,14 @@ def parse(document: Any, absent: bool = False, defaults: Any = None) -> list[Ite
         if entries is None:
             continue
         if not isinstance(entries, list):
-            problems.append(Problem(f"A list is wanted, this is {_kind_of(entries)}.", path=str(plural)))
+            problems.append(Problem(f"A list is wanted, this is {_kind_of(entries)}.", where=str(plural)))
             continue
         for number, entry in enumerate(entries):
             path = f"{plural}[{number}]"
             if isinstance(entry, str) and kind.identity[0] == "name":
                 entry = {"name": entry}
             if not isinstance(entry, Mapping):
-                problems.append(Problem(f"A mapping is wanted, this is {_kind_of(entry)}.", path=path))
+                problems.append(Problem(f"A mapping is wanted, this is {_kind_of(entry)}.", where=path))
                 continue
             # A key that is there and empty takes nothing either.
             taken = {name: value for name, value in own.items() if name not in entry and takes_default(kind, name)}
@@ -201,7 +201,7 @@ def _entry(kind: ResourceType, path: str, entry: Mapping[str, Any], absent: bool
     item = Item(kind, path, {}, absent)
     state = entry.get("state", "present")
     if state not in ("present", "absent"):
-        problems.append(Problem(f"The state is present or absent, not '{state}'.", path=f"{path}.state"))
+        problems.append(Problem(f"The state is present or absent, not '{state}'.", where=f"{path}.state"))
     item.absent = absent or state == "absent"
     if kind.permanent and state == "absent":
         problems.append(

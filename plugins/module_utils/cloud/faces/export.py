@@ -19,7 +19,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.doc
     DEFAULTS,
     takes_default,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem, as_result
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.content import Content
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.info import kind_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.login import LOGIN_OPTIONS, login_of, mask
@@ -314,7 +314,7 @@ def run_cloud_export(connect: Callable[[Login], Cloud] = Cloud) -> None:
     except CloudError as error:
         module.fail_json(
             msg=str(error),
-            errors=[problem.as_dict() for problem in error.problems],
+            errors=[as_result(problem) for problem in error.problems],
             calls=cloud.calls if cloud else 0,
             seconds=round(time.monotonic() - started, 3),
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import CloudError, Problem, as_result
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.content import Content, referred
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.login import LOGIN_OPTIONS, login_of, mask
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import Raw, ResourceType, read_field
@@ -169,7 +169,7 @@ def run_cloud_info(connect: Callable[[Login], Cloud] = Cloud) -> None:
     except CloudError as error:
         module.fail_json(
             msg=str(error),
-            errors=[problem.as_dict() for problem in error.problems],
+            errors=[as_result(problem) for problem in error.problems],
             calls=cloud.calls if cloud else 0,
             seconds=round(time.monotonic() - started, 3),
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.converge import Options, converge
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import Problem, as_result
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.login import (
     LOGIN_OPTIONS,
     RUN_OPTIONS,
@@ -81,11 +81,11 @@ def entry_of(kind: ResourceType, arguments: Mapping[str, Any]) -> dict[str, Any]
 
 def told_by_option(kind: ResourceType, problem: Problem) -> Problem:
     """A problem with the option's name in place of a path in a document."""
-    path = re.sub(rf"^{kind.plural}\[0\]\.?", "", problem.path)
+    path = re.sub(rf"^{kind.plural}\[0\]\.?", "", problem.where)
     for declared in kind.fields:
         if re.match(rf"{declared.name}\b", path):
             path = option_name(kind, declared) + path.removeprefix(declared.name)
-    return Problem(problem.cause, problem.mend, path, problem.resource)
+    return Problem(problem.cause, problem.mend, path, problem.about)
 
 
 def run_resource(name: str) -> None:
@@ -114,7 +114,7 @@ def run_resource(name: str) -> None:
     if failure is not None:
         problems = [told_by_option(kind, problem) for problem in failure.problems]
         module.fail_json(
-            msg="\n".join(map(str, problems)), errors=[problem.as_dict() for problem in problems], **result
+            msg="\n".join(map(str, problems)), errors=[as_result(problem) for problem in problems], **result
         )
     resource: dict[str, Any] = next(iter(outcome["described"]), {})
     module.exit_json(id=resource.get("id", ""), resource=resource, **result)
