@@ -35,8 +35,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import interfaces
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import host_view
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import host_view, interfaces
 
 
 class LookupModule(LookupBase):  # type: ignore[misc]

@@ -19,6 +19,11 @@ options:
     type: list
     elements: str
     required: true
+  leader:
+    description:
+      - Host that does for its group what is done once, such as databases, registration and schemas; the plans of the others lack it.
+      - By default the host itself. It is a problem when others need it and the run is limited to hosts without it.
+    type: str
 """
 
 EXAMPLES = r"""
@@ -117,7 +122,7 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         works = host_view.view(self._loader, variables)
         maker = Maker(host_view.book(variables), works, host_view.site(works), variables)
         try:
-            return [maker.plan([name for term in terms for name in ([term] if isinstance(term, str) else term)])]
+            return [maker.plan([name for term in terms for name in ([term] if isinstance(term, str) else term)], kwargs.get("leader"))]
         except (plan.PlanError, SpecificationError) as error:
             # the plan holds secrets, so whoever reads it hides its output: a problem of the operator's must not be hidden with it
             return [{"problem": str(error)}]
@@ -132,8 +137,8 @@ class Maker:
     site: Site
     variables: Mapping[str, Any]
 
-    def plan(self, names: Sequence[str]) -> dict[str, Any]:
-        """The plan of these services."""
+    def plan(self, names: Sequence[str], leader: str | None = None) -> dict[str, Any]:
+        """The plan of these services. :param leader: the host that does for its group what is done once; by default each does."""
         components: list[derive.Derived] = []
         roles: set[str] = set()
         for term in self.book.services_of(names, self.view):
@@ -142,7 +147,9 @@ class Maker:
             files = self._overridden(role, found.files, first=role not in roles)
             components.append(found.with_files(plan.spelled(files, self._own_secrets())))
             roles.add(role)
-        combined = plan.combine(components)
+        host = str(self.variables.get("inventory_hostname", ""))
+        present = map(str, self.variables.get("ansible_play_hosts_all", []))
+        combined = plan.for_host(plan.combine(components), host, host if leader is None else leader, present)
         combined["secrets"] = plan.secrets_in(combined, {*self._own_secrets(), *vaulted(self.variables)})
         return combined
 

@@ -184,6 +184,30 @@ def combine(components: Sequence[Derived]) -> dict[str, Any]:
     return {**plan, "early": early, **last}
 
 
+# What one host of a group does for all of them.
+ONCE = ("databases", "messaging", "identity")
+
+
+def for_host(plan: Mapping[str, Any], host: str, leader: str, present: Iterable[str]) -> dict[str, Any]:
+    """A combined plan with what falls to one host of its group.
+
+    :param leader: the group's first host, whatever ``--limit`` says: it makes databases, registers services and does the steps that
+        are done once.
+    :param present: the hosts of the run.
+    :raises PlanError: another host needs what the leader does, and the run leaves the leader out.
+    """
+    steps = [{key: value for key, value in step.items() if key != "once"} for step in plan["bootstrap"]]
+    if host == leader:
+        return {**plan, "bootstrap": steps}
+    each = [step for step, given in zip(steps, plan["bootstrap"], strict=True) if not given.get("once")]
+    if leader not in set(present) and (len(each) < len(steps) or any(plan[key] for key in ONCE)):
+        raise PlanError(
+            f"this run is limited to hosts without {leader}, which makes databases, schemas and registrations for {host} too: "
+            f"add it, as in --limit {leader},{host}"
+        )
+    return {**plan, "bootstrap": each, **{key: type(plan[key])() for key in ONCE}}
+
+
 def _add(known: list[Any], more: Iterable[Any]) -> None:
     known += [one for one in more if one not in known]
 

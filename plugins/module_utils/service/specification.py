@@ -249,6 +249,7 @@ class Step:
     database: str | None = _key(TEXT, "Database that the step fills.")
     creates: str | None = _key(TEXT, "Path that the step makes.")
     done_query: str | None = _key(TEXT, "SQL statement that finds a row once the step's work is there.")
+    once: bool | None = _key(FLAG, "Whether one host of a group, its leader, does it for all; otherwise each does.")
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,26 @@ def test_an_image_for_a_node_role_holds_what_registration_takes():
     assert "python3-openstacksdk" not in LookupModule().run(["nova.compute"])
 
 
+def test_one_host_of_a_group_does_for_all_what_is_done_once():
+    steps = [{"name": "schema", "once": True}, {"name": "shell"}]
+    whole = plan.combine([part("a", bootstrap=steps, databases=[{"name": "d"}], messaging=[{"name": "m"}], identity={"roles": [1]}, units=[{"name": "u"}])])
+    leading = plan.for_host(whole, "one", "one", ["one", "two"])
+    assert [step["name"] for step in leading["bootstrap"]] == ["schema", "shell"] and not any("once" in step for step in leading["bootstrap"])
+    following = plan.for_host(whole, "two", "one", ["one", "two"])
+    assert [step["name"] for step in following["bootstrap"]] == ["shell"]
+    assert (following["databases"], following["messaging"], following["identity"]) == ([], [], {})
+    assert following["units"] == leading["units"]
+
+
+def test_a_run_that_leaves_the_leader_out_is_refused_where_others_need_it():
+    needing = [part("a", databases=[{"name": "d"}]), part("b", identity={"roles": [1]}), part("c", bootstrap=[{"name": "s", "once": True}])]
+    for one in needing:
+        with pytest.raises(plan.PlanError, match=r"limited to hosts without one, .* as in --limit one,two"):
+            plan.for_host(plan.combine([one]), "two", "one", ["two"])
+    alone = plan.combine([part("d", bootstrap=[{"name": "s"}], units=[{"name": "u"}])])
+    assert plan.for_host(alone, "two", "one", ["two"])["units"] == alone["units"]
+
+
 def test_inputs_of_steps_leave_the_plan_only_as_a_digest():
     result = plan.combine([part("a", bootstrap=[{"name": "s", "inputs": ["hunter2-is-secret"]}])])
     assert "hunter2" not in repr(result)
