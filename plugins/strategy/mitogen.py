@@ -11,7 +11,7 @@ version_added: 0.1.0
 description:
   - Keeps one Python process on every host instead of starting one for each task.
   - An accelerator to opt in to with C(ANSIBLE_STRATEGY=stackwright.cloud.mitogen). Nothing depends on it, and ansible-core has
-    announced that it will stop to support strategies from elsewhere.
+    announced that it will stop supporting third-party strategies.
 author: The Stackwright developers
 """
 

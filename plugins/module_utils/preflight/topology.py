@@ -32,9 +32,9 @@ def _groups(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
         if group.minimum and members is None:
             meant = words.nearest(name, [one for one in inventory.groups if one not in policy.groups])
             hint = f" The group {meant!r} may have been meant for it: rename it." if meant else ""
-            yield Problem(INVENTORY, name, "this group is missing", f"Add it with at least {group.minimum} host.{hint}")
+            yield Problem(INVENTORY, name, "this group is missing", f"Add it with at least {_hosts(group.minimum)}.{hint}")
         elif len(members or []) < group.minimum:
-            yield Problem(INVENTORY, name, "this group has no host", f"Put at least {group.minimum} host into it.")
+            yield Problem(INVENTORY, name, "this group has no host", f"Put at least {_hosts(group.minimum)} into it.")
         elif group.odd and members and len(members) % 2 == 0:
             yield Problem(
                 INVENTORY,
@@ -65,6 +65,10 @@ def _groups(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
             yield Problem(
                 INVENTORY, name, "no role is mapped to this group", f"Rename it to {meant!r}, if it was meant."
             )
+
+
+def _hosts(number: int) -> str:
+    return f"{number} host{'' if number == 1 else 's'}"
 
 
 def _placement(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:

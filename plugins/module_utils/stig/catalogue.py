@@ -43,6 +43,9 @@ class Catalogue:
     profiles: dict[str, dict[str, Any]]
 
 
+FORMS = {bool: "true or false", int: "a whole number", str: "a text", list: "a list", dict: "a mapping"}
+
+
 def load(directory: Path = DIRECTORY) -> Catalogue:
     """Read and validate the whole catalogue.
 
@@ -85,7 +88,7 @@ def entry_problems(entry: Any, parameters: dict[str, Any]) -> list[str]:
     found = [f"{name} is not a field of a control.{words.hint(name, ENTRY, ' ')}" for name in entry if name not in ENTRY]
     for name, kind in ENTRY.items():
         if name in entry and not isinstance(entry[name], kind):
-            found.append(f"{name} must be a {kind.__name__}.")
+            found.append(f"{name} must be {FORMS[kind]}.")
     for name in ("id", "rules", "severity", "title", "rationale", "remedy"):
         if not entry.get(name):
             found.append(f"{name} is missing.")
@@ -147,7 +150,7 @@ def parameter_values(catalogue: Catalogue, given: dict[str, Any]) -> dict[str, A
         if kind is int and isinstance(value, str) and re.fullmatch(r"-?\d+", value):
             value = int(value)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-            problems.append(f"hardening_parameters: {name} must be a {kind.__name__}, not {value!r}.")
+            problems.append(f"hardening_parameters: {name} must be {FORMS[kind]}, not {value!r}.")
         elif "choices" in definition and value not in definition["choices"]:
             problems.append(
                 f"hardening_parameters: {name} must be one of {', '.join(map(str, definition['choices']))}."

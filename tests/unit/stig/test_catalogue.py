@@ -49,7 +49,7 @@ def test_list_parameter_is_spliced_into_a_list() -> None:
     [
         ({"parameters": {"password_minlem": 16}}, "Did you mean 'password_minlen"),
         ({"parameters": {"password_minlen": 8}}, "outside the STIG's range, 15 to 128"),
-        ({"parameters": {"password_minlen": "long"}}, "must be a int"),
+        ({"parameters": {"password_minlen": "long"}}, "must be a whole number, not 'long'"),
         ({"profile": "stig-hig"}, "Did you mean 'stig-high"),
         ({"exclude": ["UBTU-24-10001"]}, "Did you mean 'UBTU-24-1000"),
         ({"add": ["permission"]}, "Did you mean 'permissions"),
