@@ -17,7 +17,13 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.vars.manager import VariableManager
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine import converge, document, plan
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine import (
+    converge,
+    document,
+    plan,
+    references,
+    state,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types import registry
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import (
     expectations,
@@ -83,7 +89,8 @@ def test_resource_type_of_the_page_lives(tmp_path: Path, monkeypatch: pytest.Mon
     kind = space["LOCAL_IP"]
     monkeypatch.setitem(registry.BY_NAME, kind.name, kind)
     monkeypatch.setitem(registry.BY_PLURAL, kind.plural, kind)
-    monkeypatch.setattr(plan, "TYPES", (*registry.TYPES, kind))
+    for place in (plan, references, state):
+        monkeypatch.setattr(place, "TYPES", (*registry.TYPES, kind))
     declared: list[Any] = []
     exec(
         f"found.append({code['tests/cloud_simulator/network.py, a collection'].strip()})",
