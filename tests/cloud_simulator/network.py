@@ -269,12 +269,19 @@ def new_port(state: State, request: Request, obj: Object) -> None:
     if obj.get("security_groups") is None:
         plain = not obj["device_owner"].startswith("network:")
         obj["security_groups"] = [default_group(state, obj["project_id"])["id"]] if plain else []
+    profiled(request, obj)
     check_options(obj)
     check_security(obj)
     for group in obj["security_groups"]:
         state.get("security_group", group)
     obj["fixed_ips"] = addresses(state, obj)
     obj["status"] = "ACTIVE" if obj["device_id"] else "DOWN"
+
+
+def profiled(request: Request, values: Object) -> None:
+    """Since 2023.2 a profile is for accounts of services alone, whatever else a login may do."""
+    if values.get("binding:profile") and "service" not in request.who.roles:
+        raise Refusal(403, "((rule:create_port and rule:create_port:binding:profile)) is disallowed by policy")
 
 
 def check_options(obj: Object) -> None:
@@ -339,6 +346,7 @@ def slaac(state: State, port: Object) -> list[Object]:
 
 def change_port(state: State, request: Request, obj: Object, values: Object) -> None:
     """New addresses are checked as those of a new port; its own may stay. DHCP options are added, and without a value removed."""
+    profiled(request, values)
     if "extra_dhcp_opts" in values:
         merged = {**obj, "extra_dhcp_opts": [*obj["extra_dhcp_opts"], *values["extra_dhcp_opts"]], "dns_domain": ""}
         check_options(merged)
@@ -403,7 +411,9 @@ def new_address_group(state: State, request: Request, obj: Object) -> None:
     """Addresses are ranges, each there once."""
     if not isinstance(obj["addresses"], list):
         raise Refusal(400, "Invalid input for addresses.")
-    obj["addresses"] = [str(net(one)) for one in obj["addresses"]]
+    for one in obj["addresses"]:
+        if "/" not in one:
+            raise Refusal(400, f"Invalid input for addresses. Reason: '{one}' is not a valid IP subnet.")
     if len(set(obj["addresses"])) != len(obj["addresses"]):
         raise Refusal(400, f"Invalid input for addresses. Reason: duplicates in {obj['addresses']}.")
 
@@ -417,7 +427,9 @@ def change_address_group(state: State, request: Request, obj: Object, values: Ob
 def addresses_of_group(state: State, request: Request, match: dict[str, str]) -> Answer:
     """PUT add_addresses and remove_addresses: what is there is not added, what is not there not removed."""
     group = fetch(state, request, state.types["address_group"], {"id": match["id"]})
-    given = [str(net(one)) for one in request.wrapped("address_group")["addresses"]]
+    if "addresses" not in request.json():
+        raise Refusal(500, "Request Failed: internal server error while processing your request.")
+    given = [str(net(one)) for one in request.json()["addresses"]]
     adds = match["action"] == "add_addresses"
     wrong = [one for one in given if (one in group["addresses"]) == adds]
     if wrong:

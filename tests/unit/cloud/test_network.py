@@ -178,18 +178,19 @@ def test_what_an_object_in_use_cannot_have_changed_is_found_in_the_plan(desk: De
     assert not desk.cloud.writes()
 
 
-def test_a_floating_address_that_is_allocated_already_is_named(desk: Desk) -> None:
-    desk.run(OUTSIDE)
-    desk.run({"floating_ips": [{"name": "by hand", "network": "out", "address": "203.0.113.55"}]}, owner="")
-    there = desk.one("floating_ip")
-    there["description"] = ""
-    wanted = {"name": "f", "network": "out", "address": "203.0.113.55"}
-    (error,) = desk.refuse({"floating_ips": [wanted]})
-    assert error["path"] == "floating_ips[0].address"
-    assert error["mend"] == f"Write id: {there['id']} to take it over."
-    desk.run({"floating_ips": [{**wanted, "id": there["id"]}]})
-    assert desk.one("floating_ip")["description"] == "f"
-    assert not desk.run({"floating_ips": [wanted]})["changed"]
+def test_a_profile_of_a_port_is_for_accounts_of_services(desk: Desk) -> None:
+    def document(**profile: str) -> dict[str, Any]:
+        return {**NETWORK, "ports": [{"name": "p", "network": "n", "binding_profile": profile}]}
+
+    (error,) = desk.refuse(document(rack="1"))
+    assert (error["path"], "disallowed by policy" in error["cause"]) == ("ports[0]", True)
+    desk.run({"roles": ["service"]})
+    desk.cloud.grant("service", desk.one("user", name="admin")["id"], project=desk.cloud.admin_project)
+    desk.run(document(rack="1", row="7"))
+    assert not desk.run(document(rack="1"))["changed"]
+    desk.run(document(rack="2"))
+    assert desk.one("port", name="p")["binding:profile"] == {"rack": "2", "row": "7"}
+    assert not desk.run(document(rack="2"))["changed"]
 
 
 def test_a_floating_address_leads_to_the_first_of_several(desk: Desk) -> None:

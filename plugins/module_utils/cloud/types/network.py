@@ -908,7 +908,7 @@ PORT = ResourceType(
         ),
         Field(
             "binding_profile",
-            "What the host is told of the port, for administrators. What the service puts in itself does not count.",
+            "What the host is told of the port, for accounts with the role service. What the service puts in itself does not count.",
             "dict",
             api="binding:profile",
             merge=True,

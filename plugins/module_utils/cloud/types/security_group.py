@@ -213,7 +213,9 @@ def _validate_groups(planner: Plan, items: list[Item]) -> list[Problem]:
 
 
 def _create_address_group(op: Operation) -> Raw:
-    body = {**op.body(), "addresses": op.values.get("addresses") or []}
+    # The service takes ranges alone.
+    addresses = sorted({plain_block(one) for one in op.values.get("addresses") or []})
+    body = {**op.body(), "addresses": addresses}
     raw: Raw = op.call("POST", "/address-groups", {"address_group": body}).body["address_group"]
     return raw
 
@@ -221,8 +223,8 @@ def _create_address_group(op: Operation) -> Raw:
 def _set_addresses(op: Operation, before: Any, after: Any) -> None:
     for action, those in (("add", set(after) - set(before or ())), ("remove", set(before or ()) - set(after))):
         if those:
-            body = {"address_group": {"addresses": sorted(those)}}
-            op.call("PUT", f"/address-groups/{op.id}/{action}_addresses", body)
+            # These two take their list without a wrapper, and fail within where it has one.
+            op.call("PUT", f"/address-groups/{op.id}/{action}_addresses", {"addresses": sorted(those)})
 
 
 ADDRESS_GROUP = ResourceType(
