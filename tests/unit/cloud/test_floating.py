@@ -48,6 +48,23 @@ def test_an_address_leads_to_a_server_by_its_name(desk: Desk) -> None:
     assert desk.run(freed)["changes"] == []
 
 
+def test_all_goes_in_one_run_and_the_role_that_the_login_needs_last(desk: Desk) -> None:
+    wanted = {
+        "defaults": {"project": "web"},
+        "projects": ["web"],
+        "role_assignments": [{"role": "admin", "user": "admin", "project": "web"}],
+        **document([server("web1", "a", "b")], server="web1", server_network="b"),
+    }
+    desk.run(wanted)
+    desk.run(wanted, state="absent")
+    removals = [call.path for call in desk.cloud.calls if call.method == "DELETE"]
+    assert not desk.cloud.find("server") and not desk.cloud.find("floating_ip")
+    server_gone = next(number for number, path in enumerate(removals) if "/servers/" in path)
+    role_gone = next(number for number, path in enumerate(removals) if "/roles/" in path)
+    assert server_gone < role_gone
+    assert desk.run(wanted, state="absent")["changes"] == []
+
+
 def test_the_network_or_the_address_says_which_interface(desk: Desk) -> None:
     both = [server("web1", "a", "b")]
     error = desk.refuse(document(both, server="web1"))

@@ -145,6 +145,9 @@ class Executor:
             for step in steps.values():
                 if step.about.type.name in change.item.type.uses:
                     step.after.append(steps[change.item.key])
+                # What had to be there first goes last: the role in the project that something is removed in, say.
+                elif change.item.type.before and change.item.type.before(change.item, step.about):
+                    steps[change.item.key].after.append(step)
         return list(steps.values())
 
     def _room_steps(self, removals: list[Change], kept: list[Change]) -> list[Step]:

@@ -858,7 +858,7 @@ SERVER = ResourceType(
     # A network gives addresses only of a subnet that is there.
     # It is placed by what its flavor and the aggregates say when it is made.
     after=("subnet", "flavor", "aggregate", "image"),
-    uses=("floating_ip", "port", "subnet", "network", "security_group", "server_group", "volume"),
+    uses=("port", "subnet", "network", "security_group", "server_group", "volume"),
     listing=_servers,
     create=_create,
     settle=_settle,
