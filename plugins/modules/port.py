@@ -119,7 +119,8 @@ options:
         type: int
   binding_profile:
     description:
-      - What the host is told of the port, for administrators. What the service puts in itself does not count.
+      - What the host is told of the port, for accounts with the role service. What the service puts in itself does not
+        count.
       - Only the given keys are compared.
     type: dict
   host:
