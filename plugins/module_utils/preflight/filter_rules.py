@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
@@ -10,6 +9,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.proble
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Snapshot
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import host_filter, packet_filter
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book
+
+RULES = "base_filter_rules"
 
 
 def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
@@ -21,12 +22,13 @@ def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
             for entry in rules:
                 packet_filter.sources_of(entry, [], site, known)
         except packet_filter.FilterError as error:
-            found = re.match(r"(base_[a-z_]+),? ?(.*?): (.*)", str(error))
-            variable, place, wrong = (found[1], found[2], found[3]) if found else ("base_filter_rules", "", str(error))
+            named, _, place = error.where.partition(", ")
+            # a rule of the site's goes by its own name once it has been read
+            variable = named if named in host.settings else RULES
             yield Problem(
                 host.name,
                 variable,
-                f"{place}: {wrong}" if place else wrong,
+                f"{place}: {error.wrong}" if place else error.wrong if variable == named else str(error),
                 "Correct it as the page on the packet filter shows.",
                 host.where(variable),
             )

@@ -22,7 +22,7 @@ def _list(view: View, name: str) -> list[Any]:
     if found in ("", None):
         return []
     if not isinstance(found, list):
-        raise packet_filter.FilterError(f"{name}: must be a list, not {found!r}")
+        raise packet_filter.FilterError(name, f"must be a list, not {found!r}")
     return found
 
 
@@ -34,7 +34,7 @@ def member(name: str, carried: Sequence[str], book: Book, view: View) -> packet_
         try:
             ipaddress.ip_address(value)
         except ValueError as error:
-            raise packet_filter.FilterError(f"{variable} of {name}: {value!r} is no IP address") from error
+            raise packet_filter.FilterError(f"{variable} of {name}", f"{value!r} is no IP address") from error
         if value not in addresses:
             addresses.append(value)
     return packet_filter.Member(name, tuple(addresses), frozenset(map(canonical, book.services_of(carried, view))))

@@ -32,7 +32,15 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class FilterError(Exception):
-    """An entry or a variable of the packet filter is wrong; the text names it and says what it must be."""
+    """An entry or a variable of the packet filter is wrong.
+
+    `where` is the variable or specification, with the entry behind a comma; `wrong` says what it must be.
+    """
+
+    def __init__(self, where: str, wrong: str) -> None:
+        super().__init__(f"{where}: {wrong}")
+        self.where = where
+        self.wrong = wrong
 
 
 @dataclass(frozen=True)
@@ -106,7 +114,7 @@ def _ports(where: str, given: Any) -> tuple[tuple[int, int], ...]:
         first = int(match[1]) if match else 0
         last = int(match[2] or match[1]) if match else 0
         if not 0 < first <= last < 65536:
-            raise FilterError(f"{where}: {one!r} is no port from 1 to 65535 and no range such as 5900-6923")
+            raise FilterError(where, f"{one!r} is no port from 1 to 65535 and no range such as 5900-6923")
         found.append((first, last))
     return tuple(found)
 
@@ -119,13 +127,13 @@ def network_of(where: str, given: Any) -> Network:
     try:
         return ipaddress.ip_network(str(given))
     except ValueError as error:
-        raise FilterError(f"{where}: {given!r} is no address and no network such as 192.0.2.0/24 ({error})") from error
+        raise FilterError(where, f"{given!r} is no address and no network such as 192.0.2.0/24 ({error})") from error
 
 
 def _texts(where: str, key: str, given: Any) -> tuple[str, ...]:
     values = given if isinstance(given, list) else [given]
     if not all(isinstance(one, str) and one for one in values):
-        raise FilterError(f"{where}: {key} must be a text or a list of texts, not {given!r}")
+        raise FilterError(where, f"{key} must be a text or a list of texts, not {given!r}")
     return tuple(map(str, values))
 
 
@@ -137,14 +145,14 @@ def read(where: str, data: Any, site: bool = False) -> Entry:
     :raises FilterError: it is malformed.
     """
     if not isinstance(data, Mapping):
-        raise FilterError(f"{where}: must be a mapping with ports and from, not {data!r}")
+        raise FilterError(where, f"must be a mapping with ports and from, not {data!r}")
     known = KEYS - {"unit", "process", "sockets", "accounts"} if site else KEYS
     for key in data:
         if key not in known:
-            raise FilterError(f"{where}: unknown key {key!r}{words.hint(str(key), known, '. ')}")
+            raise FilterError(where, f"unknown key {key!r}{words.hint(str(key), known, '. ')}")
     protocol = str(data.get("protocol", "tcp"))
     if protocol not in PROTOCOLS:
-        raise FilterError(f"{where}: protocol {protocol!r} is none of {', '.join(PROTOCOLS)}")
+        raise FilterError(where, f"protocol {protocol!r} is none of {', '.join(PROTOCOLS)}")
     origins = _texts(where, "from", data.get("from", []))
     for one in origins:
         if one not in WORDS and not _TERM.match(one):
@@ -152,13 +160,13 @@ def read(where: str, data: Any, site: bool = False) -> Entry:
     interfaces = _texts(where, "interfaces", data.get("interfaces", []))
     for one in interfaces:
         if not _INTERFACE.match(one):
-            raise FilterError(f"{where}: {one!r} is no name of an interface, which may end in *")
+            raise FilterError(where, f"{one!r} is no name of an interface, which may end in *")
     addresses = _texts(where, "addresses", data.get("addresses", []))
     for one in addresses:
         try:
             ipaddress.ip_address(one)
         except ValueError as error:
-            raise FilterError(f"{where}: addresses: {one!r} is no IP address") from error
+            raise FilterError(where, f"addresses: {one!r} is no IP address") from error
     entry = Entry(
         name=" ".join(str(data.get("name", "rule of the site")).split()),
         ports=_ports(where, data.get("ports", [])),
@@ -172,15 +180,15 @@ def read(where: str, data: Any, site: bool = False) -> Entry:
         accounts=_texts(where, "accounts", data.get("accounts", [])),
     )
     if re.search(r'["\\\x00-\x1f\x7f]', entry.name) or not 0 < len(entry.name) <= 100:
-        raise FilterError(f"{where}: the name must have 1 to 100 printable characters without quotes and backslashes")
+        raise FilterError(where, "the name must have 1 to 100 printable characters without quotes and backslashes")
     if not (entry.ports or entry.interfaces or entry.sockets) and (site or "ports" not in data):
-        raise FilterError(f"{where}: give ports, such as [8080]" + ("" if site else ", interfaces or sockets"))
+        raise FilterError(where, "give ports, such as [8080]" + ("" if site else ", interfaces or sockets"))
     if (entry.ports or site) and not origins:
-        raise FilterError(f"{where}: say from whom: {', '.join(WORDS)}, a component such as nova.api, or networks")
+        raise FilterError(where, f"say from whom: {', '.join(WORDS)}, a component such as nova.api, or networks")
     if NOBODY in origins and (entry.ports or len(origins) > 1):
-        raise FilterError(f"{where}: nobody goes with interfaces alone; a port that no rule names is closed anyway")
+        raise FilterError(where, "nobody goes with interfaces alone; a port that no rule names is closed anyway")
     if entry.interfaces and not entry.ports and NOBODY not in origins and not site:
-        raise FilterError(f"{where}: interfaces without ports are closed ones: say from: nobody")
+        raise FilterError(where, "interfaces without ports are closed ones: say from: nobody")
     return entry
 
 
@@ -216,7 +224,7 @@ def sources_of(entry: Entry, members: Sequence[Member], site: Site, known: Itera
         elif _TERM.match(origin):
             if origin not in components:
                 near = words.hint(origin, [*components, *WORDS], ". ")
-                raise FilterError(f"{entry.name}: from: there is no component {origin!r}{near}")
+                raise FilterError(entry.name, f"from: there is no component {origin!r}{near}")
             networks += [network_of(one.name, address) for one in members if origin in one.components for address in one.addresses]
         else:
             networks.append(network_of(entry.name, origin))
