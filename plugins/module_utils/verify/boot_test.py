@@ -240,7 +240,7 @@ class BootTest:
         """Make the document's resources of these types; returns them as they are then."""
         whole = self.document()
         part = {kind: [one for one in whole[kind] if one["name"] != self.this_run.external] for kind in kinds}
-        resources: list[dict[str, Any]] = self.converge(part, wait=wait, describe=True)["resources"]
+        resources: list[dict[str, Any]] = self.converge(part, wait=wait, describe=True)["described"]
         return resources
 
     @property
