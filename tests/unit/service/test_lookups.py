@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleError
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
@@ -18,7 +20,9 @@ from ansible_collections.stackwright.cloud.plugins.lookup import (
     service_hosts,
     service_names,
     service_packages,
+    service_plan,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import host_view
 from ansible_collections.stackwright.cloud.tests.role_variables import filters_of_the_collection
 
 INVENTORY = """
@@ -96,3 +100,26 @@ def test_a_list_that_is_none_and_an_unknown_service_are_told(module: Any, tmp_pa
     if module is not service_names:
         with pytest.raises(AnsibleError, match=r"there is no role 'nava' with specifications. Did you mean 'nova'"):
             looked_up(module, tmp_path, "compute1", "nava")
+
+
+SHARED = {"memcached_encryption", "neutron_identity", "neutron_metadata_proxy", "nova_identity", "nova_messaging"}
+HELD = {
+    "infrastructure": set(),
+    "compute": SHARED - {"memcached_encryption"},
+    "controller": SHARED
+    | {f"{one}_database" for one in ("glance", "horizon", "keystone", "neutron", "nova", "placement")}
+    | {"glance_identity", "placement_identity", "neutron_messaging", "keystone_admin", "horizon_secret_key"},
+}
+
+
+@pytest.mark.parametrize("node", sorted(HELD))
+def test_each_kind_of_node_is_handed_the_secrets_of_its_own_plan_and_no_others(node: str, tmp_path: Path) -> None:
+    declared = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in host_view.ROLES.glob("*/meta/secrets.yml")]
+    secrets = {entry["name"]: f"the secret {entry['name']} $1/@%q9" for entries in declared for entry in entries}
+    facts = {"kvm": False, "datapath": "system", "security_module": False}
+    host = "compute1" if node == "compute" else "controller1"
+    found = looked_up(service_plan, tmp_path, host, node, stackwright_secrets=secrets, services_facts=facts)[0]
+    assert "problem" not in found, found
+    assert {name for name, value in secrets.items() if value in found["secrets"]} == HELD[node]
+    whole = json.dumps({key: value for key, value in found.items() if key != "secrets"})
+    assert not [name for name in secrets.keys() - HELD[node] if f"the secret {name} " in whole]
