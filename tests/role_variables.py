@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from ansible._internal._templating._jinja_plugins import JinjaPluginIntercept
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.stackwright.cloud.plugins.filter import database_url, endpoint_url, option_value, transport_url
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets.declare import load_declarations
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, host_view
 
-OF_A_CLOUD = ("stackwright", "ovn", "keystone", "glance", "nova", "neutron", "horizon", "placement")
+ROLES = Path(__file__).resolve().parents[1] / "roles"
 
 
 @contextmanager
@@ -31,8 +33,7 @@ def filters_of_the_collection() -> Iterator[None]:
 
 def variables(**given: Any) -> dict[str, Any]:
     """What a controller of a cloud has for variables; what is given goes before."""
-    kinds = [f"{one}_{kind}" for one in OF_A_CLOUD for kind in ("identity", "database", "messaging")]
-    secrets = {one: f"the-{one}" for one in [*kinds, "keystone_admin", "memcached_encryption", "neutron_metadata_proxy", "horizon_secret_key"]}
+    secrets = {name: f"the-{name}" for name in load_declarations(ROLES)}
     host = {"inventory_hostname": "controller1", "ansible_host": "192.0.2.11", "ansible_facts": {}, "stackwright_secrets": secrets}
     return host | given
 

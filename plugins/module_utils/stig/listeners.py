@@ -155,11 +155,13 @@ def again(host: Host) -> list[list[str]]:
     return [["systemctl", "try-reload-or-restart", "ssh.service"]]
 
 
-def take_into_use(host: Host, seconds: float = SECONDS) -> str:
+def take_into_use(host: Host, seconds: float | None = None) -> str:
     """Have sshd read its configuration, and wait until it listens anew, which it does only then.
 
+    :param seconds: how long at most; `SECONDS` by default.
     :returns: why it has not, or nothing.
     """
+    patience = SECONDS if seconds is None else seconds
     before = {one: sockets_of(host, one) for one in processes(host)}
     for argv in again(host):
         code, output = host.run(argv)
@@ -167,7 +169,7 @@ def take_into_use(host: Host, seconds: float = SECONDS) -> str:
             return f"sshd did not take its new configuration, which is undone: {' '.join(argv)} failed ({code}): {output.strip()[-300:]}"
     if by_socket(host) or not before:
         return ""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + patience
     while True:
         now = {one: sockets_of(host, one) for one in processes(host)}
         if now and all(held and held != before.get(one) for one, held in now.items()):
@@ -175,6 +177,6 @@ def take_into_use(host: Host, seconds: float = SECONDS) -> str:
         if time.monotonic() > deadline:
             return (
                 f"sshd did not take its new configuration, which is undone: process {', '.join(map(str, before))} still listens "
-                f"as before {seconds:.0f} s after it was told to read it"
+                f"as before {patience:.0f} s after it was told to read it"
             )
         time.sleep(0.1)

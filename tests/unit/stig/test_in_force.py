@@ -108,7 +108,7 @@ def test_sshd_that_goes_on_as_before_is_told_and_its_change_is_never_confirmed(
 ) -> None:
     monkeypatch.setattr(listeners, "processes", lambda host: [4711])
     monkeypatch.setattr(listeners, "sockets_of", lambda host, number: {1, 2})
-    monkeypatch.setattr(listeners.take_into_use, "__defaults__", (0,))
+    monkeypatch.setattr(listeners, "SECONDS", 0)
     outcome = enforce(host, control("C", GROUPS))
     assert outcome["unproved"] == []
     assert "process 4711 still listens as before" in outcome["problems"][0]
