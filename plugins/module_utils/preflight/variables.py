@@ -18,7 +18,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapsh
 from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, plan
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.interfaces import all_internals, all_options
-from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book, SpecificationError
 
 _CONNECTION: Mapping[str, Kind] = {"ansible_port": KINDS["port"]}
 """Ansible's own variables, which belong to no role."""
@@ -31,6 +31,7 @@ def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
     yield from _unknown(inventory, policy, frozenset(internals))
     yield from _override_files(inventory, policy)
     yield from _required(inventory, policy)
+    yield from _services(inventory, policy)
     yield from _differing(inventory, policy)
     seen: dict[tuple[str, str], list[Fault]] = {}
     for host in inventory.hosts.values():
@@ -180,6 +181,21 @@ def _required(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                     description = option.get("description") or ""
                     meaning = description if isinstance(description, str) else " ".join(description)
                     yield Problem(host.name, name, f"the role {role} needs this variable", f"Set it. {meaning}".strip())
+
+
+def _services(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
+    """Services of node roles that nobody specifies."""
+    book = Book(policy.roles)
+    for host in inventory.hosts.values():
+        for role in sorted(host.roles & policy.roles.keys()):
+            name = f"{role}_services"
+            listed = host.get(name) if name in policy.roles[role].defaults else None
+            for term in listed if isinstance(listed, list) else []:
+                try:
+                    book.read(str(term))
+                except SpecificationError as error:
+                    known = ", ".join(sorted(book.names()))
+                    yield Problem(host.name, name, str(error), f"Name services among {known}.", host.where(name))
 
 
 def _override_files(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
