@@ -9,8 +9,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.blame import explain
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.change import Change
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.plan import Planner
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.reading import intent_key
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.references import dependencies
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.state import intent_key
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import (
     ApiError,
     CloudError,

@@ -15,13 +15,9 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.cha
     hide,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.ledger import Ledger
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.reader import Reader, needed_names
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.reading import Reading, default_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.references import References, dependencies
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.state import (
-    Reader,
-    State,
-    default_of,
-    needed_names,
-)
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import (
     ApiError,
     CloudError,
@@ -59,7 +55,7 @@ class Planner:
         self.warnings: list[str] = []
 
     @property
-    def state(self) -> State:
+    def state(self) -> Reading:
         """What was read of the cloud."""
         return self.reader.state
 

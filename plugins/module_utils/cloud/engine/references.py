@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.state import (
-    Reader,
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.reader import Reader
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.reading import (
     current_key,
     default_of,
     hashable,
@@ -183,11 +183,9 @@ class References:
         }
         # The target, the domain or project that it is in, and how to read its fields.
         candidates: dict[str, tuple[Any, Any, Callable[[Field], Any]]] = {}
-        for raw in self.state.objects.get(kind.name, []):
-            ident = str(raw[kind.id_key])
-            if ident in renamed and ident != name:
-                continue
-            if name in (ident, *(read_field(one, raw) for one in named_by)):
+        for ident in self.state.meant(kind, name):
+            if ident not in renamed or ident == name:
+                raw = self.state.by_id[kind.name][ident]
                 candidates[ident] = (ident, self._scope(kind, raw), partial(_swapped, raw))
         for other in self.own[kind.name]:
             if other.absent and not item.absent:

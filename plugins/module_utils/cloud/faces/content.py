@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.reading import Reading, default_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, CloudError
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import is_mark, list_objects
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import is_mark
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
     AUTH_DOMAIN,
     AUTH_PROJECT,
@@ -42,12 +42,10 @@ class Content:
 
     def __init__(self, cloud: Cloud, parallel: int = 8, full: bool = False) -> None:
         self.cloud, self.parallel, self.full = cloud, parallel, full
-        self.objects: dict[str, list[Raw]] = {}
+        self.reading = Reading(cloud)
+        self.objects = self.reading.objects
         # Type, project (empty for the login's) and answer of each listing that was refused.
         self.refused: list[tuple[str, str, ApiError]] = []
-        self._by_id: dict[str, dict[str, Raw]] = {}
-        self._by_word: dict[str, dict[str, set[str]]] = {}
-        self._by_key: dict[str, dict[str, list[Raw]]] = {}
 
     def read(
         self, names: Mapping[str, set[str] | None], optional: Iterable[str] = (), projects: tuple[str, ...] = ("",)
@@ -59,66 +57,37 @@ class Content:
         :raises CloudError: a type that is not optional cannot be listed.
         """
         wanted: dict[str, set[str] | None] = {**dict.fromkeys(optional), **names}
-        tasks = [
-            (kind, project)
+        queries = [
+            Query(self.cloud, kind, wanted[kind.name], (project,), full=self.full)
             for kind in (BY_NAME[name] for name in wanted if name not in self.objects)
             for project in (projects if kind.scoped else ("",))
         ]
         found: dict[str, dict[str, Raw]] = defaultdict(dict)
         problems = []
-
-        def listing(task: tuple[ResourceType, str]) -> list[Raw] | ApiError:
-            kind, project = task
-            try:
-                if not self.cloud.endpoint(kind.service):
-                    raise ApiError(0, "the catalogue does not offer it", f"Find the service {kind.service}")
-                query = Query(self.cloud, kind, wanted[kind.name], (project,), full=self.full)
-                return (kind.listing or list_objects)(query)
-            except ApiError as error:
-                return error
-
-        with concurrent.futures.ThreadPoolExecutor(self.parallel) as pool:
-            for (kind, project), answer in zip(tasks, pool.map(listing, tasks), strict=True):
-                if not isinstance(answer, ApiError):
-                    # Administrators may see the same object from several projects.
-                    found[kind.name].update((str(raw[kind.id_key]), raw) for raw in answer)
-                elif kind.name in names and not project:
-                    problems.append(answer.problem(resource=kind.plural.replace("_", " ")))
-                else:
-                    self.refused.append((kind.name, project, answer))
+        for query, answer in zip(queries, Reading.listed(queries, self.parallel), strict=True):
+            kind, (project,) = query.type, query.projects
+            if not isinstance(answer, ApiError):
+                # Administrators may see the same object from several projects.
+                found[kind.name].update((str(raw[kind.id_key]), raw) for raw in answer)
+            elif kind.name in names and not project:
+                problems.append(answer.problem(resource=kind.plural.replace("_", " ")))
+            else:
+                self.refused.append((kind.name, project, answer))
         if problems:
             raise CloudError(*problems)
         for name, objects in found.items():
-            self._put(BY_NAME[name], list(objects.values()))
-
-    def _put(self, kind: ResourceType, objects: list[Raw]) -> None:
-        self.objects[kind.name] = objects
-        self._by_id[kind.name] = {str(raw[kind.id_key]): raw for raw in objects}
-        words: dict[str, set[str]] = defaultdict(set)
-        keys: dict[str, list[Raw]] = defaultdict(list)
-        named_by = [kind.field(name) for name in (kind.identity[0], *kind.also_named_by)]
-        for raw in objects:
-            ident = str(raw[kind.id_key])
-            for word in (ident, *(read_field(one, raw) for one in named_by)):
-                if word:
-                    words[str(word)].add(ident)
-            keys[self._key(kind, raw, loose=False)].append(raw)
-        self._by_word[kind.name], self._by_key[kind.name] = words, keys
-
-    def _key(self, kind: ResourceType, raw: Raw, loose: bool = True) -> str:
-        names = [name for name in kind.identity if loose or name not in kind.loose]
-        return repr([read_field(kind.field(name), raw) for name in names])
+            self.reading.put(BY_NAME[name], list(objects.values()))
 
     # Names -----------------------------------------------------------------------------------------------------------
 
     def reference(self, target: str, ident: Any, named: bool = True) -> Any:
         """How a document refers to an object: by name, by name and place where that is needed, by identifier otherwise."""
         kind = BY_NAME[target]
-        raw = self._by_id.get(target, {}).get(str(ident))
+        raw = self.reading.by_id.get(target, {}).get(str(ident))
         name = read_field(kind.field(kind.identity[0]), raw) if raw else None
         if not named or not isinstance(name, str) or not name or kind.field(kind.identity[0]).ref or raw is None:
             return ident
-        same = [self._by_id[target][other] for other in self._by_word[target][name]]
+        same = [self.reading.by_id[target][other] for other in self.reading.meant(kind, name)]
         if len(same) == 1:
             return name
         scopes = [scope for scope in SCOPES if scope in kind.identity]
@@ -184,20 +153,15 @@ class Content:
 
     def _unnamed_default(self, declared: Field, value: Any) -> bool:
         """Whether a place is the login's own, which a login that may not list such places leaves out."""
-        return declared.ref not in self.objects and value == self._default(declared)
-
-    def _default(self, declared: Field) -> Any:
-        return {AUTH_PROJECT: self.cloud.project_id, AUTH_DOMAIN: self.cloud.domain_id}.get(
-            str(declared.default), declared.default
-        )
+        return declared.ref not in self.objects and value == default_of(declared.default, self.cloud)
 
     def _needs_id(self, kind: ResourceType, raw: Raw, entry: Mapping[str, Any]) -> bool:
         """Whether the entry's names alone would find another object too, or none."""
         for name in kind.identity:
             declared = kind.field(name)
-            if name not in entry and name not in kind.loose and read_field(declared, raw) != self._default(declared):
+            if name not in entry and name not in kind.loose and read_field(declared, raw) != default_of(declared.default, self.cloud):
                 return True
-        alike = self._by_key[kind.name][self._key(kind, raw, loose=False)]
+        alike = self.reading.alike(kind, raw)
         if len(alike) == 1:
             return False
         told = [name for name in kind.loose if name in entry]

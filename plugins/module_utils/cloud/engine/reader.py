@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import json
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.ledger import Ledger
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.reading import (
+    IDENTIFIER,
+    Reading,
+    current_key,
+    intent_key,
+    names_of_login,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, CloudError
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import list_objects, mark_tag
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema import (
-    AUTH_DOMAIN,
-    AUTH_PROJECT,
     MARK,
     TOKEN_SCOPE,
     Field,
@@ -27,53 +28,6 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     read_field,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME, TYPES
-
-_ID = re.compile(r"^([0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|default)$")
-
-
-@dataclass
-class State:
-    """What was read of the cloud, by type."""
-
-    cloud: Cloud
-    objects: dict[str, list[Raw]] = field(default_factory=dict)
-    by_id: dict[str, dict[str, Raw]] = field(default_factory=dict)
-    # Objects that were asked for one by one, for their names.
-    others: dict[tuple[str, str], Raw | None] = field(default_factory=dict)
-
-    def name_of(self, kind: str, ident: str) -> str:
-        """Name for an id, for people; the id itself when it is not known."""
-        own = names_of_login(BY_NAME[kind], self.cloud)
-        if own and ident == own[0] and ident not in self.by_id.get(kind, {}):
-            return own[-1]
-        raw = self.by_id.get(kind, {}).get(ident) or self._asked(kind, ident)
-        if raw is None:
-            return ident
-        declared = BY_NAME[kind]
-        return str(read_field(declared.field(declared.identity[0]), raw) or ident)
-
-    def _asked(self, kind: str, ident: str) -> Raw | None:
-        """An object of the network service that no entry names, for its name; None if that cannot be had."""
-        declared = BY_NAME[kind]
-        if declared.service != "network" or not _ID.match(ident) or not self.cloud.endpoint("network"):
-            return None
-        if (kind, ident) not in self.others:
-            try:
-                found = list(self.cloud.pages("network", declared.path, declared.collection_key, [("id", ident)]))
-            except ApiError:
-                found = []
-            self.others[(kind, ident)] = found[0] if found else None
-        return self.others[(kind, ident)]
-
-    def put(self, kind: ResourceType, objects: list[Raw]) -> None:
-        """Remember a type's objects."""
-        self.objects[kind.name] = objects
-        self.by_id[kind.name] = {str(raw[kind.id_key]): raw for raw in objects}
-
-
-def names_of_login(kind: ResourceType, cloud: Cloud) -> tuple[str, ...]:
-    """What the login's own object of a type is called, its identifier first; nothing where there is none."""
-    return kind.of_login(cloud) if kind.of_login else ()
 
 
 def refs(kind: ResourceType, values: Mapping[str, Any]) -> Iterable[tuple[Field, Field, Any, str]]:
@@ -110,7 +64,7 @@ def needed_names(items: list[Item], everything: bool) -> dict[str, set[str] | No
                 if inner:
                     want(inner.ref, value)
             name = name.get("name")
-        if name is None or _ID.match(str(name)):
+        if name is None or IDENTIFIER.match(str(name)):
             needed[kind] = None
         elif names is not None:
             names.add(str(name))
@@ -136,7 +90,7 @@ class Reader:
     ) -> None:
         self.cloud, self.items, self.ledger = cloud, items, ledger
         self.owner, self.prune, self.parallel = owner, prune, parallel
-        self.state = State(cloud)
+        self.state = Reading(cloud)
         self.own: dict[str, list[Item]] = defaultdict(list)
         for item in items:
             self.own[item.type.name].append(item)
@@ -169,18 +123,19 @@ class Reader:
 
     def list_all(self, needed: Mapping[str, set[str] | None]) -> None:
         """List types, those with names only by these."""
-        with concurrent.futures.ThreadPoolExecutor(self.parallel) as pool:
-            # What is asked project by project comes after the projects.
-            later = [
-                name for name in needed if BY_NAME[name].list_last or (BY_NAME[name].scoped and TOKEN_SCOPE in needed)
-            ]
-            for names in ([name for name in needed if name not in later], later):
-                for kind, objects in pool.map(lambda name: self._list(name, needed[name]), names):
-                    self.state.put(kind, objects)
+        # What is asked project by project comes after the projects.
+        later = [name for name in needed if BY_NAME[name].list_last or (BY_NAME[name].scoped and TOKEN_SCOPE in needed)]
+        for names in ([name for name in needed if name not in later], later):
+            queries = [self._query(BY_NAME[name], needed[name]) for name in names]
+            for query, answer in zip(queries, Reading.listed(queries, self.parallel), strict=True):
+                if isinstance(answer, ApiError):
+                    user = self.own[query.type.name][0].path if self.own[query.type.name] else ""
+                    raise CloudError(answer.problem(user, query.type.plural.replace("_", " "))) from answer
+                self.state.put(query.type, answer)
 
-    def _list(self, name: str, names: set[str] | None) -> tuple[ResourceType, list[Raw]]:
-        kind = BY_NAME[name]
-        query = Query(
+    def _query(self, kind: ResourceType, names: set[str] | None) -> Query:
+        name = kind.name
+        return Query(
             self.cloud,
             kind,
             names,
@@ -192,11 +147,6 @@ class Reader:
             all=any(other == name for other, _ in self.ledger.intents | (self.ledger.owned if self.prune else set())),
             ident=self.only,
         )
-        try:
-            return kind, (kind.listing or list_objects)(query)
-        except ApiError as error:
-            user = next((item for item in self.items if item.type.name == name), None)
-            raise CloudError(error.problem(user.path if user else "", kind.plural.replace("_", " "))) from error
 
     def _settle_intents(self) -> None:
         """Find what a run made before it was cut off: the resources that it meant to make and that are there."""
@@ -214,12 +164,7 @@ class Reader:
         """Identifier of the only object, of those read, that a reference can mean; empty for none, None for several."""
         kind = BY_NAME[name]
         word = str(value.get("name", value.get("id"))) if isinstance(value, Mapping) else str(value)
-        first = kind.field(kind.identity[0])
-        found = [
-            str(raw[kind.id_key])
-            for raw in self.state.objects.get(name, [])
-            if word in (str(raw[kind.id_key]), read_field(first, raw))
-        ]
+        found = self.state.meant(kind, word)
         own = names_of_login(kind, self.cloud)
         if not found and word in own:
             found = [own[0]]
@@ -282,27 +227,3 @@ class Reader:
         if kind.mark == "metadata":
             return bool((raw.get("metadata") or {}).get(MARK) == self.owner)
         return kind.mark == "property" and raw.get(MARK) == self.owner
-
-
-def default_of(value: Any, cloud: Cloud) -> Any:
-    """What a default stands for in a cloud."""
-    return {AUTH_PROJECT: cloud.project_id, AUTH_DOMAIN: cloud.domain_id}.get(str(value), value)
-
-
-def current_key(kind: ResourceType, raw: Raw) -> tuple[Any, ...]:
-    """The identity of an object, without what entries may leave open."""
-    return tuple(hashable(read_field(kind.field(name), raw)) for name in kind.identity if name not in kind.loose)
-
-
-def intent_key(key: Iterable[Any]) -> str:
-    """An identity as the ledger keeps it."""
-    return json.dumps(list(key), default=str)
-
-
-def hashable(value: Any) -> Any:
-    """A value in a form that can be compared as a key."""
-    if isinstance(value, list):
-        return tuple(hashable(element) for element in value)
-    if isinstance(value, dict):
-        return tuple(sorted((key, hashable(element)) for key, element in value.items()))
-    return value
