@@ -66,6 +66,8 @@ def test_every_command_works_as_written(desk: Desk, image: list[str], tmp_path: 
             if "--check" in command or ("adopted.yml" in command and "playbook" in command):
                 assert not desk.cloud.writes(), f"{command}\n{outputs[command]}"
     assert [server["status"] for server in desk.cloud.all("server")] == ["ACTIVE"] * 3
+    (told,) = [output for command, output in outputs.items() if "addresses.yml" in command]
+    assert re.search(r"web1 has 10\.20\.0\.\d+", told), told
     assert "@role_site:" in outputs["ansible-inventory -i ~/servers.yml --graph"]
     assert "web1" in outputs["ansible -i ~/servers.yml role_site --list-hosts"]
     assert not any("a long password" in output for output in outputs.values())
