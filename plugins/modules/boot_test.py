@@ -15,7 +15,7 @@ description:
     an interruption. What an interrupted run could not remove is removed by the next.
   - The steps are image, flavor, external network, tenant network with router, security group, key pair, server, console
     log, ping and SSH through a floating address, throughput both ways, large packets, metadata, user data, name server and
-    MTU inside the guest, IPv6, guest to guest across hosts (with two hosts or more), rebuild, removal.
+    MTU inside the guest, IPv6 by advertisement and by DHCPv6, IPv6 from outside, guest to guest across hosts (with two hosts or more), rebuild, removal.
   - While it waits it asks the hypervisors through Nova, and stops within seconds when a guest does not run although Nova says ACTIVE.
   - A failure names the step and its cause, with the state of server and ports, agents that are down, and the end of
     the console log.
@@ -46,6 +46,20 @@ options:
     description: IPv6 address range of the tenant network, by which guests configure themselves. Empty leaves IPv6 out.
     type: str
     default: fd53:7477:6774::/64
+  stateful_cidr_v6:
+    description: IPv6 address range of a second network of the guests, whose addresses DHCPv6 hands out. Empty leaves it out.
+    type: str
+    default: fd53:7477:6775::/64
+  routed_v6:
+    description:
+      - Whether O(tenant_cidr_v6) is reached from outside, and the first guest by its own IPv6 address from the machine that runs this.
+      - Where that machine is the external network's gateway itself, as in a lab, it gets an address and a route for the time of the test.
+    type: bool
+    default: false
+  routed_via_v6:
+    description: Address of the router on the external network to which the site routes O(tenant_cidr_v6). Empty lets the cloud choose.
+    type: str
+    default: ""
   throughput_minimum:
     description:
       - Data rate in MiB/s below which the test fails, into and out of each guest, measured with 4 MiB over SSH.
@@ -85,6 +99,10 @@ options:
     type: int
   external_cidr:
     description: Address range of the external network to make.
+    type: str
+    default: ""
+  external_cidr_v6:
+    description: IPv6 address range of the external network to make, whose first address is the gateway. Empty leaves it out.
     type: str
     default: ""
   external_gateway:
@@ -203,6 +221,9 @@ OPTIONS: dict[str, Any] = {
     "hosts": {"type": "list", "elements": "str", "default": []},
     "tenant_cidr": {"type": "str", "default": "192.168.213.0/24"},
     "tenant_cidr_v6": {"type": "str", "default": "fd53:7477:6774::/64"},
+    "stateful_cidr_v6": {"type": "str", "default": "fd53:7477:6775::/64"},
+    "routed_v6": {"type": "bool", "default": False},
+    "routed_via_v6": {"type": "str", "default": ""},
     "throughput_minimum": {"type": "float", "default": 0.5},
     "large_packets": {"type": "bool", "default": True},
     "resize": {"type": "bool", "default": False},
@@ -212,6 +233,7 @@ OPTIONS: dict[str, Any] = {
     "external_type": {"type": "str", "choices": ["flat", "vlan"], "default": "flat"},
     "external_segment": {"type": "int"},
     "external_cidr": {"type": "str", "default": ""},
+    "external_cidr_v6": {"type": "str", "default": ""},
     "external_gateway": {"type": "str", "default": ""},
     "external_pool_start": {"type": "str", "default": ""},
     "external_pool_end": {"type": "str", "default": ""},

@@ -514,7 +514,8 @@ def set_gateway(state: State, request: Request, router: Object, info: Object | N
     network = state.get("network", info.get("network_id", ""))
     if not network["router:external"]:
         raise Refusal(400, f"Bad router request: Network {network['id']} is not an external network.")
-    asked = info.get("external_fixed_ips") or ([{}] if state.find("subnet", network_id=network["id"]) else [])
+    subnets = {subnet["ip_version"]: subnet["id"] for subnet in reversed(state.find("subnet", network_id=network["id"]))}
+    asked = info.get("external_fixed_ips") or [{"subnet_id": subnets[version]} for version in sorted(subnets)]
     ips = [address(state, network["id"], ip.get("subnet_id", ""), ip.get("ip_address", "")) for ip in asked]
     state.put("port", network_id=network["id"], device_id=router["id"], device_owner="network:router_gateway", fixed_ips=ips,
               project_id="", status="ACTIVE", security_groups=[])  # fmt: skip

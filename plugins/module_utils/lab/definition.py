@@ -23,6 +23,8 @@ FIRST_ADDRESS = 11
 ADDRESSES_PER_GROUP = 20
 # Each network is a /24 of the lab's range. Machines live below the pool of floating addresses.
 POOL = (100, 199)
+# Beginning of unique local addresses (RFC 4193) for labs.
+OWN_V6 = "fd53:7477"
 SIZES_FILE = "sizes.json"
 # Geneve takes 58 bytes of a packet: guests keep the 1500 bytes of the external network.
 TUNNEL_MTU = 1558
@@ -91,14 +93,21 @@ class Lab:
             ) from error
 
     def external_network(self) -> dict[str, str]:
-        """Return cidr, gateway and the pool of floating addresses of the external network."""
+        """Return cidr, gateway and the pool of floating addresses of the external network, and unique local IPv6 networks.
+
+        They are made for the time of a test: one for the external network, one that is routed to from there.
+        """
         network = self.networks["external"]
         hosts = ipaddress.ip_network(network.cidr)
+        # The range of each lab's networks is its own, and so are these.
+        number = f"{int(hosts.network_address) >> 8 & 0xFFFF:x}"
         return {
             "cidr": network.cidr,
             "gateway": network.gateway,
             "allocation_start": str(hosts[POOL[0]]),
             "allocation_end": str(hosts[POOL[1]]),
+            "cidr_v6": f"{OWN_V6}:e:{number}::/64",
+            "routed_cidr_v6": f"{OWN_V6}:f:{number}::/64",
         }
 
 

@@ -26,8 +26,9 @@ class Settings:
 
     ``hosts`` are compute hosts that get one guest each; empty lets the scheduler place a single guest. ``timeout`` is
     in seconds and applies to each thing that is waited for. ``throughput_minimum`` is in MiB/s, 0 for no bound.
-    An empty ``tenant_cidr_v6`` leaves IPv6 out. ``external_*`` describe the provider network that is made
-    when the cloud has no external network yet.
+    An empty ``tenant_cidr_v6`` leaves IPv6 out, an empty ``stateful_cidr_v6`` DHCPv6. ``external_*`` describe the provider
+    network that is made when the cloud has no external network yet. ``routed_v6`` says that ``tenant_cidr_v6`` is reached from
+    outside, through the router's address ``routed_via_v6`` on the external network, or through whichever it gets.
     """
 
     image: str
@@ -43,7 +44,11 @@ class Settings:
     external_gateway: str = ""
     external_pool_start: str = ""
     external_pool_end: str = ""
+    external_cidr_v6: str = ""
     tenant_cidr_v6: str = "fd53:7477:6774::/64"
+    stateful_cidr_v6: str = "fd53:7477:6775::/64"
+    routed_v6: bool = False
+    routed_via_v6: str = ""
     throughput_minimum: float = 0.5
     large_packets: bool = True
     resize: bool = False
@@ -79,9 +84,19 @@ class Run:
         return f"{self.name}-v6"
 
     @property
+    def stateful(self) -> str:
+        """Name of the network, and of its subnet, whose addresses DHCPv6 hands out."""
+        return f"{self.name}-dhcpv6"
+
+    @property
     def external(self) -> str:
         """Name of the external network, where one is made."""
         return f"{self.name}-external"
+
+    @property
+    def external_v6(self) -> str:
+        """Name of that network's IPv6 subnet."""
+        return f"{self.name}-external-v6"
 
 
 def any_run(prefix: str) -> str:
@@ -95,6 +110,7 @@ def document(
     guests: Sequence[tuple[str, str]],
     *,
     external: str = "",
+    external_subnet: str = "",
     key: str = "",
     port: str = "",
 ) -> Document:
@@ -102,17 +118,20 @@ def document(
 
     :param guests: name and compute host of each server; no host lets the scheduler choose.
     :param external: identifier of the external network.
+    :param external_subnet: identifier of its IPv4 subnet, for a router whose addresses there are named.
     :param key: the public key.
     :param port: identifier of the port that the floating address leads to.
     """
     named = {"name": run.name}
     marked = {**named, "description": run.mark}
-    slaac = {"ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
-    v6_subnets: list[dict[str, Any]] = []
-    v6_rules: list[dict[str, Any]] = []
+    networks, v6_subnets, v6_rules = [marked], _v6_subnets(run, settings, marked), list[dict[str, Any]]()
+    if settings.tenant_cidr_v6 and settings.stateful_cidr_v6:
+        networks.append({**marked, "name": run.stateful})
     if settings.tenant_cidr_v6:
-        v6_subnets = [{**marked, "name": run.subnet_v6, "network": run.name, "cidr": settings.tenant_cidr_v6, **slaac}]
-        v6_rules = [{"protocol": "ipv6-icmp", "ethertype": "IPv6"}]
+        v6_rules = [{"protocol": "ipv6-icmp", "ethertype": "IPv6"}, {"protocol": "tcp", "port_range_min": 22, "ethertype": "IPv6"}]
+    gateway = {}
+    if settings.routed_v6 and settings.routed_via_v6:
+        gateway = {"external_fixed_ips": [{"subnet": external_subnet}, {"ip_address": settings.routed_via_v6}]}
     return {
         "images": [
             {
@@ -131,7 +150,7 @@ def document(
             for name, memory in ((run.name, MEMORY_MIB), (run.larger, MEMORY_MIB + 64))
             if name == run.name or settings.resize
         ],
-        "networks": [marked],
+        "networks": networks,
         "subnets": [
             {
                 **marked,
@@ -141,7 +160,9 @@ def document(
             },
             *v6_subnets,
         ],
-        "routers": [{**marked, "external_network": external, "interfaces": [run.name, *(one["name"] for one in v6_subnets)]}],
+        "routers": [
+            {**marked, "external_network": external, "interfaces": [run.name, *(one["name"] for one in v6_subnets)], **gateway}
+        ],
         "security_groups": [{**marked, "rules": [{"protocol": "icmp"}, {"protocol": "tcp", "port_range_min": 22}, *v6_rules]}],
         "keypairs": [{**named, "public_key": key}],
         "servers": [
@@ -149,7 +170,7 @@ def document(
                 "name": name,
                 "image": run.name,
                 "flavor": run.name,
-                "networks": [{"network": run.name}],
+                "networks": [{"network": network["name"]} for network in networks],
                 "security_groups": [run.name],
                 "keypair": run.name,
                 "user_data": USER_DATA,
@@ -163,9 +184,25 @@ def document(
     }
 
 
+def _v6_subnets(run: Run, settings: Settings, marked: dict[str, Any]) -> list[dict[str, Any]]:
+    """The subnet in which guests configure themselves, and the one whose addresses DHCPv6 hands out.
+
+    Each has a network of its own: what a router advertises is the same for all subnets of a network.
+    """
+    wanted = [(run.subnet_v6, run.name, settings.tenant_cidr_v6, "slaac")]
+    if settings.stateful_cidr_v6:
+        wanted.append((run.stateful, run.stateful, settings.stateful_cidr_v6, "dhcpv6-stateful"))
+    return [
+        {**marked, "name": name, "network": network, "cidr": cidr, "ipv6_ra_mode": mode, "ipv6_address_mode": mode}
+        for name, network, cidr, mode in wanted
+        if settings.tenant_cidr_v6
+    ]
+
+
 def external_document(run: Run, settings: Settings) -> Document:
     """The external network that is made where a cloud has none."""
     marked = {"name": run.external, "description": run.mark}
+    v6 = {"name": run.external_v6, "network": run.external, "cidr": settings.external_cidr_v6, "dhcp": False}
     pool = {"start": settings.external_pool_start, "end": settings.external_pool_end}
     return {
         "networks": [
@@ -185,7 +222,8 @@ def external_document(run: Run, settings: Settings) -> Document:
                 "gateway_ip": settings.external_gateway or "none",
                 "dhcp": False,
                 "allocation_pools": [pool] if settings.external_pool_start else None,
-            }
+            },
+            *([{**marked, **v6}] if settings.external_cidr_v6 else []),
         ],
     }
 

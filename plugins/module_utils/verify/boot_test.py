@@ -32,6 +32,14 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_cont
     remains,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import API_ERRORS, Steps, first_line
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.gateway import (
+    GatewayError,
+    Route,
+    Runner,
+    interface_with,
+    route_through,
+)
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.gateway import run as run_here
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.guest_shell import (
     Answer,
     Boot,
@@ -40,6 +48,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.verify.guest_she
     large_ping,
     parse_boot,
     ping,
+    ping_v6,
     restarts,
     told_size,
 )
@@ -74,6 +83,8 @@ class Guest:
     id: str = ""
     address: str = ""
     address_v6: str = ""
+    # The address that DHCPv6 hands out, on its second interface.
+    stateful_v6: str = ""
     boot: Boot | None = None
     # Whether it is to run by now, and how often in a row its hypervisor said that it does not.
     expected: bool = False
@@ -90,7 +101,13 @@ class Made:
     external_made: bool = False
     mtu: int = 0
     external_mtu: int = 0
+    # The external network's IPv4 subnet, and the range and gateway of its IPv6 one, where it has one.
+    external_subnet: str = ""
+    external_cidr_v6: str = ""
+    external_gateway_v6: str = ""
+    # Address of the router in the network in which guests configure themselves, and in that of DHCPv6.
     gateway_v6: str = ""
+    stateful_gateway_v6: str = ""
     key: str = ""
     larger: str = ""
     router: str = ""
@@ -155,9 +172,13 @@ class BootTest:
         sleep: Callable[[float], None] = time.sleep,
         pinger: Callable[[str], Answer] = ping,
         large_pinger: Callable[[str, int], Answer] = large_ping,
+        pinger_v6: Callable[[str, int], Answer] = ping_v6,
+        here: Runner = run_here,
     ) -> None:
         self.cloud, self.engine, self.settings, self.shell = cloud, engine, settings, shell
         self.now, self.sleep, self.pinger, self.large_pinger = now, sleep, pinger, large_pinger
+        self.pinger_v6, self.here = pinger_v6, here
+        self.route: Route | None = None
         self.steps = Steps(now)
         self.this_run = Run(settings.prefix)
         self.signals = Signals()
@@ -230,7 +251,15 @@ class BootTest:
         """Everything that this run makes, as far as it is known by now."""
         made = self.made
         guests = [(guest.name, guest.host) for guest in made.guests]
-        whole = document(self.this_run, self.settings, guests, external=made.external, key=made.key, port=made.port)
+        whole = document(
+            self.this_run,
+            self.settings,
+            guests,
+            external=made.external,
+            external_subnet=made.external_subnet,
+            key=made.key,
+            port=made.port,
+        )
         if made.external_made:
             for kind, entries in external_document(self.this_run, self.settings).items():
                 whole[kind] += entries
@@ -239,7 +268,8 @@ class BootTest:
     def make(self, *kinds: str, wait: bool = True) -> list[dict[str, Any]]:
         """Make the document's resources of these types; returns them as they are then."""
         whole = self.document()
-        part = {kind: [one for one in whole[kind] if one["name"] != self.this_run.external] for kind in kinds}
+        own = (self.this_run.external, self.this_run.external_v6)
+        part = {kind: [one for one in whole[kind] if one["name"] not in own] for kind in kinds}
         resources: list[dict[str, Any]] = self.converge(part, wait=wait, describe=True)["described"]
         return resources
 
@@ -270,6 +300,8 @@ class BootTest:
         ]
         if self.settings.tenant_cidr_v6:
             plan.append(("guests have IPv6 addresses and reach their router by them", self.reach_by_ipv6))
+            if self.settings.routed_v6:
+                plan.append(("guests are reached from outside by IPv6, through their router", self.reach_from_outside))
         if several:
             plan.append(("guests on different hosts reach each other", self.reach_each_other))
         plan.append(("rebuilt server has its address and a new disk", self.rebuild))
@@ -284,6 +316,8 @@ class BootTest:
             failed, kept = True, self.settings.keep_failed and isinstance(error, BootTestError)
             raise
         finally:
+            if self.route:
+                self.route.unset(self.here)
             if not kept:
                 try:
                     self.steps.run("everything made is removed", self.remove_own)
@@ -333,12 +367,20 @@ class BootTest:
 
     def make_network(self) -> str:
         """Make the tenant network with a subnet, and a router to the external network."""
-        network, *subnets, router = self.make("networks", "subnets", "routers")
-        self.made.mtu, self.made.router = int(network.get("mtu") or 0), router["id"]
-        self.made.gateway_v6 = next((str(one["gateway_ip"]) for one in subnets if ":" in str(one["cidr"])), "")
         external = self.cloud.network.get_network(self.made.external)
         self.made.external_mtu = int(external.mtu or 0)
-        ranges = ", ".join(filter(None, (self.settings.tenant_cidr, self.settings.tenant_cidr_v6)))
+        for subnet in self.cloud.network.subnets(network_id=self.made.external):
+            if subnet.ip_version == 4:
+                self.made.external_subnet = self.made.external_subnet or subnet.id
+            elif subnet.gateway_ip and not self.made.external_cidr_v6:
+                self.made.external_cidr_v6, self.made.external_gateway_v6 = subnet.cidr, subnet.gateway_ip
+        made = self.make("networks", "subnets", "routers")
+        (network,) = [one for one in made if one["name"] == self.this_run.name and "mtu" in one]
+        self.made.mtu, self.made.router = int(network["mtu"]), made[-1]["id"]
+        gateways = {one["cidr"]: str(one["gateway_ip"]) for one in made if "cidr" in one}
+        self.made.gateway_v6 = gateways.get(self.settings.tenant_cidr_v6, "")
+        self.made.stateful_gateway_v6 = gateways.get(self.settings.stateful_cidr_v6, "")
+        ranges = ", ".join(gateways)
         return f"{ranges}, MTU {self.made.mtu}, outside {self.made.external_mtu}"
 
     def make_group(self) -> None:
@@ -377,7 +419,8 @@ class BootTest:
                 f"server {guest.name} had the address {guest.address}, now it has {', '.join(addresses)}"
             )
         guest.address = addresses[0]
-        guest.address_v6 = next(iter(fixed_addresses(server.addresses, 6)), "")
+        guest.address_v6 = address_in(self.settings.tenant_cidr_v6, server.addresses)
+        guest.stateful_v6 = address_in(self.settings.stateful_cidr_v6, server.addresses)
         host = server.compute_host or server.hypervisor_hostname or ""
         if guest.host and host and short(host) != short(guest.host):
             raise BootTestError(f"server {guest.name} was to run on {guest.host}, but runs on {host}")
@@ -417,10 +460,11 @@ class BootTest:
 
     def reach_by_ping(self) -> str:
         """Give the first guest a floating address and ping it from this machine."""
-        port = next(iter(self.cloud.network.ports(device_id=self.first.id)), None)
-        if port is None:
-            raise BootTestError(f"server {self.first.name} has no port")
-        self.made.port = port.id
+        ports = self.cloud.network.ports(device_id=self.first.id)
+        port = next((port.id for port in ports if any(ip["ip_address"] == self.first.address for ip in port.fixed_ips)), "")
+        if not port:
+            raise BootTestError(f"server {self.first.name} has no port with the address {self.first.address}")
+        self.made.port = port
         (floating,) = self.make("floating_ips")
         address = self.made.floating_address = str(floating["address"])
         self.shell.trust(address, self.first.boot.host_key if self.first.boot else "")
@@ -530,28 +574,77 @@ class BootTest:
         return lost
 
     def reach_by_ipv6(self) -> str:
-        """Let each guest have the address that Neutron says, by its router's advertisements, and ping the router and each other."""
-        for guest in self.made.guests:
-            self.wait("IPv6 must be configured in the guest", partial(self.has_ipv6, guest), 30)
-        others = [guest.address_v6 for guest in self.made.guests[1:]]
-        for target in (self.made.gateway_v6, *others):
-            self.wait("IPv6 must pass", partial(self.answers_to_ipv6, target), 30)
-        return f"{self.first.address_v6}, router {', '.join((self.made.gateway_v6, *others))}"
+        """Let each guest have the addresses that Neutron says, by advertisements and by DHCPv6, and ping router and each other."""
+        kinds = [("by advertisement", "eth0", self.made.gateway_v6, [guest.address_v6 for guest in self.made.guests])]
+        if self.settings.stateful_cidr_v6:
+            stateful = [guest.stateful_v6 for guest in self.made.guests]
+            kinds.append(("by DHCPv6", "eth1", self.made.stateful_gateway_v6, stateful))
+        told = []
+        for how, interface, router, addresses in kinds:
+            for guest, address in zip(self.made.guests, addresses, strict=True):
+                self.wait("IPv6 must be configured in the guest", partial(self.has_ipv6, guest, address, interface), 30)
+            targets = [router, *addresses[1:]]
+            for target in targets:
+                self.wait("IPv6 must pass", partial(self.answers_to_ipv6, addresses[0], target), 30)
+            told.append(f"{addresses[0]} {how}, which reaches {', '.join(targets)}")
+        return "; ".join(told)
 
-    def answers_to_ipv6(self, target: str) -> tuple[bool, str]:
-        """Whether a full packet from the first guest to ``target`` is answered."""
-        answer = self.ssh(self.first, f"ping -6 -c 2 -s {self.made.mtu - 48} -W 3 {target}")
-        where = f"from {self.first.name} ({self.first.address_v6}) to {target}"
+    def answers_to_ipv6(self, address: str, target: str) -> tuple[bool, str]:
+        """Whether a full packet from an address of the first guest to ``target`` is answered."""
+        answer = self.ssh(self.first, f"ping -6 -c 2 -s {self.made.mtu - 48} -W 3 -I {address} {target}")
+        where = f"from {self.first.name} ({address}) to {target}"
         return answer.status == 0, f"a ping of {self.made.mtu} bytes {where} has no answer"
 
-    def has_ipv6(self, guest: Guest) -> tuple[bool, str]:
-        """Whether the guest has its address and a route to its router, and what is missing."""
-        if not guest.address_v6:
-            raise BootTestError(f"Neutron gave {guest.name} no address of {self.settings.tenant_cidr_v6}")
-        found = self.inside(guest, "ip -6 address show dev eth0; ip -6 route", "reading its IPv6 configuration")
-        if f"{guest.address_v6}/" not in found:
-            return False, f"{guest.name} lacks {guest.address_v6}: no advertisement of a router reached it"
-        return "default via fe80" in found, f"{guest.name} has no IPv6 route to its router"
+    def has_ipv6(self, guest: Guest, address: str, interface: str) -> tuple[bool, str]:
+        """Whether an interface of the guest has its address, and the guest a route to its router, and what is missing."""
+        if not address:
+            cidr = self.settings.tenant_cidr_v6 if interface == "eth0" else self.settings.stateful_cidr_v6
+            raise BootTestError(f"Neutron gave {guest.name} no address of {cidr}")
+        command = f"ip -6 address show dev {interface}; ip -6 route; tail -n 1 /run/dhcpcd.log"
+        found = self.inside(guest, command, "reading its IPv6 configuration")
+        if f"{address}/" in found:
+            return "default via fe80" in found, f"{guest.name} has no IPv6 route to its router"
+        why = "no advertisement of a router reached it"
+        if interface == "eth1":
+            why = f"DHCPv6 did not hand it out; the client's last words: {found.splitlines()[-1]}"
+        return False, f"{guest.name} lacks {address} on {interface}: {why}"
+
+    def reach_from_outside(self) -> str:
+        """Ping the first guest's own IPv6 address from this machine with a full packet, and log in by it."""
+        address, via = self.first.address_v6, self.router_outside()
+        interface = interface_with(self.settings.external_gateway, self.here)
+        if not via:
+            lacking = "the router has no IPv6 address outside: the external network has no IPv6 subnet"
+            if interface:
+                return f"not asked: {lacking}"
+            raise BootTestError(f"{lacking}; make one with the site's router as its gateway, or unset verify_routed_v6")
+        if interface:
+            cidr = self.made.external_cidr_v6
+            self.route = route_through(interface, self.made.external_gateway_v6, cidr, self.settings.tenant_cidr_v6, via)
+            try:
+                self.route.set(self.here)
+            except GatewayError as error:
+                return f"not asked: this machine cannot be the gateway of {cidr}: {error}"
+        size = min(filter(None, (self.made.external_mtu, self.made.mtu)))
+
+        def answers() -> tuple[Any, str]:
+            answer = self.pinger_v6(address, size)
+            lost = f"no answer to a ping of {size} bytes to {address} through the router's {via}"
+            return answer.status == 0, f"{lost}; the way there must lead to that address, and the router's way back to the external network"
+
+        self.wait("the guest's IPv6 network must be reached from outside", answers, 30)
+        self.shell.trust(address, self.first.boot.host_key if self.first.boot else "")
+        answer = self.shell.run(address, "hostname")
+        if answer.output.strip() != self.first.name:
+            said = " ".join((answer.errors or answer.output).split())[-300:]
+            raise BootTestError(f"ping to {address} is answered, but no login to {self.first.name} succeeds there: {said}")
+        return f"ping of {size} bytes to {address} through {via}, SSH"
+
+    def router_outside(self) -> str:
+        """IPv6 address of the router on the external network; empty where that has no IPv6 subnet."""
+        gateway = self.cloud.network.get_router(self.made.router).external_gateway_info or {}
+        held = [str(ip["ip_address"]) for ip in gateway.get("external_fixed_ips") or []]
+        return next((address for address in held if ":" in address), "")
 
     def look_inside(self) -> str:
         """Compare what metadata service and DHCP gave the guest with what was asked for."""
@@ -786,6 +879,12 @@ def fixed_addresses(addresses: dict[str, Any] | None, version: int) -> list[str]
         for entry in entries
         if entry.get("OS-EXT-IPS:type") == "fixed" and ipaddress.ip_address(entry["addr"]).version == version
     ]
+
+
+def address_in(cidr: str, addresses: dict[str, Any] | None) -> str:
+    """The fixed IPv6 address of this range among a server's ``addresses``; empty when there is none, or no range."""
+    wanted = ipaddress.ip_network(cidr) if cidr else None
+    return next((one for one in fixed_addresses(addresses, 6) if wanted and ipaddress.ip_address(one) in wanted), "")
 
 
 def failure_message(error: BaseException, steps: Steps, where: str) -> str:

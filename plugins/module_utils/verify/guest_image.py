@@ -28,7 +28,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.host import file
 # Raised when the layout of the image changes without a change of its inputs.
 FORMAT = 1
 KERNEL = "linux-image-cloud-amd64"
-CLOSED_OVER = ("dropbear-bin",)
+CLOSED_OVER = ("dropbear-bin", "dhcpcd-base")
 SINGLE = ("busybox-static", "syslinux", "syslinux-common", "mtools")
 MODULES = (
     "virtio_pci",
@@ -47,6 +47,17 @@ INITTAB = """\
 ::respawn:/usr/sbin/dropbear -F -s -r /etc/dropbear/host_key
 ::respawn:/bin/acpid -f -l /run/acpid.log
 ::shutdown:/bin/sync
+"""
+# Addresses of the second interface, by DHCPv6 alone: advertisements are the kernel's, and nothing is run.
+DHCPCD = """\
+ipv6only
+noipv6rs
+nodev
+persistent
+duid ll
+script /bin/true
+interface eth1
+ia_na 1
 """
 BOOT = """\
 DEFAULT guest
@@ -122,7 +133,7 @@ def plan_packages() -> tuple[list[str], list[Package]]:
     closure = sorted({line for line in tree.splitlines() if re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", line)})
     kernel = re.findall(r"Depends: (linux-image-\S+)", run(["apt-cache", "depends", "--important", KERNEL], doing))
     if not kernel or not set(CLOSED_OVER) <= set(closure):
-        raise BuildError(f"cannot {doing}: apt knows no {KERNEL} or dropbear-bin. Run apt-get update, then try again.")
+        raise BuildError(f"cannot {doing}: apt knows no {' or '.join((KERNEL, *CLOSED_OVER))}. Run apt-get update, then try again.")
     names = [kernel[0], *closure, *SINGLE]
     with tempfile.TemporaryDirectory() as empty:  # apt leaves out what lies in the working directory already
         packages = parse_uris(run(["apt-get", "download", "--print-uris", *names], doing, cwd=empty))
@@ -133,7 +144,7 @@ def plan_packages() -> tuple[list[str], list[Package]]:
 
 def content_key(packages: Sequence[Package], texts: dict[str, str]) -> str:
     """Twelve hexadecimal digits that stand for all inputs: packages, scripts, layout."""
-    digest = hashlib.sha256(f"{FORMAT}\n{INITTAB}\n{BOOT}\n{MODULES}\n".encode())
+    digest = hashlib.sha256(f"{FORMAT}\n{INITTAB}\n{DHCPCD}\n{BOOT}\n{MODULES}\n".encode())
     for package in packages:
         digest.update(f"{package.file} {package.checksum}\n".encode())
     for name in sorted(texts):
@@ -244,6 +255,7 @@ def initramfs(root: Path, texts: dict[str, str]) -> bytes:
     files: dict[str, tuple[int, bytes]] = {
         "init": (0o755, texts["init"].encode()),
         "etc/udhcpc.script": (0o755, texts["udhcpc"].encode()),
+        "etc/dhcpcd.conf": (0o644, DHCPCD.encode()),
         "etc/inittab": (0o644, INITTAB.encode()),
         "etc/passwd": (0o644, b"root:*:0:0:root:/root:/bin/sh\n"),
         "etc/group": (0o644, b"root:x:0:\n"),
@@ -251,7 +263,7 @@ def initramfs(root: Path, texts: dict[str, str]) -> bytes:
         "etc/acpi/PWRF/00000080": (0o755, b"#!/bin/sh\nexec poweroff\n"),
         "bin/busybox": (0o755, read_file(root, "busybox")),
     }
-    for name, place in (("dropbear", "usr/sbin"), ("dropbearkey", "usr/bin")):
+    for name, place in (("dropbear", "usr/sbin"), ("dropbearkey", "usr/bin"), ("dhcpcd", "usr/sbin")):
         files[f"{place}/{name}"] = (0o755, read_file(root, name))
     waiting = [name for _, data in list(files.values()) for name in shared_libraries(data)]
     while waiting:

@@ -115,6 +115,13 @@ def large_ping(address: str, size: int) -> Answer:
     )
 
 
+def ping_v6(address: str, size: int) -> Answer:
+    """Two echo requests of ``size`` bytes (the whole IPv6 packet) that the sender does not split, within about three seconds."""
+    return run_program(
+        ["ping", "-6", "-n", "-c", "2", "-i", "0.3", "-W", "2", "-M", "do", "-s", str(size - 48), address], 15
+    )
+
+
 def told_size(answer: Answer) -> int:
     """The size that fits, where a router or this machine's own interface told it; 0 otherwise.
 

@@ -43,6 +43,9 @@ def test_floating_addresses_lie_apart_from_machines(tmp_path: Path) -> None:
         "gateway": "10.137.90.1",
         "allocation_start": "10.137.90.100",
         "allocation_end": "10.137.90.199",
+        # unique local addresses (RFC 4193) that carry the third of the network's four bytes and the second: 137 and 90
+        "cidr_v6": "fd53:7477:e:895a::/64",
+        "routed_cidr_v6": "fd53:7477:f:895a::/64",
     }
 
 

@@ -6,14 +6,14 @@ import itertools
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
-from ansible_collections.stackwright.cloud.plugins.module_utils.verify import boot_test, guest_shell
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify import boot_content, boot_test, guest_shell
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_content import MARK, Settings
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_test import BootTest
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import connect
@@ -82,9 +82,9 @@ class GuestShell(Shell):
         if remote == "wc -c":
             return Answer(0, f"{len(given or '')}\n")
         if remote.startswith("ip -6 address"):
-            (port,) = self.cloud.find("port", device_id=server["id"])
-            lines = [f"    inet6 {ip['ip_address']}/64 scope global\n" for ip in port["fixed_ips"]]
-            return Answer(0, "".join(lines) + "default via fe80::f816:3eff:fe00:1 dev eth0  metric 1024\n")
+            ports = self.cloud.find("port", device_id=server["id"])
+            lines = [f"    inet6 {ip['ip_address']}/64 scope global\n" for port in ports for ip in port["fixed_ips"]]
+            return Answer(0, "".join(lines) + "default via fe80::f816:3eff:fe00:1 dev eth0  metric 1024\nBOUND6\n")
         if "resolv.conf" in remote:
             user_data = "stackwright-user-data\n" if self.user_data else ""
             return Answer(0, f"{self.mtu}\n{user_data}search x\nnameserver 192.0.2.53\n")
@@ -122,6 +122,11 @@ class Bench:
         self.shell.mtu = network.mtu
         self.pings = Answer(0, "")
         self.large_pings: dict[int, Answer] = {}
+        self.pings_v6 = Answer(0, "")
+        self.pinged_v6: list[tuple[str, int]] = []
+        # What this machine's own programs say, by the beginning of the command, and all that they were told.
+        self.here: dict[str, Answer] = {}
+        self.told: list[str] = []
         self.before = self.held()
 
     def held(self) -> set[tuple[str, str]]:
@@ -148,7 +153,22 @@ class Bench:
             self.clock.sleep,
             lambda address: self.pings,
             lambda address, size: self.large_pings.get(size, Answer(0, "")),
+            self.ping_v6,
+            self.run_here,
         )
+
+    def ping_v6(self, address: str, size: int) -> Answer:
+        self.pinged_v6.append((address, size))
+        return self.pings_v6
+
+    def run_here(self, command: Sequence[str]) -> Answer:
+        self.told.append(" ".join(command))
+        return next((answer for start, answer in self.here.items() if self.told[-1].startswith(start)), Answer(0, ""))
+
+    def is_gateway(self) -> None:
+        """This machine holds the external network's gateway address."""
+        held = [{"ifname": "lo", "addr_info": []}, {"ifname": "bridge7", "addr_info": [{"local": "203.0.113.1"}]}]
+        self.here["ip -json address"] = Answer(0, json.dumps(held))
 
     def fails(self, **settings: Any) -> tuple[str, boot_test.BootTestError, BootTest]:
         test = self.test(**settings)
@@ -189,7 +209,7 @@ def test_whole_test_passes_and_leaves_only_what_was_there(bench: Bench) -> None:
     assert test.steps.done[1]["detail"] == "2 MB"
     removed = test.steps.done[-1]
     assert removed["name"] == "everything made is removed"
-    assert removed["detail"] == "image, flavor, network, 2 subnets, router, security group, keypair, server, floating ip"
+    assert removed["detail"] == "image, flavor, 2 networks, 3 subnets, router, security group, keypair, server, floating ip"
     assert bench.left() == set()
 
 
@@ -204,6 +224,7 @@ def test_security_group_lets_icmp_and_ssh_in_and_no_more(bench: Bench) -> None:
         ("icmp", None, None, "IPv4"),
         ("ipv6-icmp", None, None, "IPv6"),
         ("tcp", 22, 22, "IPv4"),
+        ("tcp", 22, 22, "IPv6"),
     ]
 
 
@@ -358,19 +379,141 @@ def test_large_packets_pass_or_their_sender_is_told_what_does(bench: Bench) -> N
     assert any("lost without an answer" in one["detail"] for one in test.steps.done)
 
 
-def test_guest_configures_itself_by_ipv6_and_pings_router_and_siblings_with_full_packets(bench: Bench) -> None:
+IPV6 = "guests have IPv6 addresses and reach their router by them"
+OUTSIDE = "guests are reached from outside by IPv6, through their router"
+EXTERNAL = {
+    "external_cidr": "203.0.113.0/24",
+    "external_gateway": "203.0.113.1",
+    "external_cidr_v6": "fd53:7477:e:1::/64",
+    "tenant_cidr_v6": "fd53:7477:f:1::/64",
+    "routed_v6": True,
+}
+
+
+def detail(test: BootTest, step: str) -> str:
+    """What a step found."""
+    (found,) = [one["detail"] for one in test.steps.done if one["name"] == step]
+    return str(found)
+
+
+def test_guests_have_addresses_by_advertisement_and_by_dhcp_and_ping_router_and_siblings_with_full_packets(bench: Bench) -> None:
     test = bench.test(hosts=HOSTS)
     test.run()
     first, second = test.made.guests
-    assert first.address_v6.startswith("fd53:7477:6774:")
+    assert first.address_v6.startswith("fd53:7477:6774:") and first.stateful_v6.startswith("fd53:7477:6775:")
     full = bench.shell.mtu - 48
     pings = [remote for remote in bench.shell.said if remote.startswith("ping -6")]
-    assert pings == [f"ping -6 -c 2 -s {full} -W 3 {target}" for target in ("fd53:7477:6774::1", second.address_v6)]
-    bench.shell.replies["ip -6 address"] = Answer(0, "    inet6 fe80::1/64 scope link\n")
+    assert pings == [
+        f"ping -6 -c 2 -s {full} -W 3 -I {first.address_v6} fd53:7477:6774::1",
+        f"ping -6 -c 2 -s {full} -W 3 -I {first.address_v6} {second.address_v6}",
+        f"ping -6 -c 2 -s {full} -W 3 -I {first.stateful_v6} fd53:7477:6775::1",
+        f"ping -6 -c 2 -s {full} -W 3 -I {first.stateful_v6} {second.stateful_v6}",
+    ]
+    assert f"{first.stateful_v6} by DHCPv6, which reaches fd53:7477:6775::1, {second.stateful_v6}" in detail(test, IPV6)
+    looked = {remote.split(";")[0].split()[-1] for remote in bench.shell.said if remote.startswith("ip -6 address")}
+    assert looked == {"eth0", "eth1"}
+    modes = [one.get("ipv6_address_mode") for one in boot_content.document(test.this_run, test.settings, [])["subnets"]]
+    assert modes == [None, "slaac", "dhcpv6-stateful"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "words"),
+    [
+        ("show dev eth0", "    inet6 fe80::1/64 scope link\n", "on eth0: no advertisement of a router reached it"),
+        ("show dev eth1", "    inet6 fe80::1/64 scope link\neth1: soliciting a DHCPv6 lease\n",
+         "on eth1: DHCPv6 did not hand it out; the client's last words: eth1: soliciting a DHCPv6 lease"),
+    ],
+)  # fmt: skip
+def test_address_that_does_not_come_is_told_with_what_should_have_brought_it(bench: Bench, command: str, said: str, words: str) -> None:
+    bench.shell.replies[command] = Answer(0, said)
     step, error, _ = bench.fails()
-    assert step == "guests have IPv6 addresses and reach their router by them"
-    assert "no advertisement of a router reached it" in str(error)
-    bench.test(tenant_cidr_v6="").run()
+    assert step == IPV6
+    assert words in str(error)
+
+
+def test_ipv6_and_dhcpv6_can_be_left_out(bench: Bench) -> None:
+    test = bench.test(stateful_cidr_v6="")
+    test.run()
+    assert "by advertisement" in detail(test, IPV6) and "DHCPv6" not in detail(test, IPV6)
+    test = bench.test(tenant_cidr_v6="")
+    test.run()
+    assert IPV6 not in [one["name"] for one in test.steps.done]
+    assert test.steps.done[-1]["detail"].startswith("image, flavor, network, subnet, router")
+
+
+def test_icmpv6_that_does_not_pass_fails(bench: Bench) -> None:
+    bench.shell.replies["ping -6"] = Answer(1, "")
+    step, error, test = bench.fails()
+    assert step == IPV6
+    assert f"from {test.first.name} ({test.first.address_v6}) to fd53:7477:6774::1 has no answer" in str(error)
+
+
+def test_labs_host_routes_to_the_guests_for_the_time_of_the_test(bench: Bench) -> None:
+    bench.without_external_network()
+    bench.is_gateway()
+    test = bench.test(**EXTERNAL)
+    test.run()
+    via, guest = "fd53:7477:e:1::2", test.first.address_v6
+    assert guest.startswith("fd53:7477:f:1:")
+    assert bench.told[1:] == [
+        "ip -6 address replace fd53:7477:e:1::1/64 dev bridge7 nodad",
+        f"ip -6 route replace fd53:7477:f:1::/64 via {via} dev bridge7",
+        f"ip -6 route del fd53:7477:f:1::/64 via {via} dev bridge7",
+        "ip -6 address del fd53:7477:e:1::1/64 dev bridge7",
+    ]
+    assert bench.pinged_v6 == [(guest, bench.shell.mtu)]
+    assert detail(test, OUTSIDE) == f"ping of {bench.shell.mtu} bytes to {guest} through {via}, SSH"
+    assert bench.left() == set()
+
+
+def test_route_of_a_lab_goes_after_a_failure_too(bench: Bench) -> None:
+    bench.without_external_network()
+    bench.is_gateway()
+    bench.pings_v6 = Answer(1, "")
+    step, error, test = bench.fails(**EXTERNAL)
+    assert step == OUTSIDE
+    assert f"no answer to a ping of {bench.shell.mtu} bytes to {test.first.address_v6} through the router's fd53:7477:e:1::2" in str(error)
+    assert bench.told[-1].startswith("ip -6 address del ")
+
+
+def test_silent_tcp_behind_an_answer_to_ping_fails(bench: Bench) -> None:
+    bench.without_external_network()
+    bench.is_gateway()
+    run = bench.shell.run
+
+    def refused(address: str, remote: str, **options: Any) -> Answer:
+        return Answer(255, "", "Connection timed out") if address.startswith("fd53:7477:f:") else run(address, remote, **options)
+
+    bench.shell.run = refused  # type: ignore[method-assign, assignment]
+    step, error, _ = bench.fails(**EXTERNAL)
+    assert step == OUTSIDE
+    assert "succeeds there: Connection timed out" in str(error)
+
+
+def test_host_without_ipv6_and_network_without_it_are_told_in_a_lab(bench: Bench) -> None:
+    bench.is_gateway()
+    test = bench.test(**EXTERNAL)
+    test.run()
+    assert detail(test, OUTSIDE) == "not asked: the router has no IPv6 address outside: the external network has no IPv6 subnet"
+    bench.without_external_network()
+    bench.here["ip -6 address replace"] = Answer(2, "", "RTNETLINK answers: Permission denied\n")
+    test = bench.test(**EXTERNAL)
+    test.run()
+    assert "not asked: this machine cannot be the gateway of fd53:7477:e:1::/64: " in detail(test, OUTSIDE)
+    assert "Permission denied" in detail(test, OUTSIDE)
+
+
+def test_sites_route_is_asked_at_the_address_that_it_leads_to(bench: Bench) -> None:
+    (external,) = bench.cloud.find("network", name="public")
+    step, error, _ = bench.fails(routed_v6=True)
+    assert step == OUTSIDE
+    assert "the external network has no IPv6 subnet; make one with the site's router as its gateway" in str(error)
+    bench.sdk.network.create_subnet(network_id=external["id"], name="public-v6", ip_version=6, cidr="2001:db8:e::/64")
+    test = bench.test(routed_v6=True, routed_via_v6="2001:db8:e::99")
+    test.run()
+    assert detail(test, OUTSIDE).endswith("through 2001:db8:e::99, SSH")
+    # the site's routers know the way: nothing of this machine is changed
+    assert [one for one in bench.told if not one.startswith("ip -json")] == []
 
 
 @pytest.mark.parametrize("state", ["paused", "crashed", "shutdown"])
@@ -504,7 +647,7 @@ def test_remains_of_an_interrupted_run_are_removed_and_nothing_of_others(bench: 
     assert later.remove_own() == ""
     assert bench.held() == before
     done = later.remove_remains()
-    assert done == "2 servers, floating ip, router, network, security group, keypair, flavor, image"
+    assert done == "2 servers, floating ip, router, 2 networks, security group, keypair, flavor, image"
     texts = [str(thing) for kind in KINDS for thing in bench.cloud.all(kind)]
     assert not any(MARK in text for text in texts)
     assert bench.left() == {"network", "router", "security_group", "floating_ip", "flavor", "image", "server"}

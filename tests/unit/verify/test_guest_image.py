@@ -127,6 +127,7 @@ def unpacked(root: Path) -> Path:
         "bin/busybox": b"\x7fELF static",
         "usr/sbin/dropbear": b"\x7fELF\0libz.so.1\0libc.so.6\0libnot.so.9\0",
         "usr/bin/dropbearkey": b"\x7fELF\0libc.so.6\0",
+        "usr/sbin/dhcpcd": b"\x7fELF\0libc.so.6\0",
         "usr/lib/x86_64-linux-gnu/libz.so.1": b"\x7fELF\0libc.so.6\0",
         "usr/lib/x86_64-linux-gnu/libc.so.6": b"\x7fELF\0ld-linux-x86-64.so.2\0",
         "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2": b"\x7fELF",
@@ -139,8 +140,9 @@ def unpacked(root: Path) -> Path:
 def test_initramfs_has_programs_libraries_scripts_and_no_password(tmp_path: Path) -> None:
     members = read_cpio(gzip.decompress(guest_image.initramfs(unpacked(tmp_path), TEXTS)))
     assert members["init"] == (0o100755, TEXTS["init"].encode())
-    assert {"usr/lib/libz.so.1", "usr/lib/libc.so.6", "lib64/ld-linux-x86-64.so.2", "bin/busybox"} <= set(members)
+    assert {"usr/lib/libz.so.1", "usr/lib/libc.so.6", "lib64/ld-linux-x86-64.so.2", "bin/busybox", "usr/sbin/dhcpcd"} <= set(members)
     assert members["modules/order"][1] == b"virtio.ko\nvirtio_pci.ko\nvirtio_blk.ko\n"
+    assert b"interface eth1\nia_na 1\n" in members["etc/dhcpcd.conf"][1]
     assert members["etc/passwd"][1].startswith(b"root:*:")
     assert b"dropbear -F -s " in members["etc/inittab"][1]
 
@@ -177,7 +179,7 @@ class Apt:
         if command[0] == "apt-cache":
             if command[-1] == guest_image.KERNEL:
                 return f"{guest_image.KERNEL}\n  Depends: {self.kernel}\n" if self.kernel else ""
-            return "dropbear-bin\n  Depends: libc6\n<virtual>\nlibc6\n"
+            return "dropbear-bin\n  Depends: libc6\n<virtual>\nlibc6\ndhcpcd-base\n  Depends: libc6\n"
         names = [name for name in command[3:] if name != self.missing]
         return "".join(f"'http://m/{name}.deb' {name}.deb 1 SHA256:{len(name):02x}\n" for name in names)
 
@@ -234,7 +236,7 @@ class Machine:
     def __call__(self, call: Call) -> Said:
         match call.name, call.words:
             case "apt-cache", [*_, last]:
-                return Said(f"{last}\n  Depends: linux-image-6.0-cloud\n" if last == guest_image.KERNEL else "dropbear-bin\n  Depends: libc6\nlibc6\n")
+                return Said(f"{last}\n  Depends: linux-image-6.0-cloud\n" if last == guest_image.KERNEL else "dropbear-bin\n  Depends: libc6\nlibc6\ndhcpcd-base\n")
             case "apt-get", ["download", "--print-uris", *names]:
                 return Said("".join(f"'http://m/{name}.deb' {name}.deb 1 SHA256:{len(name):02x}\n" for name in names))
             case "apt-get", ["download", *_]:
@@ -317,7 +319,7 @@ def test_packages_without_their_tools_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="hold no mtools or no syslinux"):
         guest_image.write_disk(tmp_path, tmp_path, b"", b"")
     (tmp_path / "kernelless").mkdir()
-    for name in ("busybox", "dropbear", "dropbearkey"):
+    for name in ("busybox", "dropbear", "dropbearkey", "dhcpcd"):
         (tmp_path / "kernelless" / name).write_bytes(b"\x7fELF")
     with pytest.raises(BuildError, match="holds no lib/modules directory"):
         guest_image.initramfs(tmp_path / "kernelless", TEXTS)
