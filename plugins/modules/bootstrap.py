@@ -62,6 +62,10 @@ options:
         description: Path that the step makes.
         type: str
         default: ''
+      removes:
+        description: Path that the step takes away. It is due as long as that is there, and never otherwise.
+        type: str
+        default: ''
       done_query:
         description: SQL statement that finds a row once the step's work is there.
         type: str
@@ -113,6 +117,7 @@ SPEC = {
     "inputs": {"type": "list", "elements": "str", "default": []},
     "database": {"type": "str", "default": ""},
     "creates": {"type": "str", "default": ""},
+    "removes": {"type": "str", "default": ""},
     "done_query": {"type": "str", "default": ""},
 }
 

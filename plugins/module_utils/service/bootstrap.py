@@ -37,6 +37,7 @@ class Step:
     """One command. ``inputs`` are what makes it due again when they change; ``after`` names steps that come first.
 
     ``done_query`` is an SQL statement that finds a row once the step's work is there: for commands that fail when repeated.
+    ``removes`` is a path that the step takes away: it is due as long as that is there, and never otherwise.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Step:
     inputs: list[str] = field(default_factory=list)
     database: str = ""
     creates: str = ""
+    removes: str = ""
     done_query: str = ""
 
 
@@ -69,6 +71,8 @@ def is_due(
     :param tables: number of tables by database, or None where no database server is on this host.
     :param found: whether an SQL statement finds a row.
     """
+    if step.removes:
+        return f"{step.removes} is still there" if os.path.lexists(step.removes) else ""
     if step.done_query and tables and tables.get(step.database) and found(step.done_query):
         return ""
     if step.creates and not os.path.exists(step.creates):

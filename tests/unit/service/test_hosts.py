@@ -109,6 +109,16 @@ def test_steps_run_once_and_again_when_a_package_or_an_input_changes(stamps):
     assert bootstrap.is_due(done, {}, {"nova": 3}, lambda query: False) == "it never ran"
 
 
+def test_step_that_takes_something_away_is_due_as_long_as_it_is_there(stamps, tmp_path):
+    moved = step("move", removes=str(tmp_path / "former"))
+    assert bootstrap.is_due(moved, {}, None) == ""
+    (tmp_path / "former").mkdir()
+    assert bootstrap.is_due(moved, {}, None) == f"{tmp_path}/former is still there"
+    bootstrap.run([moved], {}, 1)
+    # what it left behind is told again, stamp or not
+    assert bootstrap.is_due(moved, {}, None) == f"{tmp_path}/former is still there"
+
+
 def test_steps_keep_their_order_and_stop_behind_a_failure(stamps):
     ran = []
 
