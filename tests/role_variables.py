@@ -11,7 +11,14 @@ from unittest import mock
 
 from ansible._internal._templating._jinja_plugins import JinjaPluginIntercept
 from ansible.parsing.dataloader import DataLoader
-from ansible_collections.stackwright.cloud.plugins.filter import database_url, endpoint_url, option_value, transport_url
+from ansible_collections.stackwright.cloud.plugins.filter import (
+    database_url,
+    endpoint_url,
+    option_value,
+    ssh_private_key,
+    ssh_public_key,
+    transport_url,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.secrets.declare import load_declarations
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, host_view
 
@@ -21,7 +28,8 @@ ROLES = Path(__file__).resolve().parents[1] / "roles"
 @contextmanager
 def filters_of_the_collection() -> Iterator[None]:
     """Roles name filters of this collection in full, which Ansible's own loader of collections would find."""
-    own = {f"stackwright.cloud.{n}": f for one in (database_url, endpoint_url, option_value, transport_url) for n, f in one.FilterModule().filters().items()}
+    plugins = (database_url, endpoint_url, option_value, ssh_private_key, ssh_public_key, transport_url)
+    own = {f"stackwright.cloud.{n}": f for one in plugins for n, f in one.FilterModule().filters().items()}
     find = JinjaPluginIntercept.__getitem__
 
     def item(self: JinjaPluginIntercept, key: str) -> Any:

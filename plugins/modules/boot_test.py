@@ -15,7 +15,8 @@ description:
     an interruption. What an interrupted run could not remove is removed by the next.
   - The steps are image, flavor, external network, tenant network with router, security group, key pair, server, console
     log, ping and SSH through a floating address, throughput both ways, large packets, metadata, user data, name server and
-    MTU inside the guest, IPv6 by advertisement and by DHCPv6, IPv6 from outside, guest to guest across hosts (with two hosts or more), rebuild, removal.
+    MTU inside the guest, IPv6 by advertisement and by DHCPv6, IPv6 from outside, guest to guest across hosts
+    and migration (with two hosts or more), rebuild, removal.
   - While it waits it asks the hypervisors through Nova, and stops within seconds when a guest does not run although Nova says ACTIVE.
   - A failure names the step and its cause, with the state of server and ports, agents that are down, and the end of
     the console log.
@@ -72,6 +73,10 @@ options:
       - Otherwise it only tells.
     type: bool
     default: true
+  migrate:
+    description: Whether the first server is migrated to another host, where there are several in O(hosts).
+    type: bool
+    default: false
   resize:
     description: Whether the first server is resized as well. With a single compute node Nova must allow it on the same host.
     type: bool
@@ -226,6 +231,7 @@ OPTIONS: dict[str, Any] = {
     "routed_via_v6": {"type": "str", "default": ""},
     "throughput_minimum": {"type": "float", "default": 0.5},
     "large_packets": {"type": "bool", "default": True},
+    "migrate": {"type": "bool", "default": False},
     "resize": {"type": "bool", "default": False},
     "name_servers": {"type": "list", "elements": "str", "default": ["192.0.2.53"]},
     "external_name": {"type": "str", "default": ""},

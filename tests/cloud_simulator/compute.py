@@ -544,6 +544,7 @@ ACTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "resume": (("SUSPENDED",), "ACTIVE"), "lock": ((), ""), "unlock": ((), ""), "shelve": (("ACTIVE", "SHUTOFF"), "SHELVED_OFFLOADED"),
     "unshelve": (("SHELVED_OFFLOADED",), "ACTIVE"), "rescue": (("ACTIVE", "SHUTOFF"), "RESCUE"), "unrescue": (("RESCUE",), "ACTIVE"),
     "rebuild": (("ACTIVE", "SHUTOFF", "ERROR"), "ACTIVE"), "resize": (("ACTIVE", "SHUTOFF"), "VERIFY_RESIZE"),
+    "migrate": (("ACTIVE", "SHUTOFF"), "VERIFY_RESIZE"),
     "confirmResize": (("VERIFY_RESIZE",), "ACTIVE"), "revertResize": (("VERIFY_RESIZE",), "ACTIVE"),
     "addSecurityGroup": ((), ""), "removeSecurityGroup": ((), ""), "createImage": (("ACTIVE", "SHUTOFF"), ""),
     "os-getConsoleOutput": ((), ""),
@@ -575,6 +576,10 @@ def server_action(state: State, request: Request, match: dict[str, str]) -> Answ
         server["_old_flavor"], server["flavor"] = server["flavor"], flavor_view(flavor)
     elif action == "revertResize":
         server["flavor"] = server.pop("_old_flavor")
+    elif action == "migrate":
+        request.need_admin()
+        old = server["OS-EXT-SRV-ATTR:host"]
+        server["OS-EXT-SRV-ATTR:host"] = "compute-1" if old == "compute-2" else "compute-2"
     elif action == "rebuild":
         server["image"] = {"id": state.get("image", given["imageRef"], 400)["id"]}
         server["_boots"] = server.get("_boots", 1) + 1
@@ -600,7 +605,7 @@ def server_action(state: State, request: Request, match: dict[str, str]) -> Answ
         made = state.put("image", name=given["name"], status="active", owner=server["tenant_id"])
         return Answer(202, {"image_id": made["id"]}, {"Location": f"{request.base}/images/{made['id']}"})
     if after:
-        pending: str = {"rebuild": "REBUILD", "resize": "RESIZE", "reboot": "REBOOT"}.get(action, str(server["status"]))
+        pending: str = {"rebuild": "REBUILD", "resize": "RESIZE", "migrate": "RESIZE", "reboot": "REBOOT"}.get(action, str(server["status"]))
         state.settle("server", server, pending, after)
     return answer
 

@@ -248,6 +248,7 @@ class Step:
     inputs: Any = _key(VALUES, "Values whose change makes the step due again.")
     database: str | None = _key(TEXT, "Database that the step fills.")
     creates: str | None = _key(TEXT, "Path that the step makes.")
+    removes: str | None = _key(TEXT, "Path that the step takes away. It is due as long as that is there, and never otherwise.")
     done_query: str | None = _key(TEXT, "SQL statement that finds a row once the step's work is there.")
     once: bool | None = _key(FLAG, "Whether one host of a group, its leader, does it for all; otherwise each does.")
 

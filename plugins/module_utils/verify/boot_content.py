@@ -52,6 +52,7 @@ class Settings:
     throughput_minimum: float = 0.5
     large_packets: bool = True
     resize: bool = False
+    migrate: bool = False
     timeout: float = 180
     keep_failed: bool = False
 

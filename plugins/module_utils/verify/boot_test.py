@@ -60,6 +60,9 @@ ASK_AGAIN = 3.0
 SURE = 2
 BOOTS = 3
 SOUND = ("running", "pending", "")
+# What is written to a guest's disk, and where: its last sectors, behind the file system.
+MARK_OF_DISK = "stackwright-was-here"
+END_OF_DISK = "$(( $(cat /sys/block/vda/size) - 8 ))"
 
 
 class BootTestError(Exception):
@@ -305,6 +308,8 @@ class BootTest:
         if several:
             plan.append(("guests on different hosts reach each other", self.reach_each_other))
         plan.append(("rebuilt server has its address and a new disk", self.rebuild))
+        if several and self.settings.migrate:
+            plan.append(("server is migrated to another host with its disk", self.migrate))
         if self.settings.resize:
             plan.append(("resized server keeps its address and runs on", self.resize))
         failed = kept = False
@@ -696,19 +701,22 @@ class BootTest:
             rates.append(self.move_data(guest))
         return f"ping of 84 and {self.made.mtu} bytes, SSH, {', '.join(rates)}"
 
+    def mark_disk(self, guest: Guest) -> None:
+        """Write a word to the end of the guest's disk."""
+        command = f"echo {MARK_OF_DISK} | dd of=/dev/vda bs=512 seek={END_OF_DISK} conv=notrunc,fsync 2>/dev/null"
+        self.inside(guest, command, "writing to the disk")
+        if self.mark_of(guest) != MARK_OF_DISK:
+            raise BootTestError("what was written to the guest's disk cannot be read back")
+
+    def mark_of(self, guest: Guest) -> str:
+        """What stands at the end of the guest's disk."""
+        command = f"dd if=/dev/vda bs=512 skip={END_OF_DISK} count=1 2>/dev/null | tr -d '\\0'"
+        return self.inside(guest, command, "reading the disk")
+
     def rebuild(self) -> str:
         """Rebuild the first server from the image: the address stays, what was written to the disk is gone."""
         guest = self.first
-        place = "$(( $(cat /sys/block/vda/size) - 8 ))"
-        mark = "stackwright-was-here"
-        self.inside(
-            guest,
-            f"echo {mark} | dd of=/dev/vda bs=512 seek={place} conv=notrunc,fsync 2>/dev/null",
-            "writing to the disk",
-        )
-        read = f"dd if=/dev/vda bs=512 skip={place} count=1 2>/dev/null | tr -d '\\0'"
-        if self.inside(guest, read, "reading the disk") != mark:
-            raise BootTestError("what was written to the guest's disk cannot be read back")
+        self.mark_disk(guest)
         old_key = guest.boot.host_key if guest.boot else ""
         guest.expected = False
         self.cloud.compute.rebuild_server(guest.id, image=self.made.image)
@@ -720,30 +728,49 @@ class BootTest:
         self.wait_ready(guest, old_key)
         self.shell.trust(self.made.floating_address, guest.boot.host_key if guest.boot else "")
         self.wait_ssh(guest)
-        if mark in self.inside(guest, read, "reading the disk"):
+        if MARK_OF_DISK in self.mark_of(guest):
             raise BootTestError("after the rebuild the disk still holds what was written before: it was not made anew")
         return f"kept {guest.address}"
 
     def resize(self) -> str:
         """Give the first server the larger flavor, confirm it, and let it boot again."""
+        where = self.moved("resized", partial(self.cloud.compute.resize_server, self.first.id, self.made.larger))
+        return f"kept {self.first.address}, on {where}"
+
+    def migrate(self) -> str:
+        """Have the first server brought to another host with its disk, confirm it, and let it boot again."""
+        guest, before = self.first, self.first.host
+        self.mark_disk(guest)
+        where = self.moved("migrated", partial(self.cloud.compute.migrate_server, guest.id))
+        if short(where) == short(before):
+            raise BootTestError(f"{guest.name} was migrated and is on {where} still")
+        if self.mark_of(guest) != MARK_OF_DISK:
+            raise BootTestError(f"what was written to the disk of {guest.name} on {before} is not on its disk on {where}")
+        return f"from {before} to {where}, kept {guest.address} and its disk"
+
+    def moved(self, how: str, begin: Callable[[], None]) -> str:
+        """Have the first server resized or migrated, confirm it, and wait until it serves again; returns its host."""
         guest = self.first
         old_key = guest.boot.host_key if guest.boot else ""
         guest.expected = False
-        self.cloud.compute.resize_server(guest.id, self.made.larger)
+        begin()
 
-        def resized() -> tuple[Any, str]:
+        def done() -> tuple[Any, str]:
             server = self.cloud.compute.get_server(guest.id)
             if server.status == "ERROR" or (server.status == "ACTIVE" and not server.task_state and server.fault):
-                raise BootTestError(f"{guest.name} was not resized: {(server.fault or {}).get('message', 'nova gives no reason')}")
-            return server.status == "VERIFY_RESIZE", f"server {guest.name} is {server.status} (task {server.task_state})"
+                raise BootTestError(f"{guest.name} was not {how}: {(server.fault or {}).get('message', 'nova gives no reason')}")
+            return server.status == "VERIFY_RESIZE" and server, f"server {guest.name} is {server.status} (task {server.task_state})"
 
-        self.wait("the resize must come to its end", resized)
+        server = self.wait(f"the server must be {how}", done)
+        where = str(server.compute_host or server.hypervisor_hostname or "")
+        # it may have been told which host to begin on
+        guest.host = where if guest.host else ""
         self.cloud.compute.confirm_server_resize(guest.id)
         self.wait_active(guest)
         self.wait_ready(guest, old_key)
         self.shell.trust(self.made.floating_address, guest.boot.host_key if guest.boot else "")
         self.wait_ssh(guest)
-        return f"kept {guest.address}"
+        return where
 
     def rebuilding(self, guest: Guest, old_key: str) -> bool:
         """Whether the rebuild is seen: the server left ACTIVE, or has already booted with another host key."""

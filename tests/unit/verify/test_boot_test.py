@@ -777,18 +777,62 @@ def test_console_is_read_of_the_last_boot_only_when_complete() -> None:
 
 
 def test_resized_server_boots_again_with_its_address(bench: Bench) -> None:
+    restarting(bench)
+    test = bench.test(resize=True)
+    test.run()
+    assert test.steps.done[-2]["name"] == "resized server keeps its address and runs on"
+    assert bench.left() == set()
+
+
+def restarting(bench: Bench) -> None:
+    """Have a server that was moved boot once more when it is confirmed."""
     confirm = bench.sdk.compute.confirm_server_resize
 
     def boots(identity: str) -> None:
         confirm(identity)
         server = bench.cloud.get("server", identity)
-        server["_boots"] = server.get("_boots", 1) + 1
+        number = server.get("_boots", 1)
+        server["_boots"] = number + 1
+        bench.shell.disks[identity, number + 1] = bench.shell.disks.get((identity, number), "")
 
     bench.sdk.compute.confirm_server_resize = boots
-    test = bench.test(resize=True)
+
+
+MIGRATED = "server is migrated to another host with its disk"
+
+
+def test_server_is_migrated_to_another_host_with_its_disk(bench: Bench) -> None:
+    restarting(bench)
+    test = bench.test(hosts=HOSTS, migrate=True, resize=True)
     test.run()
-    assert test.steps.done[-2]["name"] == "resized server keeps its address and runs on"
+    assert detail(test, MIGRATED) == f"from compute-1 to compute-2, kept {test.first.address} and its disk"
+    assert detail(test, "resized server keeps its address and runs on") == f"kept {test.first.address}, on compute-2"
     assert bench.left() == set()
+    # with a single host there is no other
+    alone = bench.test(migrate=True)
+    alone.run()
+    assert MIGRATED not in [one["name"] for one in alone.steps.done]
+
+
+def test_migration_that_leaves_disk_or_host_as_they_were_fails(bench: Bench) -> None:
+    restarting(bench)
+    confirm, migrate = bench.sdk.compute.confirm_server_resize, bench.sdk.compute.migrate_server
+
+    def loses(identity: str) -> None:
+        confirm(identity)
+        bench.shell.disks[identity, bench.cloud.get("server", identity)["_boots"]] = ""
+
+    bench.sdk.compute.confirm_server_resize = loses
+    step, error, _ = bench.fails(hosts=HOSTS, migrate=True)
+    assert step == MIGRATED
+    assert "on compute-1 is not on its disk on compute-2" in str(error)
+
+    def stays(identity: str) -> None:
+        migrate(identity)
+        bench.cloud.get("server", identity)["OS-EXT-SRV-ATTR:host"] = "compute-1"
+
+    bench.sdk.compute.confirm_server_resize, bench.sdk.compute.migrate_server = confirm, stays
+    assert "was migrated and is on compute-1 still" in str(bench.fails(hosts=HOSTS, migrate=True)[1])
 
 
 def test_resize_that_nova_gives_up_is_told_with_its_fault(bench: Bench) -> None:
