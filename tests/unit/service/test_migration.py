@@ -127,5 +127,3 @@ def test_the_daemon_may_write_guests_disks_alone() -> None:
         assert line in unit
     (hidden,) = [line for line in unit if line.startswith("InaccessiblePaths=")]
     assert {"/etc/nova", f"{ETC}/id_ed25519", "-/run/libvirt"} <= set(hidden.partition("=")[2].split())
-    (door,) = [one for one in node("compute1")["filter"] if one.get("ports") == [8022]]
-    assert (door["from"], door["addresses"]) == ("nova.compute", ["192.0.2.31"])

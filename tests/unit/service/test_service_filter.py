@@ -62,6 +62,8 @@ def test_databases_and_queue_are_for_the_hosts_that_need_them(tmp_path: Path) ->
 def test_compute_nodes_take_consoles_from_controllers_and_tunnels_from_each_other(tmp_path: Path) -> None:
     found = looked_up(tmp_path, "compute1")
     assert rules(found)["consoles of guests"]["sources"] == ["10.0.0.11/32", "10.1.0.11/32"]
+    door = rules(found)["disks of servers that are migrated"]
+    assert (door["sources"], door["ports"], door["addresses"]) == (COMPUTES, ["8022"], ["10.0.0.31"])
     assert rules(found)["tunnels"]["sources"] == COMPUTES and rules(found)["tunnels"]["ports"] == ["6081"]
     assert found["rules"]["refused"] == ["br-int", "tap*", "br-ex"]
     assert {one["path"] for one in found["sockets"]} > {"/run/libvirt/libvirt-sock", "/run/openvswitch/db.sock"}
