@@ -20,8 +20,8 @@ ETC = "/etc/stackwright/migration"
 
 def node(name: str) -> dict[str, Any]:
     """The specification of one compute node."""
-    probe = {"kvm": False, "security_module": "", "boots": True}
-    given = {"inventory_hostname": name, "ansible_host": HOSTS[name], "nova_migration_hosts": HOSTS, "__compute_probe": probe}
+    facts = {"kvm": False, "security_module": "", "boots": True}
+    given = {"inventory_hostname": name, "ansible_host": HOSTS[name], "nova_migration_hosts": HOSTS, "services_facts": facts}
     return component("nova", "compute", **given)
 
 
