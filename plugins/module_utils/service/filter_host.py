@@ -105,7 +105,9 @@ def ssh_ports(config: str, socket: str, held: Sequence[Mapping[str, Any]], own: 
     for block in socket.split("\n\n"):
         if "ActiveState=active" in block:
             found |= {int(port) for port in re.findall(r"^Listen=\S*?:?(\d+) \(Stream\)", block, re.MULTILINE)}
-    found |= {int(one["port"]) for one in held if one["protocol"] == "tcp" and str(one["process"]).startswith("sshd")}
+    # the daemon that takes servers' disks is for other compute nodes alone, as its specification says
+    daemons = [one for one in held if not str(one.get("unit", "")).startswith(sockets.OWN_UNITS)]
+    found |= {int(one["port"]) for one in daemons if one["protocol"] == "tcp" and str(one["process"]).startswith("sshd")}
     return found | own
 
 

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.host import systemd
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import sockets, systemd
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import access
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host, HostError
 
@@ -67,13 +67,21 @@ def served(host: Host) -> dict[str, str]:
 
 
 def processes(host: Host) -> list[int]:
-    """The processes that are sshd waiting for connections, started by systemd or by hand."""
+    """The processes that are sshd waiting for logins, started by systemd or by hand; daemons of the cloud's own units are none."""
     found = []
     for path in Path(f"{host.root}/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            if re.match(rb"sshd: .*\[listener\]", path.read_bytes()):
+            if re.match(rb"sshd: .*\[listener\]", path.read_bytes()) and not _of_the_cloud(path.parent):
                 found.append(int(path.parent.name))
     return sorted(found)
+
+
+def _of_the_cloud(process: Path) -> bool:
+    try:
+        cgroups = (process / "cgroup").read_text("utf-8", "replace")
+    except OSError:
+        return False
+    return sockets.unit_of(cgroups).startswith(sockets.OWN_UNITS)
 
 
 def sockets_of(host: Host, number: int) -> set[int]:

@@ -150,5 +150,7 @@ def test_every_port_on_which_one_logs_in_is_found() -> None:
         {"protocol": "tcp", "process": "sshd", "port": 2222},
         {"protocol": "tcp", "process": "nginx", "port": 443},
         {"protocol": "udp", "process": "sshd", "port": 5},
+        # it lets other compute nodes in, as its specification says, and logs nobody in
+        {"protocol": "tcp", "process": "sshd", "port": 8022, "unit": "stackwright-migration"},
     ]
     assert filter_host.ssh_ports(config, socket, held, {7022}) == {22, 2200, 2022, 2222, 7022}

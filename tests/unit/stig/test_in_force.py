@@ -160,6 +160,17 @@ def test_ports_are_those_that_sshd_listens_on_and_those_of_its_addresses(host: H
     assert listeners.served(host) == {"80/tcp": "nginx", "2222/tcp": "sshd"}
 
 
+def test_sshd_of_the_clouds_own_units_logs_nobody_in(host: Host, root: Path, put: Put, programs: Any) -> None:
+    net(put, ("tcp", f"{EVERYWHERE}:0016", "0A", 7), ("tcp", "1F0200C0:1F56", "0A", 8))
+    process(root, 10, "sshd", "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups", 7)
+    process(root, 11, "sshd", "sshd: /usr/sbin/sshd -D -f /etc/stackwright/migration/sshd_config [listener] 0 of 10-100 startups", 8)
+    put("/proc/10/cgroup", "0::/system.slice/ssh.service\n")
+    put("/proc/11/cgroup", "0::/system.slice/stackwright-migration.service\n")
+    programs.answers["sshd -T"] = (0, "port 22\n")
+    assert listeners.processes(host) == [10]
+    assert listeners.ports(host) == ["22"]
+
+
 def test_ports_of_a_socket_are_systemds(host: Host, monkeypatch: pytest.MonkeyPatch, programs: Any) -> None:
     states = {"ssh.socket": UnitState("enabled", True), "ssh.service": UnitState("disabled", False)}
     monkeypatch.setattr(Host, "systemd", True)
