@@ -56,7 +56,9 @@ def test_all_goes_in_one_run_and_the_role_that_the_login_needs_last(desk: Desk) 
         **document([server("web1", "a", "b")], server="web1", server_network="b"),
     }
     desk.run(wanted)
-    desk.run(wanted, state="absent")
+    gone = desk.run(wanted, state="absent")
+    # Ports of the server and the router go with these.
+    assert "delete project web (leaves behind 1 security group)" in gone["changes"]
     removals = [call.path for call in desk.cloud.calls if call.method == "DELETE"]
     assert not desk.cloud.find("server") and not desk.cloud.find("floating_ip")
     server_gone = next(number for number, path in enumerate(removals) if "/servers/" in path)

@@ -179,6 +179,8 @@ def _left_behind(planner: Plan, gone: Sequence[str]) -> dict[str, list[str]]:
                 str(raw["id"]): str(next((raw[key] for key in OWNER_KEYS if raw.get(key)), ""))
                 for params in queries
                 for raw in planner.cloud.pages(service, path, collection, params)
+                # A port that something has goes, or stays, with that.
+                if not raw.get("device_id")
             }
         except ApiError:
             # Only administrators see what others have; the removal will tell what it is refused for.
