@@ -21,8 +21,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine imp
     converge,
     document,
     plan,
+    reader,
     references,
-    state,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types import registry
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import (
@@ -89,7 +89,7 @@ def test_resource_type_of_the_page_lives(tmp_path: Path, monkeypatch: pytest.Mon
     kind = space["LOCAL_IP"]
     monkeypatch.setitem(registry.BY_NAME, kind.name, kind)
     monkeypatch.setitem(registry.BY_PLURAL, kind.plural, kind)
-    for place in (plan, references, state):
+    for place in (plan, reader, references):
         monkeypatch.setattr(place, "TYPES", (*registry.TYPES, kind))
     declared: list[Any] = []
     exec(
