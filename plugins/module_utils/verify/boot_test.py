@@ -224,6 +224,16 @@ class BootTest:
             if guest.unsound >= SURE:
                 raise BootTestError(f"{guest.name} does not run: its hypervisor says {state}, although Nova says ACTIVE")
 
+    def stopped(self) -> str:
+        """What goes before the cause of a failure: guests that no longer run, where it does not say so itself."""
+        told = []
+        for guest in self.made.guests:
+            with contextlib.suppress(*API_ERRORS):
+                state = self.domain_state(guest) if guest.expected and guest.unsound < SURE else ""
+                if state not in SOUND:
+                    told.append(f"{guest.name} does not run: its hypervisor says {state}, although Nova says ACTIVE; ")
+        return "".join(told)
+
     def domain_state(self, guest: Guest) -> str:
         """State of the guest's domain as its hypervisor tells it now; empty when Nova has no answer.
 
@@ -335,8 +345,8 @@ class BootTest:
         try:
             self.steps.run(name, action)
         except BootTestError as error:
-            error.evidence += self.evidence()
-            raise
+            evidence = error.evidence + self.evidence()
+            raise BootTestError(f"{self.stopped()}{error}", evidence) from None
         except API_ERRORS as error:
             raise BootTestError(f"the API refused: {first_line(error)}", self.evidence()) from None
 

@@ -531,6 +531,14 @@ def test_guest_that_nova_still_remembers_as_running_is_named_all_the_same(bench:
     assert f"{test.this_run.name} does not run: its hypervisor says not running, although Nova says ACTIVE" in str(error)
 
 
+def test_guest_that_stops_while_it_is_asked_is_named_as_well(bench: Bench) -> None:
+    bench.shell.replies["show dev eth0"] = Answer(124, "", "no end within 30 s")
+    bench.cloud.extra["domain"] = lambda server: "paused" if any("show dev eth0" in remote for remote in bench.shell.said) else "running"
+    step, error, test = bench.fails()
+    assert step == IPV6
+    assert str(error).startswith(f"{test.this_run.name} does not run: its hypervisor says paused, although Nova says ACTIVE; reading its IPv6")
+
+
 def test_state_that_passes_is_no_fault(bench: Bench) -> None:
     seen: list[str] = []
 
