@@ -183,7 +183,7 @@ def take(
     internals: Mapping[str, Any],
     plays: Sequence[Play] = (),
 ) -> Snapshot:
-    """The inventory as it is now, `--limit` or not.
+    """The inventory as it is now, `--limit` or not, and not only the hosts of the present play.
 
     :param defaults: raw defaults of all roles, below what the inventory sets.
     :param internals: raw variables of all roles, which win over the inventory; templates may read them.
@@ -198,7 +198,7 @@ def take(
     roles: dict[str, set[str]] = defaultdict(set)
     given: dict[str, set[str]] = defaultdict(set)
     for play in plays:
-        for member in inventory.get_hosts(play.pattern, ignore_limits=True):
+        for member in inventory.get_hosts(play.pattern, ignore_limits=True, ignore_restrictions=True):
             roles[member.name] |= set(play.roles)
             given[member.name] |= play.given
     readings = {name: template_words(value) for name, value in {**trusted, **inner}.items()}

@@ -71,8 +71,8 @@ def policy(seen: snapshot.Snapshot, deploying: bool = True) -> Policy:
     return Policy.parse(nodes_of(seen, _ROLES), _ROLES, _DECLARED, deploying)
 
 
-def view(source: Path) -> snapshot.Snapshot:
-    """The inventory at `source` as the checks see it."""
+def view(source: Path, limit: str = "") -> snapshot.Snapshot:
+    """The inventory at `source` as the checks see it. :param limit: hosts of the run, as a play leaves them behind."""
     # The command line does this once for the whole process; here every test is a command line of its own.
     VaultSecretsContext._current = None
     VaultSecretsContext.initialize(VaultSecretsContext([("default", VaultSecret(KEY))]))
@@ -80,6 +80,9 @@ def view(source: Path) -> snapshot.Snapshot:
     loader.set_vault_secrets([("default", VaultSecret(KEY))])
     manager = InventoryManager(loader=loader, sources=[str(source)])
     variables = VariableManager(loader=loader, inventory=manager)
+    if limit:
+        manager.subset(limit)
+        manager.restrict_to_hosts(manager.get_hosts("all"))
     return snapshot.take(
         manager,
         variables,

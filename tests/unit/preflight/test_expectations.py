@@ -81,3 +81,11 @@ def test_imported_playbooks_and_all_forms_of_roles_are_read(tmp_path: Path) -> N
         plays.Play("controller:compute", ("base",)),
         plays.Play("compute", ("compute", "ovn"), frozenset({"a", "b", "c"})),
     ]
+
+
+def test_a_run_that_is_limited_knows_the_roles_of_all_hosts(tmp_path: Path) -> None:
+    source = cloudcase.write({}, tmp_path)
+    whole = {name: host.roles for name, host in cloudcase.view(source).hosts.items()}
+    limited = cloudcase.view(source, limit="compute1")
+    assert {name: host.roles for name, host in limited.hosts.items()} == whole
+    assert "keystone" in whole["controller1"]
