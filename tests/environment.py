@@ -1,4 +1,5 @@
-"""What the tests may see of whoever runs them: nothing of the home, the shell's logins and settings, locale or time zone."""
+"""What the tests may see of whoever runs them: nothing of the home, the shell's logins and settings, locale or time
+zone."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Texts that a tenant, a guest or a host may write and that must do no harm wherever they are read or shown.
 
-`corpus(trap)` gives them by name. Those that Ansible would evaluate, if it took them for the operator's, make the file `trap`.
+`corpus(trap)` gives them by name. Those that Ansible would evaluate, if it took them for the operator's, make the file
+`trap`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ RAW = tuple(map(chr, [0, 7, 8, 0x1B, 0x7F, 0x85, 0x9B, 0x9D, 0x200B, 0x200F, 0x2
 
 
 def templates(trap: Path) -> dict[str, str]:
-    """What runs a command when it is taken for a template: with Ansible's delimiters, and with a header that chooses others."""
+    """What runs a command when it is taken for a template: with Ansible's delimiters, and with a header that chooses
+    others."""
     run = f"lookup('ansible.builtin.pipe', 'touch {trap}')"
     return {
         "expression": f"{{{{ {run} }}}}",

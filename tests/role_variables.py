@@ -1,4 +1,5 @@
-"""Specifications of roles as a host gets them: rendered by Ansible with the roles' own defaults and what a test gives."""
+"""Specifications of roles as a host gets them: rendered by Ansible with the roles' own defaults and what a test
+gives."""
 
 from __future__ import annotations
 
@@ -42,7 +43,12 @@ def filters_of_the_collection() -> Iterator[None]:
 def variables(**given: Any) -> dict[str, Any]:
     """What a controller of a cloud has for variables; what is given goes before."""
     secrets = {name: f"the-{name}" for name in load_declarations(ROLES)}
-    host = {"inventory_hostname": "controller1", "ansible_host": "192.0.2.11", "ansible_facts": {}, "stackwright_secrets": secrets}
+    host = {
+        "inventory_hostname": "controller1",
+        "ansible_host": "192.0.2.11",
+        "ansible_facts": {},
+        "stackwright_secrets": secrets,
+    }
     return host | given
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# Hands over how it was called to the test, and behaves as the test says. Isolated and without site packages it starts in a few ms.
+# Hands over how it was called to the test, and behaves as the test says. Isolated and without site packages it starts
+# in a few ms.
 STAND_IN = """#!/usr/bin/python3 -IS
 import json, os, socket, sys, time
 with socket.socket(socket.AF_UNIX) as test:
@@ -53,7 +54,8 @@ class Said:
 
 @dataclass
 class StandIns:
-    """Programs that are real processes, each answered by a function of the test; ``calls`` keeps how they were called."""
+    """Programs that are real processes, each answered by a function of the test; ``calls`` keeps how they were
+    called."""
 
     directory: Path
     answers: dict[str, Callable[[Call], Said]] = field(default_factory=dict)
@@ -61,7 +63,8 @@ class StandIns:
     faults: list[BaseException] = field(default_factory=list)
 
     def add(self, name: str, answer: Callable[[Call], Said] | Said, deaf: bool = False) -> str:
-        """Put a program there (or change what it does); return its path. A ``deaf`` one ends without reading its input."""
+        """Put a program there (or change what it does); return its path. A ``deaf`` one ends without reading its
+        input."""
         self.answers[name] = answer if callable(answer) else lambda call: answer
         path = self.directory / "bin" / name
         text = STAND_IN.format(address=str(self.directory / "socket"), deaf=deaf)
@@ -89,7 +92,8 @@ class StandIns:
 
 @contextlib.contextmanager
 def stand_ins(directory: Path) -> Iterator[StandIns]:
-    """Answer for stand-ins below a directory during the block; a fault of the test's own functions is told at its end."""
+    """Answer for stand-ins below a directory during the block; a fault of the test's own functions is told at its
+    end."""
     programs = StandIns(directory)
 
     class Handler(socketserver.StreamRequestHandler):

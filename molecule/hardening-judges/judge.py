@@ -1,8 +1,9 @@
 """Asks Lynis and OpenSCAP what they think of this host, and prints it as JSON. Run as root: ``python3 judge.py NAME``.
 
-Debian packages no STIG content for itself, so Ubuntu 22.04's STIG and Debian 12's ANSSI profile are made to look at any Debian:
-the condition on the distribution is taken out, and the unit that loads audit rules is looked for where Debian 13 has it.
-Rules about the running kernel and the mounts of files that podman lends are counted apart: a container shows those of the machine that
+Debian packages no STIG content for itself, so Ubuntu 22.04's STIG and Debian 12's ANSSI profile are made to look at any
+Debian: the condition on the distribution is taken out, and the unit that loads audit rules is looked for where Debian
+13 has it. Rules about the running kernel and the mounts of files that podman lends are counted apart: a container shows
+  those of the machine that
 it runs on, whatever it says itself.
 So are Lynis's points for the running kernel's values and for the machine's USB ports.
 The results of OpenSCAP are kept beside the content in /var/lib/judges, as NAME-stig.xml and NAME-anssi.xml.
@@ -38,7 +39,8 @@ def adapt(name: str) -> str:
         raise SystemExit(f"{name} has no condition on the distribution any more: look at the new content.")
     if pathlib.Path("/usr/lib/systemd/system/audit-rules.service").exists():
         text = re.sub(
-            r"(object_audit_rules_augenrules:obj:1\" version=\"1\">\s*<ind:filepath>)[^<]*(</ind:filepath>\s*<ind:pattern[^>]*>)[^<]*",
+            r"(object_audit_rules_augenrules:obj:1\" version=\"1\">\s*<ind:filepath>)[^<]*"
+            r"(</ind:filepath>\s*<ind:pattern[^>]*>)[^<]*",
             r"\1/usr/lib/systemd/system/audit-rules.service\2^ExecStart=/(usr/)?sbin/augenrules --load$",
             text,
         )
@@ -49,7 +51,8 @@ def adapt(name: str) -> str:
 
 
 def scap(label: str, profile: str) -> dict[str, object]:
-    """Evaluate one profile: how many rules have which result (``machine``: those that show the machine), and which fail."""
+    """Evaluate one profile: how many rules have which result (``machine``: those that show the machine), and which
+    fail."""
     name, identifier = PROFILES[profile]
     results = str(HERE / f"{label}-{profile}.xml")
     argv = ["oscap", "xccdf", "eval", "--profile", identifier, "--results", results, adapt(name)]
@@ -69,8 +72,11 @@ def scap(label: str, profile: str) -> dict[str, object]:
 def lynis() -> dict[str, object]:
     """The hardening index, the index of the tests that judge the host itself (``own``), and what is suggested."""
     subprocess.run(
-        ["lynis", "audit", "system", "--quick", "--no-colors", "--quiet"], check=False, capture_output=True, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
+        ["lynis", "audit", "system", "--quick", "--no-colors", "--quiet"],
+        check=False,
+        capture_output=True,
+        stdin=subprocess.DEVNULL,
+    )
     lines = pathlib.Path("/var/log/lynis-report.dat").read_text("utf-8", "replace").split("\n")
     values = dict(one.split("=", 1) for one in lines if "=" in one)
     said = [one.partition("=")[2] for one in lines if one.startswith(("suggestion[]=", "warning[]="))]

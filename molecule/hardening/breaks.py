@@ -1,11 +1,11 @@
 """Breaks the controls of a hardened host, each through one of its typed resources.
 
-Run as root on a throw-away host, with the resolved controls on standard input: ``python3 breaks.py ROUND < controls.json``.
-Rounds are ``settings`` and ``settings-last`` (the first or the last resource of each control that can be broken alone) and
-``packages`` (what is wanted goes; what is unwanted comes, and so does a desktop's name). ``people`` takes back what no remedy can
-mend.
-Prints as JSON: `broken` (ids), `beside` (ids that stand on a package that was taken away) and `people` (ids of the broken ones
-that only people can mend).
+Run as root on a throw-away host, with the resolved controls on standard input: ``python3 breaks.py ROUND <
+controls.json``. Rounds are ``settings`` and ``settings-last`` (the first or the last resource of each control that can
+be broken alone) and ``packages`` (what is wanted goes; what is unwanted comes, and so does a desktop's name).
+``people`` takes back what no remedy can mend.
+Prints as JSON: `broken` (ids), `beside` (ids that stand on a package that was taken away) and `people` (ids of the
+broken ones that only people can mend).
 """
 
 from __future__ import annotations
@@ -22,10 +22,21 @@ import sys
 from typing import Any
 
 SSH_WRONG = {
-    "Ciphers": "aes192-ctr", "MACs": "hmac-sha1", "KexAlgorithms": "curve25519-sha256", "Banner": "none", "LogLevel": "QUIET",
-    "MaxAuthTries": "20", "MaxSessions": "20", "LoginGraceTime": "600", "ClientAliveCountMax": "0", "ClientAliveInterval": "0",
-    "Compression": "yes", "AllowGroups": "games", "PermitRootLogin": "yes", "MaxStartups": "100:30:600",
-}  # fmt: skip
+    "Ciphers": "aes192-ctr",
+    "MACs": "hmac-sha1",
+    "KexAlgorithms": "curve25519-sha256",
+    "Banner": "none",
+    "LogLevel": "QUIET",
+    "MaxAuthTries": "20",
+    "MaxSessions": "20",
+    "LoginGraceTime": "600",
+    "ClientAliveCountMax": "0",
+    "ClientAliveInterval": "0",
+    "Compression": "yes",
+    "AllowGroups": "games",
+    "PermitRootLogin": "yes",
+    "MaxStartups": "100:30:600",
+}
 ARCHIVE = "/opt/stand-ins"
 SOURCE = "/etc/apt/sources.list.d/stand-ins.list"
 DESKTOP = "gnome-shell"
@@ -97,7 +108,9 @@ def break_permissions(spec: dict[str, Any]) -> bool:
         mode = os.stat(path).st_mode & 0o7777
         forbidden = int(spec.get("forbid", "0"), 8)
         bit = forbidden & 0o040 or forbidden & 0o020 or forbidden & -forbidden
-        bit = forbidden & 0o004 if path.startswith("/home/") else bit  # sshd takes no key from a home that others may write
+        bit = (
+            forbidden & 0o004 if path.startswith("/home/") else bit
+        )  # sshd takes no key from a home that others may write
         os.chmod(path, 0o777 if spec.get("world_writable") else mode | bit)
     elif "owner" in spec:
         os.chown(path, 65534, -1)
@@ -114,7 +127,9 @@ def break_sshd(spec: dict[str, Any]) -> bool:
             f"Match User games\n\t{option}={wrong}\n", "utf-8"
         )
     elif spec["type"] == "sshd":
-        place = r"\Z" if option == "MaxStartups" else r"\A"  # of this one sshd takes the last value, of all others the first
+        place = (
+            r"\Z" if option == "MaxStartups" else r"\A"
+        )  # of this one sshd takes the last value, of all others the first
         return edit("/etc/ssh/sshd_config", place, f"{option} {wrong}\n")
     else:
         path = pathlib.Path("/etc/ssh/ssh_config.d/00-0-break.conf")
@@ -230,7 +245,9 @@ BREAKS = {
     "sudoers": break_sudoers,
     "sudo_default": break_sudo_default,
     "time_sources": lambda spec: edit("/etc/chrony/chrony.conf", r"\Z", "server 192.0.2.1 iburst\n"),
-    "included": lambda spec: edit(spec["main"], r"^\$IncludeConfig.*\n", "") or edit(spec["main"], r"^include\(.*\n", ""),
+    "included": lambda spec: (
+        edit(spec["main"], r"^\$IncludeConfig.*\n", "") or edit(spec["main"], r"^include\(.*\n", "")
+    ),
     "audit_privileged": lambda spec: break_rules(rf"-a always,exit -F path=\S*.* -F key={spec['key']}"),
     "absent": lambda spec: pathlib.Path(spec["paths"][0]).write_text("games\n", "ascii") > 0,
     "sysctl": break_sysctl,
@@ -261,7 +278,8 @@ def settings(controls: list[dict[str, Any]], last: bool) -> dict[str, list[str]]
 
 
 def packages(controls: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """Take wanted packages away, install stand-ins for unwanted ones, and one for the desktop that some controls rest on."""
+    """Take wanted packages away, install stand-ins for unwanted ones, and one for the desktop that some controls rest
+    on."""
     wanted: dict[str, list[str]] = {}
     unwanted: dict[str, str] = {}
     for control in controls:
@@ -293,7 +311,8 @@ def packages(controls: list[dict[str, Any]]) -> dict[str, list[str]]:
 
 
 def offer(names: list[str]) -> None:
-    """Make an archive of empty packages with these names: the real ones may be missing, large, or in each other's way."""
+    """Make an archive of empty packages with these names: the real ones may be missing, large, or in each other's
+    way."""
     stanzas = []
     for name in names:
         tree = pathlib.Path(f"{ARCHIVE}/{name}/DEBIAN")

@@ -1,8 +1,8 @@
 """Makes a host on which hardening cannot go well, and takes that back. Run as root: ``python3 hostile.py WHAT``.
 
-``full``: /etc and the journal share a small disk, controls are broken, and the mending does not fit. ``fuller``: nothing fits any
-more. ``read-only``: the same disk with room, that refuses writes to /etc; ``journal-read-only``: and to the journal. ``logs``: a large log and names that no program
-expects. ``mend`` takes all of it away.
+``full``: /etc and the journal share a small disk, controls are broken, and the mending does not fit. ``fuller``:
+nothing fits any more. ``read-only``: the same disk with room, that refuses writes to /etc; ``journal-read-only``: and
+to the journal. ``logs``: a large log and names that no program expects. ``mend`` takes all of it away.
 """
 
 from __future__ import annotations
@@ -82,8 +82,13 @@ def mend() -> None:
 
 
 WHAT = {
-    "full": full, "fuller": fuller, "read-only": read_only, "journal-read-only": journal_read_only, "logs": logs, "mend": mend,
-}  # fmt: skip
+    "full": full,
+    "fuller": fuller,
+    "read-only": read_only,
+    "journal-read-only": journal_read_only,
+    "logs": logs,
+    "mend": mend,
+}
 
 if __name__ == "__main__":
     WHAT[sys.argv[1]]()

@@ -1,7 +1,9 @@
-"""An administrator who goes on working on a hardened host, and what must still be there after the hardening is taken back.
+"""An administrator who goes on working on a hardened host, and what must still be there after the hardening is taken
+back.
 
-Run as root: ``python3 later.py work`` does the work, ``python3 later.py look`` prints what is lost of it, and fails then.
-``rest`` takes the work away. ``immutable`` makes a file of the hardening's unwritable and broken, ``mutable`` writable again.
+Run as root: ``python3 later.py work`` does the work, ``python3 later.py look`` prints what is lost of it, and fails
+then. ``rest`` takes the work away. ``immutable`` makes a file of the hardening's unwritable and broken, ``mutable``
+writable again.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ def run(*argv: str) -> str:
 
 
 def work() -> None:
-    """Install a service with data, make and change accounts, renew a certificate, edit files that the hardening changed."""
+    """Install a service with data, make and change accounts, renew a certificate, edit files that the hardening
+    changed."""
     os.umask(0o022)
     # what is installed later may need what the hardening brought
     run("apt-get", "-q", "-y", "--no-install-recommends", "install", "redis-server")
@@ -61,11 +64,13 @@ def lost() -> list[str]:
         "the line in /etc/hosts": lambda: "192.0.2.9 site" in pathlib.Path("/etc/hosts").read_text("utf-8"),
         "the Match block": lambda: MATCH in SSHD.read_text("utf-8"),
         "the line in login.defs": lambda: "# the site's own" in pathlib.Path("/etc/login.defs").read_text("utf-8"),
-        "the setting in pwquality.conf": lambda: "minlen = 20" in pathlib.Path("/etc/security/pwquality.conf").read_text("utf-8"),
+        "the setting in pwquality.conf": lambda: (
+            "minlen = 20" in pathlib.Path("/etc/security/pwquality.conf").read_text("utf-8")
+        ),
         "sshd that takes its configuration": lambda: run("sshd", "-t") == "",
         "sudo that takes its rules": lambda: run("visudo", "-c"),
         "packages in order": lambda: run("dpkg", "--audit") == "",
-    }  # fmt: skip
+    }
     missing = []
     for name, check in checks.items():
         try:

@@ -1,7 +1,7 @@
 """Lists every path of this host with kind, mode, owner, group and content, as JSON, apart from what changes by itself.
 
-``python3 listing.py`` prints the listing, or writes it to the file after ``--write``; ``python3 listing.py OTHER`` prints how the
-host differs from that one. A directory after ``--below`` is listed alone.
+``python3 listing.py`` prints the listing, or writes it to the file after ``--write``; ``python3 listing.py OTHER``
+prints how the host differs from that one. A directory after ``--below`` is listed alone.
 """
 
 from __future__ import annotations

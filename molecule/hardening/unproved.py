@@ -1,4 +1,5 @@
-"""Makes a journaled change of access that nobody confirms, as an enforcement leaves it that its control node has abandoned.
+"""Makes a journaled change of access that nobody confirms, as an enforcement leaves it that its control node has
+abandoned.
 
 Run as root on a hardened host: the journal's own code, which lies beside each run, does the work.
 """

@@ -1,7 +1,8 @@
 """Machines of somebody's own, and somebody who follows docs/your-own-machines.md on them to the letter.
 
     newcomer.py machine NAME IMAGE DEFINITION    makes a machine as an installer leaves it
-    newcomer.py follow DEFINITION                runs the page's commands; what the reader edits or types is in EDITS and TYPED
+    newcomer.py follow DEFINITION                runs the page's commands; what the reader edits or types is in EDITS
+    and TYPED
 
 DEFINITION is lab_definition in JSON, of which only networks and addresses are used.
 """
@@ -35,7 +36,9 @@ def run(command: list[str], given: str | None = None, **options: Any) -> str:
     """Run a program to its end; on failure say what it said."""
     done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=2400, **options)
     if done.returncode:
-        raise SystemExit(f"{' '.join(command[:6])} ended with {done.returncode}:\n{done.stdout[-6000:]}\n{done.stderr[-3000:]}")
+        raise SystemExit(
+            f"{' '.join(command[:6])} ended with {done.returncode}:\n{done.stdout[-6000:]}\n{done.stderr[-3000:]}"
+        )
     return done.stdout
 
 
@@ -55,7 +58,8 @@ def password() -> str:
     return path.read_text()
 
 
-# What an installer does: names in the way of Debian's, a user in group sudo who is asked for a password, no account of ours.
+# What an installer does: names in the way of Debian's, a user in group sudo who is asked for a password, no account of
+# ours.
 INSTALL = r"""
 set -eu
 userdel --remove operator
@@ -71,7 +75,10 @@ ssh-keygen -A
 systemctl reset-failed ssh.service
 systemctl restart ssh
 # what the image keeps back so that it boots quietly
-if [ -e /var/lib/stackwright-lab/enabled.tar ]; then tar -C / -xf /var/lib/stackwright-lab/enabled.tar; systemctl daemon-reload; fi
+if [ -e /var/lib/stackwright-lab/enabled.tar ]; then
+  tar -C / -xf /var/lib/stackwright-lab/enabled.tar
+  systemctl daemon-reload
+fi
 rm -rf /var/lib/stackwright-lab
 """
 
@@ -92,19 +99,50 @@ def machine(name: str, image: str, definition: dict[str, Any]) -> None:
         until(lambda: (STATE / "key" / "made").exists(), "the key of the newcomer is there")
     container = f"stackwright-own-{name}"
     podman(definition, "rm", "--force", "--ignore", "--time", "20", container)
-    words = ["run", "--detach", "--name", container, "--hostname", name, "--systemd", "always", "--privileged", "--no-hosts", "--stop-timeout", "20"]
+    words = [
+        "run",
+        "--detach",
+        "--name",
+        container,
+        "--hostname",
+        name,
+        "--systemd",
+        "always",
+        "--privileged",
+        "--no-hosts",
+        "--stop-timeout",
+        "20",
+    ]
     wanted = ("management", "external") if name.startswith("compute") else ("management",)
     for role, network in definition["networks"].items():
         if role in wanted:
-            words += ["--network", f"{network['name']}:ip={definition['machines'][name]['addresses'][role]},interface_name={network['interface']}"]
-    for label, value in {"stackwright.lab": definition["name"], "stackwright.lab.directory": definition["state_directory"]}.items():
+            words += [
+                "--network",
+                f"{network['name']}:ip={definition['machines'][name]['addresses'][role]},interface_name={network['interface']}",
+            ]
+    for label, value in {
+        "stackwright.lab": definition["name"],
+        "stackwright.lab.directory": definition["state_directory"],
+    }.items():
         words += ["--label", f"{label}={value}"]
     legacy = ["systemd.unified_cgroup_hierarchy=0", "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"]
-    podman(definition, *words, image, "/sbin/init", *([] if Path("/sys/fs/cgroup/cgroup.controllers").exists() else legacy))
+    podman(
+        definition, *words, image, "/sbin/init", *([] if Path("/sys/fs/cgroup/cgroup.controllers").exists() else legacy)
+    )
     ready = ["podman", "exec", container, "systemctl", "is-system-running"]
-    until(lambda: subprocess.run(ready, capture_output=True, text=True, check=False).stdout.strip() in ("running", "degraded"), f"{name} has booted")
+    until(
+        lambda: (
+            subprocess.run(ready, capture_output=True, text=True, check=False).stdout.strip() in ("running", "degraded")
+        ),
+        f"{name} has booted",
+    )
     text = INSTALL
-    for word, value in (("USER", USER), ("NAME", name), ("DOMAIN", DOMAIN), ("KEY", key.with_suffix(".pub").read_text().strip())):
+    for word, value in (
+        ("USER", USER),
+        ("NAME", name),
+        ("DOMAIN", DOMAIN),
+        ("KEY", key.with_suffix(".pub").read_text().strip()),
+    ):
         text = text.replace(word, value)
     for scheme in ("http", "https"):
         # the way to the mirror is this host's
@@ -147,14 +185,19 @@ def edit(definition: dict[str, Any]) -> None:
     pool = list(ipaddress.ip_network(external["cidr"]).hosts())
     main = mine / "group_vars" / "all" / "main.yml"
     text = main.read_text().replace("192.0.2.11", addresses["controller1"])
-    for old, new in (("203.0.113.0/24", external["cidr"]), ("203.0.113.100", str(pool[199])), ("203.0.113.199", str(pool[229]))):
+    for old, new in (
+        ("203.0.113.0/24", external["cidr"]),
+        ("203.0.113.100", str(pool[199])),
+        ("203.0.113.199", str(pool[229])),
+    ):
         text = text.replace(old, new)
     text = re.sub(r"203\.0\.113\.1\b", external["gateway"], text)
     # what this reader's machine needs besides: a key and known hosts of its own, and sizes for a small machine
     text += (
         f"\nansible_ssh_private_key_file: {STATE}/id_ed25519\n"
         f"ansible_ssh_common_args: -o IdentitiesOnly=yes -o UserKnownHostsFile={STATE}/known_hosts\n"
-        "stackwright_workers: 1\nstackwright_database_pool_size: 2\nmariadb_buffer_pool_mb: 128\nmemcached_memory_mb: 64\n"
+        "stackwright_workers: 1\nstackwright_database_pool_size: 2\nmariadb_buffer_pool_mb: "
+        "128\nmemcached_memory_mb: 64\n"
         "nova_api_workers: 2\nneutron_api_workers: 2\nbase_journal_size: 200M\n"
         # one hypervisor has no tunnels, which would need this much
         "neutron_underlay_mtu: 1558\n"
@@ -165,7 +208,9 @@ def edit(definition: dict[str, Any]) -> None:
         text = re.sub(r"(preflight_memory_minimum_mb): \d+", r"\1: 1024", path.read_text())
         text = re.sub(r"(preflight_disk_minimum_mb): \d+", r"\1: 4096", text)
         text = re.sub(r"(nova_reserved_host_memory_mb): \d+", r"\1: 512", text)
-        path.write_text(text.replace("ovn_external_interface: eth2", f"ovn_external_interface: {external['interface']}"))
+        path.write_text(
+            text.replace("ovn_external_interface: eth2", f"ovn_external_interface: {external['interface']}")
+        )
     for address in addresses.values():
         with (STATE / "known_hosts").open("a") as stream:
             stream.write(run(["ssh-keyscan", "-t", "ed25519", address]))
@@ -175,8 +220,16 @@ def follow(definition: dict[str, Any]) -> None:
     """Run the page's blocks in one shell after the other, as somebody does who comes back the next day."""
     shutil.rmtree(COPY, ignore_errors=True)
     (STATE / "known_hosts").unlink(missing_ok=True)
-    listed = run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=CHECKOUT).splitlines() if (CHECKOUT / ".git").exists() else None
-    for name in listed or [str(path.relative_to(CHECKOUT)) for path in CHECKOUT.rglob("*") if not {".venv", ".stackwright"} & set(path.parts)]:
+    listed = (
+        run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=CHECKOUT).splitlines()
+        if (CHECKOUT / ".git").exists()
+        else None
+    )
+    for name in listed or [
+        str(path.relative_to(CHECKOUT))
+        for path in CHECKOUT.rglob("*")
+        if not {".venv", ".stackwright"} & set(path.parts)
+    ]:
         source, target = CHECKOUT / name, COPY / name
         if source.is_file() or source.is_symlink():
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -185,8 +238,15 @@ def follow(definition: dict[str, Any]) -> None:
     if guest.is_dir():
         # it costs a minute to build, and other scenarios have
         shutil.copytree(guest, COPY / ".stackwright" / "guest")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "MOLECULE_", "STACKWRIGHT_", "OS_", "LC_", "LANG"))}
-    environment |= {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "ANSIBLE_SSH_CONTROL_PATH_DIR": "/tmp/own-machines-cp"}
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ANSIBLE_", "MOLECULE_", "STACKWRIGHT_", "OS_", "LC_", "LANG"))
+    }
+    environment |= {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "ANSIBLE_SSH_CONTROL_PATH_DIR": "/tmp/own-machines-cp",
+    }
     done: list[tuple[str, float]] = []
     before = "set -e\n"
     for block in blocks((COPY / PAGE).read_text()):
@@ -194,13 +254,17 @@ def follow(definition: dict[str, Any]) -> None:
         # a reader's password goes where the page asks for it
         given = password() if "encrypt_string" in block else ""
         print(f"$ {block}", flush=True)
-        script = before + ("[ ! -e .venv/bin/activate ] || . .venv/bin/activate\n" if done else "") + exports(done) + block
+        script = (
+            before + ("[ ! -e .venv/bin/activate ] || . .venv/bin/activate\n" if done else "") + exports(done) + block
+        )
         said = run(["bash", "-c", script], given, cwd=COPY, env=environment)
         print(said[-3000:], flush=True)
         done.append((block, time.monotonic() - begun))
         if "cp -r inventories/small" in block:
             edit(definition)
-    (STATE / "done.json").write_text(json.dumps([{"block": block, "seconds": round(seconds, 1)} for block, seconds in done], indent=1))
+    (STATE / "done.json").write_text(
+        json.dumps([{"block": block, "seconds": round(seconds, 1)} for block, seconds in done], indent=1)
+    )
     for block, seconds in done:
         print(f"{seconds:6.1f} s  {block.splitlines()[0]}")
 

@@ -1,4 +1,5 @@
-"""Runs on the control node: has the host try its packet filter, and proves that one can still log in before it is kept."""
+"""Runs on the control node: has the host try its packet filter, and proves that one can still log in before it is
+kept."""
 
 from __future__ import annotations
 
@@ -32,8 +33,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             back = self._undo(arguments, variables)
             return result | {
                 "failed": True,
-                "msg": f"With the new packet filter no fresh login was possible ({failure}), so it was taken back{back}.",
-                "hint": "Put the network from which you log in into base_filter_ssh_networks, or leave that variable empty; "
+                "msg": f"With the new packet filter no fresh login was possible ({failure}), so it was taken "
+                f"back{back}.",
+                "hint": "Put the network from which you log in into base_filter_ssh_networks, or leave that "
+                "variable empty; "
                 "base_filter: false leaves the filter out.",
             }
         kept = self._call({**arguments, "step": "confirm", "tried": tried}, variables)

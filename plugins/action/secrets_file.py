@@ -35,7 +35,8 @@ class ProcessVault:
         return bool(VaultLib.is_encrypted(content))
 
     def encrypt(self, content: bytes) -> bytes:
-        """`content` encrypted with the key and label of what was opened before, or else with the one that new files get."""
+        """`content` encrypted with the key and label of what was opened before, or else with the one that new files
+        get."""
         label, secret = self._opened or self._for_new_files()
         return bytes(self._vault.encrypt(content, secret=secret, vault_id=label))
 
@@ -48,14 +49,17 @@ class ProcessVault:
         try:
             plain, name, secret = self._vault.decrypt_and_get_vault_id(content)
         except AnsibleError as error:
-            wanted = f"It is labelled '{label}', so it wants --vault-id {label}@FILE." if label else "It bears no label."
+            wanted = (
+                f"It is labelled '{label}', so it wants --vault-id {label}@FILE." if label else "It bears no label."
+            )
             keys = ", ".join(sorted({str(one) for one, _ in self._secrets}))
             raise secrets_file.VaultKeyError(f"{wanted} The keys in use are those of the vault ids {keys}.") from error
         self._opened = label or named(name), secret
         return bytes(plain)
 
     def _for_new_files(self) -> tuple[str | None, Any]:
-        """Label and key: those of the identity that Ansible encrypts with, or else the only one there is, or the default one's.
+        """Label and key: those of the identity that Ansible encrypts with, or else the only one there is, or the
+        default one's.
 
         :raises secrets_file.SecretsFileError: there is no such identity, or no telling which of several is meant.
         """
@@ -63,12 +67,14 @@ class ProcessVault:
         wanted = C.config.get_config_value("DEFAULT_VAULT_ENCRYPT_IDENTITY")
         if wanted and wanted not in names:
             raise secrets_file.SecretsFileError(
-                f"New files are to be encrypted with the vault id '{wanted}' (ANSIBLE_VAULT_ENCRYPT_IDENTITY), of which there is no key: "
+                f"New files are to be encrypted with the vault id '{wanted}' (ANSIBLE_VAULT_ENCRYPT_IDENTITY), "
+                f"of which there is no key: "
                 f"give --vault-id {wanted}@FILE. There are keys of {', '.join(names)}."
             )
         if not wanted and len(names) > 1 and C.DEFAULT_VAULT_IDENTITY not in names:
             raise secrets_file.SecretsFileError(
-                f"There are keys of several vault ids, {', '.join(names)}: say which one new files are encrypted with, in the variable "
+                f"There are keys of several vault ids, {', '.join(names)}: say which one new files are "
+                "encrypted with, in the variable "
                 "ANSIBLE_VAULT_ENCRYPT_IDENTITY of the environment."
             )
         chosen = wanted or (names[0] if len(names) == 1 else C.DEFAULT_VAULT_IDENTITY)

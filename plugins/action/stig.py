@@ -1,4 +1,5 @@
-"""Runs on the control node: resolves the catalogue for a host, calls the engine there, and proves that one can still log in."""
+"""Runs on the control node: resolves the catalogue for a host, calls the engine there, and proves that one can still
+log in."""
 
 from __future__ import annotations
 
@@ -83,7 +84,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return result | outcome
 
     def _parameters(self, arguments: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
-        """The operator's parameters, and what the account that Ansible comes in with must keep: its sudo, or root's login."""
+        """The operator's parameters, and what the account that Ansible comes in with must keep: its sudo, or root's
+        login."""
         values: dict[str, Any] = dict(check_type_dict(arguments.get("parameters") or {}))
         become = self._connection.become
         login = self._connection.get_option("remote_user") if self._connection.has_option("remote_user") else None
@@ -126,8 +128,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         )
         if "sudo" in proof.undone:
             proof.problems.append(
-                "Rules of sudo were taken back. Where one of them lets Ansible's account become root, name the account, %group, alias "
-                "or #number that the rule begins with in hardening parameter sudo_without_password, or give Ansible a become password."
+                "Rules of sudo were taken back. Where one of them lets Ansible's account become root, "
+                "name the account, %group, alias "
+                "or #number that the rule begins with in hardening parameter sudo_without_password, or "
+                "give Ansible a become password."
             )
         undone = proof.undone
         outcome["problems"] = [*outcome["problems"], *proof.problems]

@@ -397,7 +397,8 @@ class CallbackModule(Default):  # type: ignore[misc]
 
 
 def _close_to_others(directory: Path) -> None:
-    """Keep other accounts out of a directory that this one has; what is made in it by others' habits is then closed as well."""
+    """Keep other accounts out of a directory that this one has; what is made in it by others' habits is then closed as
+    well."""
     try:
         found = directory.lstat()
         if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and found.st_mode & 0o077:

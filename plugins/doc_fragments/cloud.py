@@ -51,7 +51,8 @@ options:
     default: 60
   endpoint_overrides:
     description:
-      - Addresses of services by type, such as C(identity), that are used in place of those in the catalogue. For a cloud
+      - Addresses of services by type, such as C(identity), that are used in place of those in the catalogue. For a
+        cloud
         whose catalogue is still being written, or names addresses that this machine cannot reach.
     type: dict
     default: {}

@@ -16,7 +16,8 @@ options:
   options: {description: "What follows the question mark. By default, the character set is utf8mb4.", type: dict}
   driver: {description: "SQLAlchemy's name of the dialect and its driver.", type: str, default: mysql+pymysql}
   port: {description: The port., type: str, default: ""}
-  ca: {description: "File with the authorities that vouch for the server; with it, the driver speaks TLS.", type: str, default: ""}
+  ca: {description: "File with the authorities that vouch for the server; with it, the driver speaks TLS.", type: str,
+    default: ""}
 """
 
 EXAMPLES = r"""

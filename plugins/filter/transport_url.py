@@ -11,11 +11,13 @@ positional: user, hosts, virtual_host
 options:
   _input: {description: The password., type: str, required: true}
   user: {description: The user., type: str, required: true}
-  hosts: {description: "Addresses, as a list or with commas between them; each may name its own port.", type: raw, required: true}
+  hosts: {description: "Addresses, as a list or with commas between them; each may name its own port.", type: raw,
+    required: true}
   virtual_host: {description: The virtual host., type: str, default: /}
   port: {description: The port of those that name none., type: int, default: 5672}
   transport: {description: "oslo.messaging's name of the driver.", type: str, default: rabbit}
-  ca: {description: "File with the authorities that vouch for the servers; with it, the driver speaks TLS.", type: str, default: ""}
+  ca: {description: "File with the authorities that vouch for the servers; with it, the driver speaks TLS.", type: str,
+    default: ""}
 """
 
 EXAMPLES = r"""

@@ -42,7 +42,8 @@ options:
 notes:
   - Every host gets RV(ignore:lab_definition), RV(ignore:lab_name), RV(ignore:lab_management_address),
     RV(ignore:lab_management_interface), RV(ignore:lab_tunnel_address), RV(ignore:lab_tunnel_interface),
-    RV(ignore:lab_tunnel_mtu), RV(ignore:lab_external_interface) and RV(ignore:lab_external_network) besides the connection variables.
+    RV(ignore:lab_tunnel_mtu), RV(ignore:lab_external_interface) and RV(ignore:lab_external_network) besides the
+    connection variables.
 """
 
 EXAMPLES = r"""

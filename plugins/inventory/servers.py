@@ -12,9 +12,12 @@ description:
     from what the cloud knows about it.
   - Costs one login per cloud and one list call per region, one more for the names of images, and one for those of
     projects where all projects are read.
-  - Whoever owns a server chooses its name, its metadata and its tags. Nothing of it is ever evaluated as a template, and no name
-    takes the place of a host or group that another source of the inventory has, of C(localhost), C(all) or C(ungrouped).
-  - What is no host name has its other characters replaced. Where that was needed, several servers have the same name, or the name
+  - Whoever owns a server chooses its name, its metadata and its tags. Nothing of it is ever evaluated as a template,
+    and no name
+    takes the place of a host or group that another source of the inventory has, of C(localhost), C(all) or
+    C(ungrouped).
+  - What is no host name has its other characters replaced. Where that was needed, several servers have the same name,
+    or the name
     is taken, the beginning of the identifier is added (C(server_web-1f0c9a3e)), so that all of them can be reached.
   - Control characters and those that reorder text become visible escapes in all values.
 options:
@@ -27,7 +30,8 @@ options:
     description:
       - Names of clouds in C(clouds.yaml).
       - >-
-        An entry may also be a mapping with C(cloud), C(regions) (names; by default the one that C(clouds.yaml) names, or
+        An entry may also be a mapping with C(cloud), C(regions) (names; by default the one that C(clouds.yaml) names,
+        or
         else all of the catalogue) and C(all_projects) (whether servers of all projects count, for administrators).
     required: true
     type: list
@@ -47,7 +51,8 @@ options:
   prefix:
     description:
       - What stands before the server's name in the names of hosts. Not used with O(hostname=id).
-      - Choose one that no host of the other sources begins with. They may be read later than this one, and then only the prefix keeps
+      - Choose one that no host of the other sources begins with. They may be read later than this one, and then only
+        the prefix keeps
         a server from bearing the name of one of their hosts. With an empty prefix, read this source last.
     type: str
     default: server_
@@ -85,8 +90,10 @@ extends_documentation_fragment:
   - constructed
   - inventory_cache
 notes:
-  - An entry of O(keyed_groups) without a prefix gets V(server), and a parent group that begins with a template C(server_), so that
-    the owner of a server never chooses the whole name of a group. Where another source has a group of that name with hosts in it, C(server_) is put before the name.
+  - An entry of O(keyed_groups) without a prefix gets V(server), and a parent group that begins with a template
+    C(server_), so that
+    the owner of a server never chooses the whole name of a group. Where another source has a group of that name with
+    hosts in it, C(server_) is put before the name.
   - What O(compose) makes of metadata, such as C(ansible_user), is as trustworthy as who wrote them.
   - Every host gets RV(ignore:server_id), RV(ignore:server_name), RV(ignore:server_cloud), RV(ignore:server_region),
     RV(ignore:server_project), RV(ignore:server_status), RV(ignore:server_flavor), RV(ignore:server_image),
@@ -144,7 +151,8 @@ def is_server(host: Any) -> bool:
 
 
 class GuardedGroups:
-    """The inventory, as far as groups are filled through it: a name made from values of servers never is a group in `kept`."""
+    """The inventory, as far as groups are filled through it: a name made from values of servers never is a group in
+    `kept`."""
 
     def __init__(self, inventory: Any, kept: Collection[str]) -> None:
         self._inventory, self._kept = inventory, kept
@@ -193,7 +201,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         )
         prefix = self.get_option("prefix")
         if not re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]*)?", prefix):
-            raise AnsibleParserError(f"prefix: {one_line(prefix)!r} cannot begin a host name. Use letters, digits, '.', '_' and '-'.")
+            raise AnsibleParserError(
+                f"prefix: {one_line(prefix)!r} cannot begin a host name. Use letters, digits, '.', '_' and '-'."
+            )
         # Read before the first is added: what is there by now belongs to other sources.
         taken = {*inventory.hosts, *inventory.groups}
         self._foreign_groups = {

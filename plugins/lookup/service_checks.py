@@ -10,13 +10,15 @@ short_description: Health checks of a host, from the specifications of its servi
 description:
   - Reads the units and the health checks of every named service from the roles' specifications, and returns them in the
     form that M(stackwright.cloud.health) takes. The roles need not be part of the play.
-  - Unlike P(stackwright.cloud.service_plan#lookup) it evaluates nothing else of a specification, so that it works without
+  - Unlike P(stackwright.cloud.service_plan#lookup) it evaluates nothing else of a specification, so that it works
+    without
     what a deployment finds out on its way.
 author: The Stackwright developers
 options:
   _terms:
     description:
-      - Services as C(role) or C(role.component), or node roles, which stand for the services in their C(<role>_services).
+      - Services as C(role) or C(role.component), or node roles, which stand for the services in their
+        C(<role>_services).
     type: list
     elements: str
     required: true

@@ -7,11 +7,13 @@ DOCUMENTATION = r"""
 name: service_facts
 short_description: What is found out on a host before its services are planned
 description:
-  - Reads the packages and the key C(facts) of every named service, and nothing else of the specifications, which may depend on the answers.
+  - Reads the packages and the key C(facts) of every named service, and nothing else of the specifications, which may
+    depend on the answers.
 author: The Stackwright developers
 options:
   _terms:
-    description: Services as C(role) or C(role.component), or node roles, which stand for the services in their C(<role>_services).
+    description: Services as C(role) or C(role.component), or node roles, which stand for the services in their
+      C(<role>_services).
     type: list
     elements: str
     required: true

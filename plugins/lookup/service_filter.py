@@ -7,7 +7,8 @@ DOCUMENTATION = r"""
 name: service_filter
 short_description: What a host lets in, and what listens there, from the specifications of its services
 description:
-  - Reads the keys C(filter) and C(api) of the specifications of every service that the host carries, with the addresses of all hosts of the
+  - Reads the keys C(filter) and C(api) of the specifications of every service that the host carries, with the addresses
+    of all hosts of the
     inventory, whatever C(--limit) says, and the site's C(base_filter_*) variables.
   - Reads the roles' own files, so that the roles need not be part of the play.
 author: The Stackwright developers
@@ -22,13 +23,18 @@ options:
 EXAMPLES = r"""
 - name: What this host lets in
   ansible.builtin.debug:
-    msg: "{{ lookup('stackwright.cloud.service_filter', {'controller': ['base', 'controller'], 'compute': ['base', 'compute']}).rules }}"
+    msg: "{{ lookup('stackwright.cloud.service_filter', roles).rules }}"
+  vars:
+    roles:
+      controller: [base, controller]
+      compute: [base, compute]
 """
 
 RETURN = r"""
 _raw:
   description:
-    - C(enabled), C(rules) for M(stackwright.cloud.packet_filter), C(listeners) and C(sockets) as M(stackwright.cloud.listeners) takes them, and
+    - C(enabled), C(rules) for M(stackwright.cloud.packet_filter), C(listeners) and C(sockets) as
+      M(stackwright.cloud.listeners) takes them, and
       C(closed), the host's ports that only members may reach.
     - A mistake of the operator's is returned as the only key C(problem).
   type: list

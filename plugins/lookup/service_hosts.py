@@ -26,7 +26,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _raw:
   description:
-    - C(hosts), a list of hosts for each component by its whole name (C(glance.glance)), and C(agents), what M(stackwright.cloud.agents)
+    - C(hosts), a list of hosts for each component by its whole name (C(glance.glance)), and C(agents), what
+      M(stackwright.cloud.agents)
       takes, from the key C(agents) of the specifications.
   type: list
   elements: dict

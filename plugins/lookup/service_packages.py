@@ -7,8 +7,10 @@ DOCUMENTATION = r"""
 name: service_packages
 short_description: Distribution packages of services, read from their specifications
 description:
-  - Reads the roles' own files, so that it also works where the roles are not part of the play, such as when images are made.
-  - A node role (one that has C(<role>_services) in its defaults) stands for all its services, as the inventory or those defaults say.
+  - Reads the roles' own files, so that it also works where the roles are not part of the play, such as when images are
+    made.
+  - A node role (one that has C(<role>_services) in its defaults) stands for all its services, as the inventory or those
+    defaults say.
 author: The Stackwright developers
 options:
   _terms:

@@ -7,21 +7,27 @@ DOCUMENTATION = r"""
 name: service_plan
 short_description: What a host is to be, from the specifications of its services
 description:
-  - A problem of the operator's variables is returned as the only key C(problem), so that it can be shown although the plan is hidden.
-  - The plan's C(secrets) are those of C(stackwright_secrets), and of all vaulted values among the host's variables, that it holds.
-  - Reads the specifications of every named service from the roles' own files, so that the roles need not be part of the play, derives
+  - A problem of the operator's variables is returned as the only key C(problem), so that it can be shown although the
+    plan is hidden.
+  - The plan's C(secrets) are those of C(stackwright_secrets), and of all vaulted values among the host's variables,
+    that it holds.
+  - Reads the specifications of every named service from the roles' own files, so that the roles need not be part of the
+    play, derives
     what follows from them, merges the operator's C(<role>_config_overrides) and
-    C(<role>_config_files) (and all variables whose names go on from these, in the order of their names), and returns one plan.
+    C(<role>_config_files) (and all variables whose names go on from these, in the order of their names), and returns
+    one plan.
 author: The Stackwright developers
 options:
   _terms:
-    description: Services as C(role) or C(role.component), or node roles, which stand for the services in their C(<role>_services).
+    description: Services as C(role) or C(role.component), or node roles, which stand for the services in their
+      C(<role>_services).
     type: list
     elements: str
     required: true
   leader:
     description:
-      - Host that does for its group what is done once, such as databases, registration and schemas; the plans of the others lack it.
+      - Host that does for its group what is done once, such as databases, registration and schemas; the plans of the
+        others lack it.
       - By default the host itself. It is a problem when others need it and the run is limited to hosts without it.
     type: str
 """
@@ -34,7 +40,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: One mapping with packages, files, databases, messaging, identity, bootstrap, early (levels of units and health), units, health and secrets.
+  description: One mapping with packages, files, databases, messaging, identity, bootstrap, early (levels of units and
+    health), units, health and secrets.
   type: list
   elements: dict
 """
@@ -122,9 +129,15 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         works = host_view.view(self._loader, variables)
         maker = Maker(host_view.book(variables), works, host_view.site(works), variables)
         try:
-            return [maker.plan([name for term in terms for name in ([term] if isinstance(term, str) else term)], kwargs.get("leader"))]
+            return [
+                maker.plan(
+                    [name for term in terms for name in ([term] if isinstance(term, str) else term)],
+                    kwargs.get("leader"),
+                )
+            ]
         except (plan.PlanError, SpecificationError) as error:
-            # the plan holds secrets, so whoever reads it hides its output: a problem of the operator's must not be hidden with it
+            # the plan holds secrets, so whoever reads it hides its output: a problem of the operator's must not be
+            # hidden with it
             return [{"problem": str(error)}]
 
 
@@ -138,7 +151,8 @@ class Maker:
     variables: Mapping[str, Any]
 
     def plan(self, names: Sequence[str], leader: str | None = None) -> dict[str, Any]:
-        """The plan of these services. :param leader: the host that does for its group what is done once; by default each does."""
+        """The plan of these services. :param leader: the host that does for its group what is done once; by default
+        each does."""
         components: list[derive.Derived] = []
         roles: set[str] = set()
         for term in self.book.services_of(names, self.view):

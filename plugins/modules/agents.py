@@ -10,8 +10,10 @@ module: agents
 short_description: Wait until every service and agent of a cloud is alive with a fresh heartbeat
 version_added: 0.1.0
 description:
-  - Asks Nova, Neutron, and where the catalogue has them Cinder and Heat, for their services and agents. Each expected one
-    must be registered, be up, and have a heartbeat that is young by the cloud's own clock (the C(Date) of the answer, or
+  - Asks Nova, Neutron, and where the catalogue has them Cinder and Heat, for their services and agents. Each expected
+    one
+    must be registered, be up, and have a heartbeat that is young by the cloud's own clock (the C(Date) of the answer,
+    or
     the time stamp of a fresh token), since a dead service counts as up for another minute.
   - Services that nobody expects must be alive as well. Disabled ones are mentioned, not refused.
   - Placement must know every host that is to run C(nova-compute), with VCPU and MEMORY_MB to offer.

@@ -14,10 +14,12 @@ description:
     failure or
     an interruption. What an interrupted run could not remove is removed by the next.
   - The steps are image, flavor, external network, tenant network with router, security group, key pair, server, console
-    log, ping and SSH through a floating address, throughput both ways, large packets, metadata, user data, name server and
+    log, ping and SSH through a floating address, throughput both ways, large packets, metadata, user data, name server
+    and
     MTU inside the guest, IPv6 by advertisement and by DHCPv6, IPv6 from outside, guest to guest across hosts
     and migration (with two hosts or more), rebuild, removal.
-  - While it waits it asks the hypervisors through Nova, and stops within seconds when a guest does not run although Nova says ACTIVE.
+  - While it waits it asks the hypervisors through Nova, and stops within seconds when a guest does not run although
+    Nova says ACTIVE.
   - A failure names the step and its cause, with the state of server and ports, agents that are down, and the end of
     the console log.
   - Needs C(ssh), C(ssh-keygen) and C(ping), and a route to the floating addresses, on the machine that runs it.
@@ -48,17 +50,21 @@ options:
     type: str
     default: fd53:7477:6774::/64
   stateful_cidr_v6:
-    description: IPv6 address range of a second network of the guests, whose addresses DHCPv6 hands out. Empty leaves it out.
+    description: IPv6 address range of a second network of the guests, whose addresses DHCPv6 hands out. Empty leaves it
+      out.
     type: str
     default: fd53:7477:6775::/64
   routed_v6:
     description:
-      - Whether O(tenant_cidr_v6) is reached from outside, and the first guest by its own IPv6 address from the machine that runs this.
-      - Where that machine is the external network's gateway itself, as in a lab, it gets an address and a route for the time of the test.
+      - Whether O(tenant_cidr_v6) is reached from outside, and the first guest by its own IPv6 address from the machine
+        that runs this.
+      - Where that machine is the external network's gateway itself, as in a lab, it gets an address and a route for the
+        time of the test.
     type: bool
     default: false
   routed_via_v6:
-    description: Address of the router on the external network to which the site routes O(tenant_cidr_v6). Empty lets the cloud choose.
+    description: Address of the router on the external network to which the site routes O(tenant_cidr_v6). Empty lets
+      the cloud choose.
     type: str
     default: ""
   throughput_minimum:
@@ -69,7 +75,8 @@ options:
     default: 0.5
   large_packets:
     description:
-      - Whether the test fails when packets of the external network's MTU that must not be split are lost without an answer.
+      - Whether the test fails when packets of the external network's MTU that must not be split are lost without an
+        answer.
       - Otherwise it only tells.
     type: bool
     default: true
@@ -78,7 +85,8 @@ options:
     type: bool
     default: false
   resize:
-    description: Whether the first server is resized as well. With a single compute node Nova must allow it on the same host.
+    description: Whether the first server is resized as well. With a single compute node Nova must allow it on the same
+      host.
     type: bool
     default: false
   name_servers:
@@ -107,7 +115,8 @@ options:
     type: str
     default: ""
   external_cidr_v6:
-    description: IPv6 address range of the external network to make, whose first address is the gateway. Empty leaves it out.
+    description: IPv6 address range of the external network to make, whose first address is the gateway. Empty leaves it
+      out.
     type: str
     default: ""
   external_gateway:
@@ -127,7 +136,8 @@ options:
     type: float
     default: 180
   keep_failed:
-    description: Leave everything in place after a failure, for a look. The next run removes it. An interrupted run removes it anyway.
+    description: Leave everything in place after a failure, for a look. The next run removes it. An interrupted run
+      removes it anyway.
     type: bool
     default: false
   remains_only:

@@ -8,7 +8,8 @@ DOCUMENTATION = r"""
 module: bootstrap
 short_description: Run the one-time steps of a host's services
 description:
-  - Schema migrations, key repositories, cells and the like. A step runs when it never succeeded with the present inputs and package
+  - Schema migrations, key repositories, cells and the like. A step runs when it never succeeded with the present inputs
+    and package
     versions, when its database is empty, or when a file that it makes is missing.
 author: The Stackwright developers
 attributes:
@@ -128,7 +129,10 @@ def _due(steps: list[bootstrap.Step]) -> dict[str, str]:
     server = databases.session() if os.path.exists(databases.SOCKET) else contextlib.nullcontext()
     with server as connection:
         tables = databases.tables(connection) if connection else None
-        reasons = {s.name: bootstrap.is_due(s, versions, tables, lambda query: databases.finds(connection, query)) for s in steps}
+        reasons = {
+            s.name: bootstrap.is_due(s, versions, tables, lambda query: databases.finds(connection, query))
+            for s in steps
+        }
     return {name: reason for name, reason in reasons.items() if reason}
 
 
@@ -160,7 +164,8 @@ def main() -> None:
     except (bootstrap.BootstrapError, databases.DatabaseError) as error:
         problems = getattr(error, "problems", [str(error)])
         module.fail_json(
-            msg=f"Bootstrap steps failed: {problems[0]}" + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""),
+            msg=f"Bootstrap steps failed: {problems[0]}"
+            + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""),
             problems=problems,
             hint="Steps that succeeded are remembered; mend the cause and run again.",
         )

@@ -33,7 +33,8 @@ options:
     default: names
   details:
     description:
-      - Whether each object also holds what the service answered, under the key C(api), and the fields that take calls of
+      - Whether each object also holds what the service answered, under the key C(api), and the fields that take calls
+        of
         their own, such as the members of an image.
     type: bool
     default: false

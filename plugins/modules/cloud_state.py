@@ -25,7 +25,8 @@ options:
       - Lists of entries by type, such as C(projects), C(users) or C(role_assignments).
       - Each entry may also hold C(state) (V(present) or V(absent)) and C(id), which picks one of several objects.
       - >-
-        C(defaults) beside the types holds what entries take that they leave out, as O(defaults) does, and counts before it.
+        C(defaults) beside the types holds what entries take that they leave out, as O(defaults) does, and counts before
+        it.
     type: dict
     required: true
   defaults:
@@ -131,11 +132,13 @@ summary:
   type: dict
 resources:
   description:
-    - What later tasks need of each entry, by type and name, also when nothing changed. All its names are the key where one
+    - What later tasks need of each entry, by type and name, also when nothing changed. All its names are the key where
+      one
       name does not tell entries of a type apart.
     - Each has its C(id), which is empty in check mode for what is yet to be made.
     - Servers have C(addresses) (lists by network), C(floating_addresses), C(host) and C(status); ports C(fixed_ips),
-      C(mac_address) and C(server); floating addresses C(address), C(fixed_ip) and C(port); routers C(external_addresses);
+      C(mac_address) and C(server); floating addresses C(address), C(fixed_ip) and C(port); routers
+      C(external_addresses);
       subnets C(cidr), C(gateway_ip) and C(allocation_pools); networks C(mtu), C(network_type), C(physical_network) and
       C(segmentation_id).
   returned: success

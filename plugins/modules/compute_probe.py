@@ -9,11 +9,15 @@ module: compute_probe
 short_description: Find out what a compute node's machine can really do
 description:
   - Boots guests with KVM, because a device that is there need not work; makes a kernel datapath; looks for AppArmor.
-  - The guests are defined as Nova defines them, and libvirt starts them apart from its own daemon. First a small system in a boot sector,
-    which goes through protected mode, paging and user space and tells within a second of most machines that are no use. Then the test
-    guest's kernel and user space, built from the host's own package sources, which is the proof. A guest that fails is a no only if the
+  - The guests are defined as Nova defines them, and libvirt starts them apart from its own daemon. First a small system
+    in a boot sector,
+    which goes through protected mode, paging and user space and tells within a second of most machines that are no use.
+    Then the test
+    guest's kernel and user space, built from the host's own package sources, which is the proof. A guest that fails is
+    a no only if the
     same one runs without KVM.
-  - The answer is kept until something changes that it depends on, which are kernel, processor, QEMU, firmware, libvirt, settings, and
+  - The answer is kept until something changes that it depends on, which are kernel, processor, QEMU, firmware, libvirt,
+    settings, and
     the device with its owner.
 author: The Stackwright developers
 attributes:

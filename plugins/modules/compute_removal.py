@@ -11,7 +11,8 @@ short_description: Take a compute node out of a cloud
 version_added: 0.1.0
 description:
   - With O(phase=drain) Nova sends no new servers to the host. It is a failure when servers are on it; they are named.
-  - With O(phase=forget) what the cloud still holds of the host is removed, once its C(nova-compute) is down, and only without servers. That is
+  - With O(phase=forget) what the cloud still holds of the host is removed, once its C(nova-compute) is down, and only
+    without servers. That is
     the compute service with its cell mapping, network agents, and the resource provider.
   - A host that nobody knows is left so, without a failure.
 author:

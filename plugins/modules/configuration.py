@@ -14,17 +14,21 @@ description:
 author: The Stackwright developers
 attributes:
   check_mode: {support: full, description: "Compares and validates, and writes nothing."}
-  diff_mode: {support: full, description: "Shows the difference of every file, secrets masked. Text that is not C(public) is counted only."}
+  diff_mode: {support: full, description: "Shows the difference of every file, secrets masked. Text that is not
+    C(public) is counted only."}
   idempotent: {support: full, description: "A file that is as described is left alone."}
 options:
   files:
     description:
       - What each path is to be. Keys are absolute paths.
-      - Each value has one of C(content) (text), C(options) (section, option, value; a list or mapping is written as the option's type
-        wants it where there are C(definitions)), C(link) (target), or C(hosts) (names and addresses, for a block in a file like
+      - Each value has one of C(content) (text), C(options) (section, option, value; a list or mapping is written as the
+        option's type
+        wants it where there are C(definitions)), C(link) (target), or C(hosts) (names and addresses, for a block in a
+        file like
         C(/etc/hosts) whose other lines are left alone; C(lines) adds to it), and optionally C(state)
         (V(file), V(directory), V(link), V(absent)), C(owner), C(group), C(mode) (octal digits in quotes),
-        C(units) (that read the file), C(public) (the text may be shown in differences), C(validate) (a command with C(%s) for the file), C(definitions) (namespaces of option definitions) and C(free_sections) (not checked).
+        C(units) (that read the file), C(public) (the text may be shown in differences), C(validate) (a command with
+        C(%s) for the file), C(definitions) (namespaces of option definitions) and C(free_sections) (not checked).
     type: dict
     required: true
   secrets:
@@ -90,7 +94,9 @@ def main() -> None:
     secrets = module.params["secrets"]
     module.no_log_values.update(masking.words(secrets))
     # The arguments would be shown with -vvv, and hold every secret of the host.
-    invocation = {"module_args": {"files": sorted(module.params["files"]), "packages_pending": module.params["packages_pending"]}}
+    invocation = {
+        "module_args": {"files": sorted(module.params["files"]), "packages_pending": module.params["packages_pending"]}
+    }
     try:
         files = [configuration.from_data(path, data) for path, data in module.params["files"].items()]
         for file in files:
@@ -108,7 +114,9 @@ def main() -> None:
         module.fail_json(msg=f"The configuration could not be applied: {error}", invocation=invocation)
     for file in outcome.files:
         module.no_log_values.update(masking.words(configuration.secrets_in(file)))
-    texts = [configuration.shown(file, change, secrets) for file, change in zip(outcome.files, outcome.changes, strict=True)]
+    texts = [
+        configuration.shown(file, change, secrets) for file, change in zip(outcome.files, outcome.changes, strict=True)
+    ]
     for warning in outcome.warnings:
         module.warn(warning)
     module.exit_json(

@@ -9,7 +9,8 @@ module: databases
 short_description: Create the databases of all services and their users in one call
 description:
   - Runs on the database host and connects through the server's local socket as root.
-  - Users may log in from the addresses that are named and from no others; accounts of theirs that any host may use are removed.
+  - Users may log in from the addresses that are named and from no others; accounts of theirs that any host may use are
+    removed.
 author: The Stackwright developers
 attributes:
   check_mode: {support: full, description: "Says what would be changed."}
@@ -35,7 +36,8 @@ options:
         type: str
         required: true
   hosts:
-    description: Addresses from which the users may log in. Accounts at further addresses stay, since they are those of other hosts.
+    description: Addresses from which the users may log in. Accounts at further addresses stay, since they are those of
+      other hosts.
     type: list
     elements: str
     required: true

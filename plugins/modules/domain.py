@@ -31,8 +31,8 @@ options:
     type: bool
   options:
     description:
-      - 'immutable: true guards it against changes and removal. Only the options that it names are compared; null takes
-        one away.'
+      - 'immutable: true guards it against changes and removal. Only the options that it names are compared;
+        null takes one away.'
       - Only the given keys are compared.
     type: dict
   state:

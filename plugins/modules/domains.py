@@ -8,7 +8,8 @@ DOCUMENTATION = r"""
 module: domains
 short_description: Ask a compute host's libvirt and QEMU what became of servers
 description:
-  - Tells the state of servers' domains with libvirt's reason, and what QEMU last said in their logs, without control characters.
+  - Tells the state of servers' domains with libvirt's reason, and what QEMU last said in their logs, without control
+    characters.
   - Servers that are not on the host are left out. Every question to libvirt is limited to ten seconds.
 author: The Stackwright developers
 attributes:

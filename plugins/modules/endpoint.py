@@ -12,7 +12,8 @@ short_description: Manage an address of a service
 version_added: 0.1.0
 description:
   - Makes sure that an endpoint is there with the given properties, or is not there.
-  - It is found by O(service), O(endpoint_interface), O(region), or by O(id). Options that are left out are not managed.
+  - It is found by O(service), O(endpoint_interface), O(region), or by O(id). Options that are left out are
+    not managed.
 author:
   - The Stackwright developers
 options:

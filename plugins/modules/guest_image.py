@@ -10,7 +10,8 @@ module: guest_image
 short_description: Build the small test guest that proves a cloud
 version_added: 0.1.0
 description:
-  - Builds a qcow2 disk of about 20 MB from Debian packages (cloud kernel, busybox, dropbear, dhcpcd, syslinux) that boots
+  - Builds a qcow2 disk of about 20 MB from Debian packages (cloud kernel, busybox, dropbear, dhcpcd, syslinux) that
+    boots
     under any
     virtio hypervisor with 192 MB of memory, takes its address, SSH key, hostname and user data from DHCP and metadata
     or a

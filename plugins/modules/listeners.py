@@ -9,7 +9,8 @@ module: listeners
 short_description: Prove that a host listens where its services do and nowhere else
 version_added: 0.1.0
 description:
-  - Reads from the kernel who listens on this host, and names everything that neither the specifications of its services nor the site
+  - Reads from the kernel who listens on this host, and names everything that neither the specifications of its services
+    nor the site
     mention, with process, address and unit. sshd is expected everywhere.
   - Connects as V(nobody) to the sockets that only some accounts may use, and wants to be refused.
   - Sees that the packet filter's table is the one that was proved.
@@ -21,7 +22,8 @@ attributes:
   idempotent: {support: full, description: "Changes nothing."}
 options:
   expected:
-    description: Who may listen, as P(stackwright.cloud.service_filter#lookup) returns it under C(listeners). Left out, nobody is looked at.
+    description: Who may listen, as P(stackwright.cloud.service_filter#lookup) returns it under C(listeners). Left out,
+      nobody is looked at.
     type: list
     elements: dict
   sockets:
@@ -33,7 +35,8 @@ options:
     description: Whether the host is to have its packet filter. Left out, it is not looked at.
     type: bool
   closed:
-    description: Ports of other hosts that this machine must not reach, with C(host), C(name), C(address), C(port) and C(sources).
+    description: Ports of other hosts that this machine must not reach, with C(host), C(name), C(address), C(port) and
+      C(sources).
     type: list
     elements: dict
     default: []
@@ -97,12 +100,23 @@ def main() -> None:
         found = filter_host.named(sockets.listeners())
         wrong = listeners.complaints(found, given["expected"])
         rows.append(
-            listeners.row("Effect-Listeners", "base", "only what a specification names listens", f"{len(found)} listeners", wrong, host)
+            listeners.row(
+                "Effect-Listeners",
+                "base",
+                "only what a specification names listens",
+                f"{len(found)} listeners",
+                wrong,
+                host,
+            )
         )
         problems += wrong
     if given["sockets"]:
         wrong, tried = listeners.socket_complaints(given["sockets"])
-        rows.append(listeners.row("Effect-Sockets", "base", "nobody is refused at local sockets", f"{tried} sockets tried", wrong, host))
+        rows.append(
+            listeners.row(
+                "Effect-Sockets", "base", "nobody is refused at local sockets", f"{tried} sockets tried", wrong, host
+            )
+        )
         problems += wrong
     if given["filter"] is not None:
         wrong = filter_host.complaints(given["filter"])
@@ -112,7 +126,9 @@ def main() -> None:
     if given["closed"]:
         wrong, tried, rightly = listeners.strangers(given["closed"], given["timeout"])
         value = f"{tried} ports tried" + (f", {rightly} are this machine's to reach" if rightly else "")
-        rows.append(listeners.row("Effect-Strangers", "base", "closed ports take no connection from here", value, wrong, host))
+        rows.append(
+            listeners.row("Effect-Strangers", "base", "closed ports take no connection from here", value, wrong, host)
+        )
         problems += wrong
     module.exit_json(changed=False, rows=[one.as_dict() for one in rows], problems=problems)
 

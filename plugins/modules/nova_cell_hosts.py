@@ -68,17 +68,22 @@ def main() -> None:
         with databases.session() as connection:
             nodes, missing, registered = cell_hosts.wait_for(connection, module.params["database"], hosts, timeout)
     except databases.DatabaseError as error:
-        module.fail_json(msg=f"The compute nodes could not be mapped: {error}", hint="See journalctl -u mariadb on the host.")
+        module.fail_json(
+            msg=f"The compute nodes could not be mapped: {error}", hint="See journalctl -u mariadb on the host."
+        )
     if missing and not module.check_mode:
         module.fail_json(
             msg=f"Compute nodes that did not register with nova within {timeout} s: {', '.join(missing)}. "
             f"Registered are: {', '.join(registered) or 'none'}",
-            hint="Look at /var/log/nova/nova-compute.log on them: message queue, placement and libvirt are the usual causes, and a "
+            hint="Look at /var/log/nova/nova-compute.log on them: message queue, placement and libvirt are "
+            "the usual causes, and a "
             "machine that was renamed, as which nova-compute refuses to start.",
         )
     changes = [f"map compute node {host}" for host in hosts if nodes.get(host, True)]
     if changes and not module.check_mode and (said := cell_hosts.discover()):
-        module.fail_json(msg=f"nova-manage cell_v2 discover_hosts failed: {said}", hint="See /var/log/nova/nova-manage.log.")
+        module.fail_json(
+            msg=f"nova-manage cell_v2 discover_hosts failed: {said}", hint="See /var/log/nova/nova-manage.log."
+        )
     module.exit_json(
         changed=bool(changes), changes=changes, diff={"before": "", "after": "".join(f"{line}\n" for line in changes)}
     )

@@ -24,7 +24,8 @@ options:
   container:
     description:
       - Container that it is in.
-      - 'Given as a name or an identifier of an object container, or a mapping such as C({name: web, project: customers}).'
+      - 'Given as a name or an identifier of an object container, or a mapping such as C({name: web, project:
+        customers}).'
     type: raw
     required: true
   project:

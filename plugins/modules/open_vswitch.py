@@ -8,10 +8,13 @@ DOCUMENTATION = r"""
 module: open_vswitch
 short_description: Bring a host's Open vSwitch to a described state
 description:
-  - Sets external identifiers and other configuration, the manager, bridges and the interfaces that are their ports, in one call.
+  - Sets external identifiers and other configuration, the manager, bridges and the interfaces that are their ports, in
+    one call.
   - Refuses to take the interface by which the host is managed.
-  - Bridges and ports that it made bear the external identifier C(stackwright). They are removed once they are no longer wanted; others
-    are left alone. An interface that leaves a bridge gets back its addresses when the host's own network configuration is applied.
+  - Bridges and ports that it made bear the external identifier C(stackwright). They are removed once they are no longer
+    wanted; others
+    are left alone. An interface that leaves a bridge gets back its addresses when the host's own network configuration
+    is applied.
 author: The Stackwright developers
 attributes:
   check_mode: {support: full, description: "Says what would be changed."}
@@ -31,7 +34,8 @@ options:
     type: str
     default: ''
   forbidden_managers:
-    description: Kinds of connections, such as V(ptcp), on which the database must not take clients; such managers are removed.
+    description: Kinds of connections, such as V(ptcp), on which the database must not take clients; such managers are
+      removed.
     type: list
     elements: str
     default: []
@@ -59,7 +63,8 @@ options:
         type: str
         default: ''
   needed:
-    description: Addresses under which the control node and other hosts reach this one; an interface that has one is never taken.
+    description: Addresses under which the control node and other hosts reach this one; an interface that has one is
+      never taken.
     type: list
     elements: str
     default: []
@@ -133,7 +138,8 @@ def main() -> None:
     except (open_vswitch.SwitchError, systemd.UnitsError) as error:
         module.fail_json(
             msg=f"Open vSwitch could not be set up: {error}",
-            hint="Check ovn_bridge_interfaces, ovn_external_interface and ovn_tunnel_interface in the inventory, and journalctl -u openvswitch-switch.",
+            hint="Check ovn_bridge_interfaces, ovn_external_interface and ovn_tunnel_interface in the "
+            "inventory, and journalctl -u openvswitch-switch.",
         )
     module.exit_json(
         changed=bool(changes), changes=changes, diff={"before": "", "after": "".join(f"{line}\n" for line in changes)}

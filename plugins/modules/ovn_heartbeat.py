@@ -11,9 +11,11 @@ short_description: Wait until every ovn-controller and metadata agent answers a 
 version_added: 0.1.0
 description:
   - Neutron's API calls agents of OVN alive for more than a minute after they died, and some releases give the present
-    time as their heartbeat. This module asks OVN itself. It raises the configuration number in the northbound database, as
+    time as their heartbeat. This module asks OVN itself. It raises the configuration number in the northbound database,
+    as
     Neutron does for the same purpose, and waits until each node has taken note of it.
-  - Metadata agents answer after a random delay of up to half a minute. Put the question early with one task, and look for
+  - Metadata agents answer after a random delay of up to half a minute. Put the question early with one task, and look
+    for
     their answers with a later one that gets the RV(number) of the first as O(question).
   - Runs on a host with OVN's command line tools.
 author:
@@ -46,7 +48,8 @@ options:
     default: ""
 attributes:
   check_mode:
-    description: The question changes nothing but a counter that Neutron raises all the time, so it is put in check mode too.
+    description: The question changes nothing but a counter that Neutron raises all the time, so it is put in check mode
+      too.
     support: full
   diff_mode:
     description: Changes nothing, so there is no difference to show.

@@ -31,7 +31,8 @@ options:
     default: false
   sources:
     description:
-      - Lines of C(/etc/apt/sources.list.d/stackwright.list), used beside the host's own sources. An empty list removes the file.
+      - Lines of C(/etc/apt/sources.list.d/stackwright.list), used beside the host's own sources. An empty list removes
+        the file.
       - Without this option the file stays as it is.
     type: list
     elements: str

@@ -9,8 +9,10 @@ module: packet_filter
 short_description: Let nothing into a host but what its services are for
 version_added: 0.1.0
 description:
-  - Makes the nftables table C(inet stackwright) on the host, with an input chain of its own, and leaves all other tables alone.
-  - A new table is loaded under a timer that takes it back. It is kept, and read at boot, only after a fresh login over the same path
+  - Makes the nftables table C(inet stackwright) on the host, with an input chain of its own, and leaves all other
+    tables alone.
+  - A new table is loaded under a timer that takes it back. It is kept, and read at boot, only after a fresh login over
+    the same path
     was proved; otherwise the host goes back to what it had.
   - SSH is let in on the ports on which the host's sshd really listens.
 author: The Stackwright developers
@@ -71,7 +73,10 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service import (
     packet_filter,
 )
 
-ADVICE = "See nft list table inet stackwright and journalctl -b -p err on the host; base_filter: false leaves the filter out."
+ADVICE = (
+    "See nft list table inet stackwright and journalctl -b -p err on the host; base_filter: false leaves "
+    "the filter out."
+)
 
 
 def main() -> None:
@@ -111,8 +116,15 @@ def bring(module: AnsibleModule) -> None:
         "changes": state.changes,
         "ssh_ports": sorted(ports),
         "diff": [
-            *({"before_header": one.path, "after_header": one.path, "before": one.before, "after": one.after} for one in state.files),
-            *([{"before_header": "kernel", "after_header": "kernel", "before": state.before, "after": state.after}] if state.before else []),
+            *(
+                {"before_header": one.path, "after_header": one.path, "before": one.before, "after": one.after}
+                for one in state.files
+            ),
+            *(
+                [{"before_header": "kernel", "after_header": "kernel", "before": state.before, "after": state.after}]
+                if state.before
+                else []
+            ),
         ],
     }
     if module.check_mode or not state.changes:

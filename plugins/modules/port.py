@@ -63,7 +63,8 @@ options:
   security_groups:
     description:
       - Security groups; others are taken away.
-      - 'Each is a name or an identifier of a security group, or a mapping such as C({name: web, project: customers}).'
+      - 'Each is a name or an identifier of a security group, or a mapping such as C({name: web, project:
+        customers}).'
     type: list
     elements: raw
   port_security:
@@ -119,8 +120,8 @@ options:
         type: int
   binding_profile:
     description:
-      - What the host is told of the port, for accounts with the role service. What the service puts in itself does not
-        count.
+      - What the host is told of the port, for accounts with the role service. What the service puts in itself
+        does not count.
       - Only the given keys are compared.
     type: dict
   host:

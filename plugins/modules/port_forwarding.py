@@ -12,7 +12,8 @@ short_description: Manage a forwarding of one port of a floating address
 version_added: 0.1.0
 description:
   - Makes sure that a port forwarding is there with the given properties, or is not there.
-  - It is found by O(floating_ip), O(protocol), O(external_port), or by O(id). Options that are left out are not managed.
+  - It is found by O(floating_ip), O(protocol), O(external_port), or by O(id). Options that are left out are
+    not managed.
 author:
   - The Stackwright developers
 options:

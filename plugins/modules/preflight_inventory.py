@@ -11,7 +11,8 @@ description:
     types and ranges of variables, and secrets - and fails with one report of all problems, each with host, variable,
     what is wrong and how to mend it.
   - Runs on the control node and opens no connection.
-  - Which variables exist, and of which type, comes from the C(argument_specs) and defaults of all roles; what their values must be beyond
+  - Which variables exist, and of which type, comes from the C(argument_specs) and defaults of all roles; what their
+    values must be beyond
     that from C(meta/checks.yml) of their roles; what each group carries from C(stackwright_nodes).
 author:
   - The Stackwright developers

@@ -47,8 +47,8 @@ options:
     elements: str
   options:
     description:
-      - 'immutable: true guards it against changes and removal. Only the options that it names are compared; null takes
-        one away.'
+      - 'immutable: true guards it against changes and removal. Only the options that it names are compared;
+        null takes one away.'
       - Only the given keys are compared.
     type: dict
   state:

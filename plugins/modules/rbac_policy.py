@@ -12,8 +12,8 @@ short_description: Manage a policy that shares a network or another object with 
 version_added: 0.1.0
 description:
   - Makes sure that a rbac policy is there with the given properties, or is not there.
-  - It is found by O(network), O(qos_policy), O(security_group), O(address_scope), O(subnet_pool), O(action), O(target_project),
-    or by O(id). Options that are left out are not managed.
+  - It is found by O(network), O(qos_policy), O(security_group), O(address_scope), O(subnet_pool), O(action),
+    O(target_project), or by O(id). Options that are left out are not managed.
 author:
   - The Stackwright developers
 options:
@@ -30,12 +30,14 @@ options:
   security_group:
     description:
       - The security group that is shared.
-      - 'Given as a name or an identifier of a security group, or a mapping such as C({name: web, project: customers}).'
+      - 'Given as a name or an identifier of a security group, or a mapping such as C({name: web, project:
+        customers}).'
     type: raw
   address_scope:
     description:
       - The address scope that is shared.
-      - 'Given as a name or an identifier of an address scope, or a mapping such as C({name: web, project: customers}).'
+      - 'Given as a name or an identifier of an address scope, or a mapping such as C({name: web, project:
+        customers}).'
     type: raw
   subnet_pool:
     description:

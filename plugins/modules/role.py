@@ -32,8 +32,8 @@ options:
     type: str
   options:
     description:
-      - 'immutable: true guards it against changes and removal. Only the options that it names are compared; null takes
-        one away.'
+      - 'immutable: true guards it against changes and removal. Only the options that it names are compared;
+        null takes one away.'
       - Only the given keys are compared.
     type: dict
   state:

@@ -12,8 +12,8 @@ short_description: Manage a role of a user or group in a project, a domain or th
 version_added: 0.1.0
 description:
   - Makes sure that a role assignment is there with the given properties, or is not there.
-  - It is found by O(role), O(user), O(group), O(project), O(domain), O(system), O(inherited), or by O(id). Options that
-    are left out are not managed.
+  - It is found by O(role), O(user), O(group), O(project), O(domain), O(system), O(inherited), or by O(id).
+    Options that are left out are not managed.
 author:
   - The Stackwright developers
 options:

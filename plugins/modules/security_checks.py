@@ -10,16 +10,19 @@ module: security_checks
 short_description: Do the security checks of a host's services in one call
 version_added: 0.1.0
 description:
-  - Looks at effects on the host - modes and owners, what a process without rights may read, answers over HTTP, owners of processes,
+  - Looks at effects on the host - modes and owners, what a process without rights may read, answers over HTTP, owners
+    of processes,
     accounts of the database and the message queue - and at the options that running services have.
-  - A check that fails is a row of the result and not a failure of the module; M(stackwright.cloud.security_report) judges the rows of
+  - A check that fails is a row of the result and not a failure of the module; M(stackwright.cloud.security_report)
+    judges the rows of
     all hosts.
 author:
   - The Stackwright developers
 options:
   checks:
     description:
-      - The catalogue. Each entry has C(check), C(service), C(title), C(mend), C(services), and one of C(files), C(age), C(option),
+      - The catalogue. Each entry has C(check), C(service), C(title), C(mend), C(services), and one of C(files), C(age),
+        C(option),
         C(request), C(process), C(accounts), C(unreadable), C(query), C(messaging) and C(open) with its particulars.
     type: list
     elements: dict

@@ -73,12 +73,14 @@ options:
       remote_group:
         description:
           - Security group on the other side.
-          - 'Given as a name or an identifier of a security group, or a mapping such as C({name: web, project: customers}).'
+          - 'Given as a name or an identifier of a security group, or a mapping such as C({name: web, project:
+            customers}).'
         type: raw
       remote_address_group:
         description:
           - Address group on the other side.
-          - 'Given as a name or an identifier of an address group, or a mapping such as C({name: web, project: customers}).'
+          - 'Given as a name or an identifier of an address group, or a mapping such as C({name: web, project:
+            customers}).'
         type: raw
       description:
         description:

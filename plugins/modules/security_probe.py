@@ -10,8 +10,10 @@ module: security_probe
 short_description: Try on a cloud's APIs what must be refused
 version_added: 0.1.0
 description:
-  - Makes a user and logs in with wrong passwords until it must be locked out, asks for a user with a weak password, reads the options
-    of the services' users, and has Glance asked to fetch an image from inside. What is made is removed in the same call.
+  - Makes a user and logs in with wrong passwords until it must be locked out, asks for a user with a weak password,
+    reads the options
+    of the services' users, and has Glance asked to fetch an image from inside. What is made is removed in the same
+    call.
   - A check that fails is a row of the result and not a failure of the module.
 author:
   - The Stackwright developers

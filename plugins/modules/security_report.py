@@ -10,7 +10,8 @@ module: security_report
 short_description: Judge the security checks of all hosts, and write them down
 version_added: 0.1.0
 description:
-  - Takes the rows of M(stackwright.cloud.security_checks), M(stackwright.cloud.security_probe) and others, applies the site's
+  - Takes the rows of M(stackwright.cloud.security_checks), M(stackwright.cloud.security_probe) and others, applies the
+    site's
     waivers, and fails when a check fails that is not waived.
 author:
   - The Stackwright developers
@@ -111,7 +112,10 @@ def main() -> None:
         try:
             write(given["path"], {"summary": result["summary"], "rows": result["rows"]})
         except OSError as error:
-            module.fail_json(msg=f"The report of the security checks cannot be written to {given['path']}: {error.strerror}", **result)
+            module.fail_json(
+                msg=f"The report of the security checks cannot be written to {given['path']}: {error.strerror}",
+                **result,
+            )
     if failure := table.failure():
         module.fail_json(msg=failure, **result)
     module.exit_json(**result)

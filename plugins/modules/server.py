@@ -39,8 +39,8 @@ options:
     type: raw
   rebuild:
     description:
-      - Leave to rebuild it for another image, key pair or user data, which erases the root disk and keeps identifier
-        and addresses.
+      - Leave to rebuild it for another image, key pair or user data, which erases the root disk and keeps
+        identifier and addresses.
     type: bool
   boot_volume:
     description:
@@ -62,8 +62,9 @@ options:
     type: bool
   block_devices:
     description:
-      - 'What it is made with besides, or boots from with boot_index: 0. Compared as far as the service tells of volumes:
-        what they are made of, size, type, label, and whether they go with the server, which alone can change.'
+      - 'What it is made with besides, or boots from with boot_index: 0. Compared as far as the service tells
+        of volumes: what they are made of, size, type, label, and whether they go with the server, which alone
+        can change.'
     type: list
     elements: dict
     suboptions:
@@ -134,8 +135,8 @@ options:
         type: str
   networks:
     description:
-      - Its interfaces, of a new server in this order; others are taken away. None for an empty list. Another order is
-        no change.
+      - Its interfaces, of a new server in this order; others are taken away. None for an empty list. Another
+        order is no change.
     type: list
     elements: dict
     suboptions:
@@ -160,7 +161,8 @@ options:
   security_groups:
     description:
       - Security groups of all its interfaces, ports that it is given among them; others are taken away.
-      - 'Each is a name or an identifier of a security group, or a mapping such as C({name: web, project: customers}).'
+      - 'Each is a name or an identifier of a security group, or a mapping such as C({name: web, project:
+        customers}).'
     type: list
     elements: raw
   keypair:
@@ -170,7 +172,8 @@ options:
     type: raw
   user_data:
     description:
-      - User data, as text or in base64; user_data_base64 leaves no doubt. Compared where the login may see them.
+      - User data, as text or in base64; user_data_base64 leaves no doubt. Compared where the login may see
+        them.
     type: str
   user_data_base64:
     description:

@@ -9,9 +9,11 @@ module: stig
 short_description: Audit, enforce or roll back STIG-style hardening in one call
 description:
   - Judges a host against a catalogue of typed controls, brings it into line, or takes that back.
-  - An action plug-in resolves catalogue, parameters and waivers on the control node; the host does the rest in one process.
+  - An action plug-in resolves catalogue, parameters and waivers on the control node; the host does the rest in one
+    process.
   - Every change is journaled on the host under C(/var/lib/stackwright/hardening) before it is made.
-  - Changes to sshd, PAM, accounts, sudo and the firewall hold only after a fresh login over the same path was proved. A timer on
+  - Changes to sshd, PAM, accounts, sudo and the firewall hold only after a fresh login over the same path was proved. A
+    timer on
     the host undoes them when the control node has gone away.
 author: The Stackwright developers
 attributes:
@@ -131,7 +133,8 @@ undone:
   returned: when mode is enforce
 kept:
   description:
-    - What a rollback left alone, since somebody changed it after the run, with the reason and the place of the former content.
+    - What a rollback left alone, since somebody changed it after the run, with the reason and the place of the former
+      content.
     - In check mode, what it would leave alone.
   type: list
   elements: str

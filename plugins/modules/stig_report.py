@@ -21,7 +21,8 @@ options:
     type: list
     elements: str
   variable:
-    description: The variable of each host that holds its findings document, or the registered result of M(stackwright.cloud.stig).
+    description: The variable of each host that holds its findings document, or the registered result of
+      M(stackwright.cloud.stig).
     type: str
     default: __hardening_result
   failure_variable:

@@ -59,7 +59,8 @@ options:
     type: int
   gateway_ip:
     description:
-      - Address of the router, the first one by default, which may lie outside the range; none for a subnet without one.
+      - Address of the router, the first one by default, which may lie outside the range; none for a subnet
+        without one.
     type: str
   dhcp:
     description:

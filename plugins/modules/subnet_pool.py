@@ -50,7 +50,8 @@ options:
   address_scope:
     description:
       - Address scope; empty for none.
-      - 'Given as a name or an identifier of an address scope, or a mapping such as C({name: web, project: customers}).'
+      - 'Given as a name or an identifier of an address scope, or a mapping such as C({name: web, project:
+        customers}).'
     type: raw
   shared:
     description:

@@ -50,7 +50,8 @@ options:
     elements: str
     default: []
   timeout:
-    description: Seconds that starting, stopping and restarting may take each, and then to wait for units that take their time.
+    description: Seconds that starting, stopping and restarting may take each, and then to wait for units that take
+      their time.
     type: int
     default: 120
 """
@@ -115,7 +116,9 @@ def bring(module: AnsibleModule) -> None:
     wanted = [units.Unit(**entry) for entry in module.params["units"]]
     names = [unit.name for unit in wanted]
     now = units.show(names)
-    reload_needed = any(state.get("NeedDaemonReload") == "yes" or state.get("LoadState") == "not-found" for state in now.values())
+    reload_needed = any(
+        state.get("NeedDaemonReload") == "yes" or state.get("LoadState") == "not-found" for state in now.values()
+    )
     if reload_needed and not module.check_mode:
         systemd.systemctl("daemon-reload")
         now = units.show(names)

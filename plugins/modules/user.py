@@ -56,8 +56,8 @@ options:
     type: bool
   options:
     description:
-      - 'Exceptions from the rules on passwords and logins, such as ignore_lockout_failure_attempts: true. Only the options
-        that it names are compared; null takes one away.'
+      - 'Exceptions from the rules on passwords and logins, such as ignore_lockout_failure_attempts: true.
+        Only the options that it names are compared; null takes one away.'
       - Only the given keys are compared.
     type: dict
   state:

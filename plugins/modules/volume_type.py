@@ -41,7 +41,8 @@ options:
     elements: raw
   encryption:
     description:
-      - 'How its volumes are encrypted: provider, cipher, key_size, control_location. An empty mapping for not at all.'
+      - 'How its volumes are encrypted: provider, cipher, key_size, control_location. An empty mapping for
+        not at all.'
     type: dict
   qos:
     description:

@@ -10,7 +10,8 @@ short_description: Runs tasks through Mitogen, where it is installed
 version_added: 0.1.0
 description:
   - Keeps one Python process on every host instead of starting one for each task.
-  - An accelerator to opt in to with C(ANSIBLE_STRATEGY=stackwright.cloud.mitogen). Nothing depends on it, and ansible-core has
+  - An accelerator to opt in to with C(ANSIBLE_STRATEGY=stackwright.cloud.mitogen). Nothing depends on it, and
+    ansible-core has
     announced that it will stop supporting third-party strategies.
 author: The Stackwright developers
 """

@@ -37,7 +37,15 @@ def full(hosts: str, directory: str) -> Iterator[None]:
     on(hosts, "mount", "-t", "tmpfs", "-o", "size=2m", "full", directory)
     try:
         on(hosts, "cp", "-a", "/run/stackwright-test-copy/.", directory)
-        run("ansible", hosts, "-b", "-m", "ansible.builtin.command", "-a", f"dd if=/dev/zero of={directory}/filler bs=4k")
+        run(
+            "ansible",
+            hosts,
+            "-b",
+            "-m",
+            "ansible.builtin.command",
+            "-a",
+            f"dd if=/dev/zero of={directory}/filler bs=4k",
+        )
         yield
     finally:
         on(hosts, "umount", directory)
@@ -47,7 +55,9 @@ def full(hosts: str, directory: str) -> Iterator[None]:
 def test_full_disk_is_named_and_no_file_is_left_half_written() -> None:
     before = on(CONTROLLER, "sha256sum", "/etc/placement/placement.conf").split()
     path = "/etc/placement/placement.conf"
-    override = json.dumps({"placement_config_overrides": {path: {"placement": {"randomize_allocation_candidates": True}}}})
+    override = json.dumps(
+        {"placement_config_overrides": {path: {"placement": {"randomize_allocation_candidates": True}}}}
+    )
     with full(CONTROLLER, "/etc/placement"):
         status, output = site("-e", override)
         files = on(CONTROLLER, "ls", "-A", "/etc/placement")

@@ -4,9 +4,9 @@ Makes the machines of inventories/lab anew, so nothing of an earlier lab is left
 
     pytest tests/acceptance/test_interruption.py
 
-Every run is cut off a while after it has begun a phase, in turn by SIGINT to the whole process group, as Ctrl-C does, and
-by SIGKILL of the Ansible process, whose remote modules then go on for themselves. Each run goes a little further than the
-last. In the end one undisturbed run, an unchanged one and the verification must pass.
+Every run is cut off a while after it has begun a phase, in turn by SIGINT to the whole process group, as Ctrl-C does,
+and by SIGKILL of the Ansible process, whose remote modules then go on for themselves. Each run goes a little further
+than the last. In the end one undisturbed run, an unchanged one and the verification must pass.
 """
 
 from __future__ import annotations

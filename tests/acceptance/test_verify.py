@@ -128,7 +128,9 @@ def test_guest_that_is_paused_behind_novas_back_is_named_within_seconds() -> Non
     # the removal of everything made is in it
     assert time.monotonic() - paused < 90
     assert process.returncode != 0
-    assert re.search(r"does not run: its hypervisor says (paused|not running), although Nova says ACTIVE", output), output
+    assert re.search(r"does not run: its hypervisor says (paused|not running), although Nova says ACTIVE", output), (
+        output
+    )
     assert f"({domain[0]}) is paused (user)" in output
     assert f"virsh resume {domain[0]}" in output
     status, output = verify(boot=True)

@@ -10,13 +10,14 @@ Use it as a context manager::
 
 * ``cloud.login``: arguments for ``openstack.connect`` (and a ``clouds.yaml`` entry: ``cloud.clouds``).
   ``cloud.login_as(user, password, project)`` for others. The admin is "admin" with password "secret".
-* ``cloud.put("network", name="n", project_id=...)`` adds an object without a request, thousands per second; ``cloud.find(type,
-  field=value)``, ``cloud.all(type)`` and ``cloud.objects[type]`` show what is there. ``cloud.types`` has all type names.
+* ``cloud.put("network", name="n", project_id=...)`` adds an object without a request, thousands per second;
+  ``cloud.find(type, field=value)``, ``cloud.all(type)`` and ``cloud.objects[type]`` show what is there. ``cloud.types``
+  has all type names.
 * ``cloud.calls`` (method, service, type, path, status), ``cloud.count(method, service, type)``, ``cloud.writes()``,
   ``cloud.lists()``, ``cloud.forget_calls()``.
 * ``cloud.fault(method="POST", service="network", path="/networks", status=429, retry_after=1, times=2, skip=3)``; also
-  ``delay=0.5``, ``drop="before"`` or ``"after"`` the work; ``method="write"`` means all but GET and HEAD; ``times=0`` for ever.
-  ``cloud.heal()`` ends all faults. ``cloud.expire_tokens()`` makes every token answer 401.
+  ``delay=0.5``, ``drop="before"`` or ``"after"`` the work; ``method="write"`` means all but GET and HEAD; ``times=0``
+  for ever. ``cloud.heal()`` ends all faults. ``cloud.expire_tokens()`` makes every token answer 401.
 * ``cloud.polls_until_ready = 2``: servers, images, volumes and stacks need so many looks to become ready;
   ``cloud.fail_next["server"] = 1`` lets the next one end in ERROR. ``cloud.page_size`` bounds the pages.
 * ``cloud.extra["console"] = lambda server: "text"`` is what servers print; ``server["_boots"]`` counts rebuilds.
@@ -94,12 +95,23 @@ class CloudSimulator(State):
         network = self.put("network", name="big", project_id=self.admin_project)["id"]
         flavor = compute.flavor_view(self.put("flavor", name="big.small", ram=512, vcpus=1, disk=1, _access=set()))
         group = [self.put("security_group", name="big", project_id=self.admin_project)["id"]]
-        made = [self.put("server", name=f"server-{n}", tenant_id=self.admin_project, flavor=flavor)["id"] for n in range(servers)]
+        made = [
+            self.put("server", name=f"server-{n}", tenant_id=self.admin_project, flavor=flavor)["id"]
+            for n in range(servers)
+        ]
         for n in range(ports):
             low = f"{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}"
-            self.put("port", name=f"port-{n}", network_id=network, project_id=self.admin_project, status="ACTIVE",
-                     security_groups=group, fixed_ips=[{"subnet_id": "big", "ip_address": f"10.{low}"}],
-                     device_id=made[n] if n < servers else "", mac_address=f"fa:16:3e:{n >> 16:02x}:{n >> 8 & 255:02x}:{n & 255:02x}")
+            self.put(
+                "port",
+                name=f"port-{n}",
+                network_id=network,
+                project_id=self.admin_project,
+                status="ACTIVE",
+                security_groups=group,
+                fixed_ips=[{"subnet_id": "big", "ip_address": f"10.{low}"}],
+                device_id=made[n] if n < servers else "",
+                mac_address=f"fa:16:3e:{n >> 16:02x}:{n >> 8 & 255:02x}:{n & 255:02x}",
+            )
 
     def login_as(self, username: str, password: str, project: str) -> dict[str, Any]:
         """Arguments for ``openstack.connect`` as a user of the default domain."""
@@ -117,8 +129,14 @@ class CloudSimulator(State):
     @property
     def clouds(self) -> dict[str, Any]:
         """The content of a ``clouds.yaml`` with the cloud "simulated"."""
-        auth = {"auth_url": f"{self.url}/identity/v3", "username": "admin", "password": "secret", "project_name": "admin",
-                "user_domain_id": "default", "project_domain_id": "default"}  # fmt: skip
+        auth = {
+            "auth_url": f"{self.url}/identity/v3",
+            "username": "admin",
+            "password": "secret",
+            "project_name": "admin",
+            "user_domain_id": "default",
+            "project_domain_id": "default",
+        }
         return {"clouds": {"simulated": {"auth": auth, "region_name": self.region, "auth_type": "password"}}}
 
     def fault(self, **order: Any) -> Fault:

@@ -96,7 +96,9 @@ def flavor_access(state: State, request: Request, match: dict[str, str]) -> Answ
     flavor = state.get("flavor", match["id"])
     if flavor["os-flavor-access:is_public"]:
         raise Refusal(404, "Access list not available for public flavors.")
-    return Answer(200, {"flavor_access": [{"flavor_id": flavor["id"], "tenant_id": p} for p in sorted(flavor["_access"])]})
+    return Answer(
+        200, {"flavor_access": [{"flavor_id": flavor["id"], "tenant_id": p} for p in sorted(flavor["_access"])]}
+    )
 
 
 # -- key pairs: names of a user, wrapped one by one
@@ -115,7 +117,9 @@ def keypairs(state: State, request: Request, match: dict[str, str]) -> Answer:
     if marker:
         found = found[[k["name"] for k in found].index(marker) + 1 :]
     page = found[: int(request.one("limit") or state.page_size)]
-    body: Object = {"keypairs": [{"keypair": {k: v for k, v in one.items() if k not in ("user_id", "id")}} for one in page]}
+    body: Object = {
+        "keypairs": [{"keypair": {k: v for k, v in one.items() if k not in ("user_id", "id")}} for one in page]
+    }
     if len(page) < len(found):
         href = f"{request.base}{request.path}?limit={len(page)}&marker={page[-1]['name']}"
         body["keypairs_links"] = [{"rel": "next", "href": href}]
@@ -136,8 +140,15 @@ def new_keypair(state: State, request: Request, match: dict[str, str]) -> Answer
         digest = hashlib.md5(base64.b64decode(parts[1]), usedforsecurity=False).hexdigest()
     except (IndexError, ValueError) as error:
         raise Refusal(400, "Keypair data is invalid: failed to generate fingerprint.") from error
-    made = state.put("keypair", id=keypair_id(user, given["name"]), name=given["name"], user_id=user, public_key=public,
-                     type=given.get("type", "ssh"), fingerprint=":".join(digest[i:i + 2] for i in range(0, 32, 2)))  # fmt: skip
+    made = state.put(
+        "keypair",
+        id=keypair_id(user, given["name"]),
+        name=given["name"],
+        user_id=user,
+        public_key=public,
+        type=given.get("type", "ssh"),
+        fingerprint=":".join(digest[i : i + 2] for i in range(0, 32, 2)),
+    )
     out = {k: v for k, v in made.items() if k != "id"}
     return Answer(201, {"keypair": out if given.get("public_key") else out | {"private_key": "PRIVATE KEY"}})
 
@@ -209,9 +220,15 @@ def aggregate_action(state: State, request: Request, match: dict[str, str]) -> A
         if not state.find("compute_service", host=host):
             raise Refusal(404, f"Compute host {host} could not be found.")
         if (host in obj["hosts"]) == (action == "add_host"):
-            raise Refusal(409 if action == "add_host" else 404, f"Aggregate {obj['id']}: host {host} is in the wrong state.")
+            raise Refusal(
+                409 if action == "add_host" else 404, f"Aggregate {obj['id']}: host {host} is in the wrong state."
+            )
         zones = {a["metadata"].get("availability_zone") for a in state.all("aggregate") if host in a["hosts"]} - {None}
-        if action == "add_host" and obj["metadata"].get("availability_zone") and zones - {obj["metadata"]["availability_zone"]}:
+        if (
+            action == "add_host"
+            and obj["metadata"].get("availability_zone")
+            and zones - {obj["metadata"]["availability_zone"]}
+        ):
             raise Refusal(409, f"Cannot add host {host} to aggregate {obj['id']}: it is in another availability zone.")
         if action == "add_host":
             obj["hosts"].append(host)
@@ -245,7 +262,9 @@ def new_server(state: State, request: Request, obj: Object) -> None:
     cores = sum(s["flavor"].get("vcpus", 0) for s in mine) + flavor["vcpus"]
     for name, used in (("instances", len(mine) + 1), ("cores", cores)):
         if 0 <= limits[name] < used:
-            raise Refusal(403, f"Quota exceeded for {name}: Requested 1, but already used {used - 1} of {limits[name]} {name}.")
+            raise Refusal(
+                403, f"Quota exceeded for {name}: Requested 1, but already used {used - 1} of {limits[name]} {name}."
+            )
     networks = obj.pop("networks", "auto")
     zone = obj.pop("availability_zone", None) or "nova"
     hints = request.json().get("os:scheduler_hints") or request.json().get("OS-SCH-HNT:scheduler_hints") or {}
@@ -275,12 +294,22 @@ def new_server(state: State, request: Request, obj: Object) -> None:
     for word in ("min_count", "max_count", "return_reservation_id"):
         obj.pop(word, None)
     obj |= {
-        "tenant_id": project, "user_id": request.who.user_id, "image": {"id": image} if image else "", "addresses": {},
-        "flavor": flavor_view(flavor), "OS-EXT-AZ:availability_zone": zone, "security_groups": groups,
-        "OS-EXT-SRV-ATTR:host": host or "compute-1", "os-extended-volumes:volumes_attached": [], "OS-EXT-STS:power_state": 1,
-        "OS-EXT-STS:vm_state": "active", "OS-EXT-STS:task_state": None, "hostId": "h",
-        "_user_data": obj.pop("user_data", None), "adminPass": obj.pop("adminPass", None) or "generated",
-    }  # fmt: skip
+        "tenant_id": project,
+        "user_id": request.who.user_id,
+        "image": {"id": image} if image else "",
+        "addresses": {},
+        "flavor": flavor_view(flavor),
+        "OS-EXT-AZ:availability_zone": zone,
+        "security_groups": groups,
+        "OS-EXT-SRV-ATTR:host": host or "compute-1",
+        "os-extended-volumes:volumes_attached": [],
+        "OS-EXT-STS:power_state": 1,
+        "OS-EXT-STS:vm_state": "active",
+        "OS-EXT-STS:task_state": None,
+        "hostId": "h",
+        "_user_data": obj.pop("user_data", None),
+        "adminPass": obj.pop("adminPass", None) or "generated",
+    }
     for entry in mapping:
         if entry.get("destination_type") == "volume":
             volume = entry["uuid"] if entry["source_type"] == "volume" else new_volume(state, project, entry)["id"]
@@ -297,8 +326,11 @@ def check_mapping(state: State, mapping: list[Object], image: str | None) -> Non
     """Devices have a source, a size where they are made, and one boots first."""
     first = [one for one in mapping if one.get("boot_index") == 0]
     if mapping and (len(first) != 1 if not image else len(first) > 1):
-        raise Refusal(400, "Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping "
-                           "combination is not valid.")  # fmt: skip
+        raise Refusal(
+            400,
+            "Block Device Mapping is Invalid: Boot sequence for the instance and image/block device mapping "
+            "combination is not valid.",
+        )
     tags = [one["tag"] for one in mapping if one.get("tag")]
     if len(tags) != len(set(tags)):
         raise Refusal(400, f"Block Device Mapping is Invalid: Duplicate tag(s): {tags}.")
@@ -311,8 +343,11 @@ def check_mapping(state: State, mapping: list[Object], image: str | None) -> Non
         if local and source == "image" and one["uuid"] != image:
             raise Refusal(400, "Block Device Mapping is Invalid: mapping image to local is not supported.")
         if not local and source in ("image", "blank") and not one.get("volume_size"):
-            raise Refusal(400, f"Block Device Mapping is Invalid: {source.title()}s with destination_type 'volume' need to have a "
-                               "non-zero size specified.")  # fmt: skip
+            raise Refusal(
+                400,
+                f"Block Device Mapping is Invalid: {source.title()}s with destination_type 'volume' need to have a "
+                "non-zero size specified.",
+            )
         if source != "blank":
             state.get(source, one["uuid"], 400)
 
@@ -320,7 +355,9 @@ def check_mapping(state: State, mapping: list[Object], image: str | None) -> Non
 def new_volume(state: State, project: str, entry: Object) -> Object:
     """The volume that a block device is made as."""
     source = entry["source_type"]
-    kinds = {one["id"]: one["name"] for one in state.all("volume_type")} | {one["name"]: one["name"] for one in state.all("volume_type")}
+    kinds = {one["id"]: one["name"] for one in state.all("volume_type")} | {
+        one["name"]: one["name"] for one in state.all("volume_type")
+    }
     wanted = entry.get("volume_type")
     if wanted and wanted not in kinds:
         raise Refusal(400, f"Invalid volume type {wanted}.")
@@ -331,7 +368,10 @@ def new_volume(state: State, project: str, entry: Object) -> Object:
     if source == "snapshot":
         made["snapshot_id"] = entry["uuid"]
     elif source == "image":
-        made["volume_image_metadata"] = {"image_id": entry["uuid"], "image_name": state.get("image", entry["uuid"])["name"]}
+        made["volume_image_metadata"] = {
+            "image_id": entry["uuid"],
+            "image_name": state.get("image", entry["uuid"])["name"],
+        }
     return state.put("volume", **made)
 
 
@@ -348,7 +388,9 @@ def group_ids(state: State, project: str, names: list[str]) -> list[str]:
         if name == "default":
             found.append(default_group(state, project)["id"])
             continue
-        one = [g["id"] for g in state.all("security_group") if name in (g["id"], g["name"]) and g["project_id"] == project]
+        one = [
+            g["id"] for g in state.all("security_group") if name in (g["id"], g["name"]) and g["project_id"] == project
+        ]
         if not one:
             raise Refusal(400, f"Security group {name} not found.")
         found += one[:1]
@@ -365,12 +407,22 @@ def plug(state: State, request: Request, server: Object, wanted: Object, groups:
         ip = wanted.get("fixed_ip") or ((wanted.get("fixed_ips") or [{}])[0].get("ip_address"))
         network = state.get("network", wanted.get("uuid") or wanted.get("net_id") or "none", 400)
         port = dict(state.types["port"].defaults) | {
-            "network_id": network["id"], "project_id": server["tenant_id"], "_own": True, "id": new_id(), "security_groups": groups,
-            "fixed_ips": [{"ip_address": ip}] if ip else None}  # fmt: skip
+            "network_id": network["id"],
+            "project_id": server["tenant_id"],
+            "_own": True,
+            "id": new_id(),
+            "security_groups": groups,
+            "fixed_ips": [{"ip_address": ip}] if ip else None,
+        }
         new_port(state, request, port)
         state.objects["port"][port["id"]] = port
     state.extra["plugs"] = state.extra.get("plugs", 0) + 1
-    port |= {"device_id": server["id"], "device_owner": "compute:nova", "status": "ACTIVE", "_plug": state.extra["plugs"]}
+    port |= {
+        "device_id": server["id"],
+        "device_owner": "compute:nova",
+        "status": "ACTIVE",
+        "_plug": state.extra["plugs"],
+    }
     return port
 
 
@@ -388,8 +440,12 @@ def show_server(state: State, request: Request, out: Object) -> Object:
         name = state.get("network", port["network_id"])["name"]
         for ip in port["fixed_ips"]:
             out["addresses"].setdefault(name, []).append(
-                {"addr": ip["ip_address"], "version": 6 if ":" in ip["ip_address"] else 4, "OS-EXT-IPS:type": "fixed",
-                 "OS-EXT-IPS-MAC:mac_addr": port["mac_address"]}
+                {
+                    "addr": ip["ip_address"],
+                    "version": 6 if ":" in ip["ip_address"] else 4,
+                    "OS-EXT-IPS:type": "fixed",
+                    "OS-EXT-IPS-MAC:mac_addr": port["mac_address"],
+                }
             )
             for floating in state.find("floating_ip", port_id=port["id"]):
                 out["addresses"][name].append({"addr": floating["floating_ip_address"], "version": 4,
@@ -405,7 +461,9 @@ def show_server(state: State, request: Request, out: Object) -> Object:
         out["OS-EXT-SRV-ATTR:user_data"] = stored.get("_user_data")
         out["OS-EXT-SRV-ATTR:hostname"] = stored.get("_hostname")
     if version < (2, 3):
-        out["os-extended-volumes:volumes_attached"] = [{"id": v["id"]} for v in out["os-extended-volumes:volumes_attached"]]
+        out["os-extended-volumes:volumes_attached"] = [
+            {"id": v["id"]} for v in out["os-extended-volumes:volumes_attached"]
+        ]
     out["OS-SRV-USG:launched_at"] = None if out["status"] == "BUILD" or stored.get("_stillborn") else out["created"]
     if out["status"] == "ERROR":
         out["fault"] = {"code": 500, "message": "No valid host was found.", "created": out["created"]}
@@ -466,7 +524,11 @@ def attachments(state: State, request: Request, match: dict[str, str]) -> Answer
 
     def view(one: Object) -> Object:
         version = microversion(request)
-        return {key: value for key, value in one.items() if version >= {"tag": (2, 70), "delete_on_termination": (2, 79)}.get(key, (2, 1))}
+        return {
+            key: value
+            for key, value in one.items()
+            if version >= {"tag": (2, 70), "delete_on_termination": (2, 79)}.get(key, (2, 1))
+        }
 
     if request.method == "POST":
         made = attach_volume(state, server, request.wrapped("volumeAttachment").get("volumeId", ""))
@@ -515,14 +577,21 @@ def interfaces(state: State, request: Request, match: dict[str, str]) -> Answer:
     mine = state.find("port", device_id=server["id"])
 
     def view(port: Object) -> Object:
-        return {"port_id": port["id"], "net_id": port["network_id"], "mac_addr": port["mac_address"], "port_state": "ACTIVE",
-                "fixed_ips": port["fixed_ips"]}  # fmt: skip
+        return {
+            "port_id": port["id"],
+            "net_id": port["network_id"],
+            "mac_addr": port["mac_address"],
+            "port_state": "ACTIVE",
+            "fixed_ips": port["fixed_ips"],
+        }
 
     if request.method == "POST":
         given = request.wrapped("interfaceAttachment")
         if given.get("tag") and microversion(request) < (2, 49):
             raise Refusal(400, "Additional properties are not allowed ('tag' was unexpected)")
-        return Answer(200, {"interfaceAttachment": view(plug(state, request, server, {"port": given.get("port_id")} | given))})
+        return Answer(
+            200, {"interfaceAttachment": view(plug(state, request, server, {"port": given.get("port_id")} | given))}
+        )
     if "port" not in match:
         return Answer(200, {"interfaceAttachments": [view(p) for p in mine]})
     found = [p for p in mine if p["id"] == match["port"]]
@@ -539,16 +608,29 @@ def interfaces(state: State, request: Request, match: dict[str, str]) -> Answer:
 
 # Action: states in which it is allowed, and the state afterwards.
 ACTIONS: dict[str, tuple[tuple[str, ...], str]] = {
-    "os-start": (("SHUTOFF",), "ACTIVE"), "os-stop": (("ACTIVE", "ERROR"), "SHUTOFF"), "reboot": (("ACTIVE", "SHUTOFF"), "ACTIVE"),
-    "pause": (("ACTIVE",), "PAUSED"), "unpause": (("PAUSED",), "ACTIVE"), "suspend": (("ACTIVE",), "SUSPENDED"),
-    "resume": (("SUSPENDED",), "ACTIVE"), "lock": ((), ""), "unlock": ((), ""), "shelve": (("ACTIVE", "SHUTOFF"), "SHELVED_OFFLOADED"),
-    "unshelve": (("SHELVED_OFFLOADED",), "ACTIVE"), "rescue": (("ACTIVE", "SHUTOFF"), "RESCUE"), "unrescue": (("RESCUE",), "ACTIVE"),
-    "rebuild": (("ACTIVE", "SHUTOFF", "ERROR"), "ACTIVE"), "resize": (("ACTIVE", "SHUTOFF"), "VERIFY_RESIZE"),
+    "os-start": (("SHUTOFF",), "ACTIVE"),
+    "os-stop": (("ACTIVE", "ERROR"), "SHUTOFF"),
+    "reboot": (("ACTIVE", "SHUTOFF"), "ACTIVE"),
+    "pause": (("ACTIVE",), "PAUSED"),
+    "unpause": (("PAUSED",), "ACTIVE"),
+    "suspend": (("ACTIVE",), "SUSPENDED"),
+    "resume": (("SUSPENDED",), "ACTIVE"),
+    "lock": ((), ""),
+    "unlock": ((), ""),
+    "shelve": (("ACTIVE", "SHUTOFF"), "SHELVED_OFFLOADED"),
+    "unshelve": (("SHELVED_OFFLOADED",), "ACTIVE"),
+    "rescue": (("ACTIVE", "SHUTOFF"), "RESCUE"),
+    "unrescue": (("RESCUE",), "ACTIVE"),
+    "rebuild": (("ACTIVE", "SHUTOFF", "ERROR"), "ACTIVE"),
+    "resize": (("ACTIVE", "SHUTOFF"), "VERIFY_RESIZE"),
     "migrate": (("ACTIVE", "SHUTOFF"), "VERIFY_RESIZE"),
-    "confirmResize": (("VERIFY_RESIZE",), "ACTIVE"), "revertResize": (("VERIFY_RESIZE",), "ACTIVE"),
-    "addSecurityGroup": ((), ""), "removeSecurityGroup": ((), ""), "createImage": (("ACTIVE", "SHUTOFF"), ""),
+    "confirmResize": (("VERIFY_RESIZE",), "ACTIVE"),
+    "revertResize": (("VERIFY_RESIZE",), "ACTIVE"),
+    "addSecurityGroup": ((), ""),
+    "removeSecurityGroup": ((), ""),
+    "createImage": (("ACTIVE", "SHUTOFF"), ""),
     "os-getConsoleOutput": ((), ""),
-}  # fmt: skip
+}
 
 
 def server_action(state: State, request: Request, match: dict[str, str]) -> Answer:
@@ -562,7 +644,9 @@ def server_action(state: State, request: Request, match: dict[str, str]) -> Answ
         raise Refusal(400, f"There is no such action: {action}.")
     allowed, after = ACTIONS[action]
     if allowed and server["status"] not in allowed:
-        raise Refusal(409, f"Cannot '{action}' instance {server['id']} while it is in vm_state {server['status'].lower()}.")
+        raise Refusal(
+            409, f"Cannot '{action}' instance {server['id']} while it is in vm_state {server['status'].lower()}."
+        )
     answer = Answer(202)
     if action == "resize":
         flavor = state.get("flavor", given["flavorRef"], 400)
@@ -605,7 +689,9 @@ def server_action(state: State, request: Request, match: dict[str, str]) -> Answ
         made = state.put("image", name=given["name"], status="active", owner=server["tenant_id"])
         return Answer(202, {"image_id": made["id"]}, {"Location": f"{request.base}/images/{made['id']}"})
     if after:
-        pending: str = {"rebuild": "REBUILD", "resize": "RESIZE", "migrate": "RESIZE", "reboot": "REBOOT"}.get(action, str(server["status"]))
+        pending: str = {"rebuild": "REBUILD", "resize": "RESIZE", "migrate": "RESIZE", "reboot": "REBOOT"}.get(
+            action, str(server["status"])
+        )
         state.settle("server", server, pending, after)
     return answer
 
@@ -616,11 +702,15 @@ def history(state: State, request: Request, match: dict[str, str]) -> Answer:
     one: Object = {"action": "create", "request_id": "req-1", "instance_uuid": server["id"], "message": None}
     if "request" not in match:
         return Answer(200, {"instanceActions": [one]})
-    events: list[Object] = [{"event": "conductor_schedule_and_build_instances", "result": "Success", "host": "controller-1"}]
+    events: list[Object] = [
+        {"event": "conductor_schedule_and_build_instances", "result": "Success", "host": "controller-1"}
+    ]
     if server["status"] == "ERROR":
         trace = "Traceback\n  libvirtError: the hypervisor does not answer\n"
         host = server["OS-EXT-SRV-ATTR:host"]
-        events.append({"event": "compute__do_build_and_run_instance", "result": "Error", "host": host, "traceback": trace})
+        events.append(
+            {"event": "compute__do_build_and_run_instance", "result": "Error", "host": host, "traceback": trace}
+        )
     return Answer(200, {"instanceAction": one | {"events": events}})
 
 
@@ -693,7 +783,9 @@ def quota(state: State, request: Request, match: dict[str, str]) -> Answer:
             if name not in QUOTAS | HIDDEN_QUOTAS or not isinstance(value, int) or value < -1:
                 raise Refusal(400, f"Invalid input for field/attribute {name}: {value!r}.")
             if not force and 0 <= value < used.get(name, 0):
-                raise Refusal(400, f"Quota limit {value} for {name} must be greater than or equal to already used {used[name]}.")
+                raise Refusal(
+                    400, f"Quota limit {value} for {name} must be greater than or equal to already used {used[name]}."
+                )
         state.extra.setdefault("compute_quotas", {}).setdefault(project, {}).update(given)
         return Answer(200, {"quota_set": quota_of(state, project)})
     limits: Object = dict(QUOTAS if what == "defaults" else quota_of(state, project))
@@ -715,9 +807,22 @@ def zones(state: State, request: Request, match: dict[str, str]) -> Answer:
 def limits(state: State, request: Request, match: dict[str, str]) -> Answer:
     """GET of the absolute limits."""
     used, own = use_of(state, request.who.project_id), quota_of(state, request.who.project_id)
-    return Answer(200, {"limits": {"rate": [], "absolute": {
-        "maxTotalInstances": own["instances"], "maxTotalCores": own["cores"], "maxTotalRAMSize": own["ram"],
-        "totalInstancesUsed": used["instances"], "totalCoresUsed": used["cores"], "totalRAMUsed": used["ram"]}}})  # fmt: skip
+    return Answer(
+        200,
+        {
+            "limits": {
+                "rate": [],
+                "absolute": {
+                    "maxTotalInstances": own["instances"],
+                    "maxTotalCores": own["cores"],
+                    "maxTotalRAMSize": own["ram"],
+                    "totalInstancesUsed": used["instances"],
+                    "totalCoresUsed": used["cores"],
+                    "totalRAMUsed": used["ram"],
+                },
+            }
+        },
+    )
 
 
 def version_of(request: Request) -> Object:
@@ -726,36 +831,125 @@ def version_of(request: Request) -> Object:
 
 
 COLLECTIONS = [
-    declare("flavor", "flavors", required=("name", "ram", "vcpus"), admin_write=True, own_id=True, detail=True,
-            unique=(("name",),), visible=see_flavor, view=show_flavor, on_create=new_flavor, immutable=("name", "ram", "vcpus", "disk"), defaults={
-                "disk": 0, "swap": 0, "OS-FLV-EXT-DATA:ephemeral": 0, "OS-FLV-DISABLED:disabled": False, "rxtx_factor": 1.0,
-                "os-flavor-access:is_public": True, "description": None, "extra_specs": {}, "_access": frozenset()}),
+    declare(
+        "flavor",
+        "flavors",
+        required=("name", "ram", "vcpus"),
+        admin_write=True,
+        own_id=True,
+        detail=True,
+        unique=(("name",),),
+        visible=see_flavor,
+        view=show_flavor,
+        on_create=new_flavor,
+        immutable=("name", "ram", "vcpus", "disk"),
+        defaults={
+            "disk": 0,
+            "swap": 0,
+            "OS-FLV-EXT-DATA:ephemeral": 0,
+            "OS-FLV-DISABLED:disabled": False,
+            "rxtx_factor": 1.0,
+            "os-flavor-access:is_public": True,
+            "description": None,
+            "extra_specs": {},
+            "_access": frozenset(),
+        },
+    ),
     declare("keypair", "os-keypairs-stored", methods=()),
-    declare("server_group", "os-server-groups", owner="project_id", own_only=True, on_create=new_group, page="offset", methods=("POST", "GET", "DELETE"),
-            defaults={"members": [], "metadata": {}, "rules": {}}, statuses={"POST": 200, "DELETE": 204}),
-    declare("aggregate", "os-aggregates", admin_write=True, admin_read=True, unique=(("name",),), on_create=new_aggregate,
-            on_update=change_aggregate, on_delete=drop_aggregate, statuses={"POST": 200, "DELETE": 200},
-            defaults={"hosts": [], "metadata": {}, "availability_zone": None, "deleted": False}),
-    declare("server", "servers", owner="tenant_id", own_only=True, detail=True, on_create=new_server, on_update=change_server,
-            on_delete=drop_server,
-            view=show_server, patterns=("name",), lingers="ACTIVE", statuses={"POST": 202, "DELETE": 204}, defaults={
-                "status": "ACTIVE", "metadata": {}, "tags": [], "key_name": None, "description": None, "locked": False,
-                "config_drive": "", "created": "2026-01-01T00:00:00Z", "updated": "2026-01-01T00:00:00Z", "accessIPv4": "",
-                "accessIPv6": "", "security_groups": [], "os-extended-volumes:volumes_attached": [], "flavor": {},
-                "image": "", "OS-EXT-AZ:availability_zone": "nova", "user_id": "", "OS-DCF:diskConfig": "MANUAL"}),
+    declare(
+        "server_group",
+        "os-server-groups",
+        owner="project_id",
+        own_only=True,
+        on_create=new_group,
+        page="offset",
+        methods=("POST", "GET", "DELETE"),
+        defaults={"members": [], "metadata": {}, "rules": {}},
+        statuses={"POST": 200, "DELETE": 204},
+    ),
+    declare(
+        "aggregate",
+        "os-aggregates",
+        admin_write=True,
+        admin_read=True,
+        unique=(("name",),),
+        on_create=new_aggregate,
+        on_update=change_aggregate,
+        on_delete=drop_aggregate,
+        statuses={"POST": 200, "DELETE": 200},
+        defaults={"hosts": [], "metadata": {}, "availability_zone": None, "deleted": False},
+    ),
+    declare(
+        "server",
+        "servers",
+        owner="tenant_id",
+        own_only=True,
+        detail=True,
+        on_create=new_server,
+        on_update=change_server,
+        on_delete=drop_server,
+        view=show_server,
+        patterns=("name",),
+        lingers="ACTIVE",
+        statuses={"POST": 202, "DELETE": 204},
+        defaults={
+            "status": "ACTIVE",
+            "metadata": {},
+            "tags": [],
+            "key_name": None,
+            "description": None,
+            "locked": False,
+            "config_drive": "",
+            "created": "2026-01-01T00:00:00Z",
+            "updated": "2026-01-01T00:00:00Z",
+            "accessIPv4": "",
+            "accessIPv6": "",
+            "security_groups": [],
+            "os-extended-volumes:volumes_attached": [],
+            "flavor": {},
+            "image": "",
+            "OS-EXT-AZ:availability_zone": "nova",
+            "user_id": "",
+            "OS-DCF:diskConfig": "MANUAL",
+        },
+    ),
     declare("volume_attachment", "volume-attachments-stored", methods=()),
-    declare("compute_service", "os-services", methods=("GET", "PUT"), admin_read=True, key="service", page="none",
-            defaults={"binary": "nova-compute", "status": "enabled", "state": "up", "zone": "nova", "disabled_reason": None}),
-    declare("hypervisor", "os-hypervisors", methods=("GET",), admin_read=True, detail=True,
-            defaults={"status": "enabled", "state": "up", "hypervisor_type": "QEMU", "servers": []}),
-]  # fmt: skip
+    declare(
+        "compute_service",
+        "os-services",
+        methods=("GET", "PUT"),
+        admin_read=True,
+        key="service",
+        page="none",
+        defaults={
+            "binary": "nova-compute",
+            "status": "enabled",
+            "state": "up",
+            "zone": "nova",
+            "disabled_reason": None,
+        },
+    ),
+    declare(
+        "hypervisor",
+        "os-hypervisors",
+        methods=("GET",),
+        admin_read=True,
+        detail=True,
+        defaults={"status": "enabled", "state": "up", "hypervisor_type": "QEMU", "servers": []},
+    ),
+]
 
 ROUTES = [
     Route(SERVICE, "GET", "/", lambda s, r, m: Answer(200, {"versions": [version_of(r)]}), "version", open=True),
     Route(SERVICE, "GET", "/v2.1", lambda s, r, m: Answer(200, {"version": version_of(r)}), "version", open=True),
-    *(Route(SERVICE, m, "/v2.1/flavors/{id}/os-extra_specs", extra_specs, "flavor_extra_specs") for m in ("GET", "POST")),
-    *(Route(SERVICE, m, "/v2.1/flavors/{id}/os-extra_specs/{key}", extra_specs, "flavor_extra_specs")
-      for m in ("GET", "PUT", "DELETE")),
+    *(
+        Route(SERVICE, m, "/v2.1/flavors/{id}/os-extra_specs", extra_specs, "flavor_extra_specs")
+        for m in ("GET", "POST")
+    ),
+    *(
+        Route(SERVICE, m, "/v2.1/flavors/{id}/os-extra_specs/{key}", extra_specs, "flavor_extra_specs")
+        for m in ("GET", "PUT", "DELETE")
+    ),
     Route(SERVICE, "POST", "/v2.1/flavors/{id}/action", flavor_action, "flavor_access"),
     Route(SERVICE, "GET", "/v2.1/flavors/{id}/os-flavor-access", flavor_access, "flavor_access"),
     Route(SERVICE, "GET", "/v2.1/os-keypairs", keypairs, "keypair"),
@@ -768,20 +962,33 @@ ROUTES = [
     Route(SERVICE, "GET", "/v2.1/servers/{id}/os-instance-actions", history, "server_history"),
     Route(SERVICE, "GET", "/v2.1/servers/{id}/os-instance-actions/{request}", history, "server_history"),
     *(Route(SERVICE, m, "/v2.1/servers/{id}/metadata", metadata, "server_metadata") for m in ("GET", "POST", "PUT")),
-    *(Route(SERVICE, m, "/v2.1/servers/{id}/metadata/{key}", metadata, "server_metadata") for m in ("GET", "PUT", "DELETE")),
+    *(
+        Route(SERVICE, m, "/v2.1/servers/{id}/metadata/{key}", metadata, "server_metadata")
+        for m in ("GET", "PUT", "DELETE")
+    ),
     *(Route(SERVICE, m, "/v2.1/servers/{id}/tags", server_tags, "server_tags") for m in ("GET", "PUT", "DELETE")),
-    *(Route(SERVICE, m, "/v2.1/servers/{server}/os-volume_attachments", attachments, "volume_attachment")
-      for m in ("GET", "POST")),
-    *(Route(SERVICE, m, "/v2.1/servers/{server}/os-volume_attachments/{volume}", attachments, "volume_attachment")
-      for m in ("GET", "PUT", "DELETE")),
-    *(Route(SERVICE, m, "/v2.1/servers/{server}/os-interface", interfaces, "server_interface") for m in ("GET", "POST")),
-    *(Route(SERVICE, m, "/v2.1/servers/{server}/os-interface/{port}", interfaces, "server_interface") for m in ("GET", "DELETE")),
+    *(
+        Route(SERVICE, m, "/v2.1/servers/{server}/os-volume_attachments", attachments, "volume_attachment")
+        for m in ("GET", "POST")
+    ),
+    *(
+        Route(SERVICE, m, "/v2.1/servers/{server}/os-volume_attachments/{volume}", attachments, "volume_attachment")
+        for m in ("GET", "PUT", "DELETE")
+    ),
+    *(
+        Route(SERVICE, m, "/v2.1/servers/{server}/os-interface", interfaces, "server_interface")
+        for m in ("GET", "POST")
+    ),
+    *(
+        Route(SERVICE, m, "/v2.1/servers/{server}/os-interface/{port}", interfaces, "server_interface")
+        for m in ("GET", "DELETE")
+    ),
     *(Route(SERVICE, m, "/v2.1/os-quota-sets/{project}", quota, "compute_quota") for m in ("GET", "PUT", "DELETE")),
     Route(SERVICE, "GET", "/v2.1/os-quota-sets/{project}/{what}", quota, "compute_quota"),
     Route(SERVICE, "GET", "/v2.1/os-availability-zone", zones, "availability_zone"),
     Route(SERVICE, "GET", "/v2.1/os-availability-zone/detail", zones, "availability_zone"),
     Route(SERVICE, "GET", "/v2.1/limits", limits, "limits"),
-]  # fmt: skip
+]
 
 
 def seed(state: State) -> None:

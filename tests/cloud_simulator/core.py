@@ -1,6 +1,7 @@
 """The generic part: declared collections of objects, their REST behaviour, faults and call counting.
 
-A service declares its resource types as :class:`Collection` data. What is not "a collection of objects" is a :class:`Route`.
+A service declares its resource types as :class:`Collection` data. What is not "a collection of objects" is a
+:class:`Route`.
 """
 
 from __future__ import annotations
@@ -23,10 +24,37 @@ from urllib.parse import urlencode
 Object = dict[str, Any]
 # Query words that are never fields of an object.
 WORDS = frozenset(
-    {"limit", "marker", "sort_key", "sort_dir", "sort", "fields", "page_reverse", "all_tenants", "all_projects", "with_count",
-     "offset", "include_names", "format", "is_public", "member_status", "global_tenant", "detailed", "tags-any",
-     "not-tags", "not-tags-any", "reverse", "delimiter", "end_marker", "prefix", "path", "usage", "usages", "effective"}
-)  # fmt: skip
+    {
+        "limit",
+        "marker",
+        "sort_key",
+        "sort_dir",
+        "sort",
+        "fields",
+        "page_reverse",
+        "all_tenants",
+        "all_projects",
+        "with_count",
+        "offset",
+        "include_names",
+        "format",
+        "is_public",
+        "member_status",
+        "global_tenant",
+        "detailed",
+        "tags-any",
+        "not-tags",
+        "not-tags-any",
+        "reverse",
+        "delimiter",
+        "end_marker",
+        "prefix",
+        "path",
+        "usage",
+        "usages",
+        "effective",
+    }
+)
 
 
 class Refusal(Exception):
@@ -128,9 +156,9 @@ class Collection:
     (``/users/{user_id}/application_credentials``). ``unique`` are sets of fields that no two objects may share.
     ``refs`` maps fields to the types whose objects they name. ``used_by`` lists (type, field) that forbid removal.
     ``cascade`` lists (type, field) that go with the object. ``immutable`` fields are refused in updates (status 400).
-    ``owner`` is the field with the project. ``view`` adds what is worked out when the object is shown. ``patterns`` are fields
-    whose filter is a regular expression. With ``extras`` any property filters. ``lingers`` is the state in which a removed object
-    is still seen for :attr:`State.polls_until_ready` looks.
+    ``owner`` is the field with the project. ``view`` adds what is worked out when the object is shown. ``patterns`` are
+    fields whose filter is a regular expression. With ``extras`` any property filters. ``lingers`` is the state in which
+    a removed object is still seen for :attr:`State.polls_until_ready` looks.
     """
 
     type: str
@@ -186,7 +214,8 @@ Handler = Callable[["State", Request, dict[str, str]], Answer]
 
 @dataclass(frozen=True)
 class Route:
-    """A request that is not plain REST. ``pattern`` has ``{name}`` parts; ``type`` is the name under which calls are counted."""
+    """A request that is not plain REST. ``pattern`` has ``{name}`` parts; ``type`` is the name under which calls are
+    counted."""
 
     service: str
     method: str
@@ -200,8 +229,9 @@ class Route:
 class Fault:
     """Something that goes wrong.
 
-    The first ``skip`` matching requests pass, the next ``times`` (0: all further ones) suffer. ``status`` answers an error with
-    ``retry_after`` seconds, ``delay`` answers late (seconds), ``drop`` closes the connection "before" or "after" the work.
+    The first ``skip`` matching requests pass, the next ``times`` (0: all further ones) suffer. ``status`` answers an
+    error with ``retry_after`` seconds, ``delay`` answers late (seconds), ``drop`` closes the connection "before" or
+    "after" the work.
     """
 
     method: str = ""
@@ -231,7 +261,8 @@ class Fault:
 
 @dataclass(frozen=True)
 class Call:
-    """One answered request. ``type`` is the resource type or the route's; status 0 means that the connection was dropped."""
+    """One answered request. ``type`` is the resource type or the route's; status 0 means that the connection was
+    dropped."""
 
     method: str
     service: str
@@ -348,7 +379,9 @@ class State:
             self.objects[kind][str(obj[declared.id_key])] = obj
         return obj
 
-    def settle(self, kind: str, obj: Object, pending: str, ready: str, failed: str = "ERROR", status: str = "status") -> None:
+    def settle(
+        self, kind: str, obj: Object, pending: str, ready: str, failed: str = "ERROR", status: str = "status"
+    ) -> None:
         """Let an object pass through ``pending`` for the ordered number of polls."""
         if self.fail_next[kind]:
             self.fail_next[kind] -= 1
@@ -511,7 +544,8 @@ def check_words(kind: Collection, query: Mapping[str, list[str]]) -> None:
 
 
 def page_of(state: State, request: Request, kind: Collection, found: list[Object]) -> tuple[list[Object], str]:
-    """One page of the objects and the address of the next one, if any. ``limit`` counts objects, ``marker`` is an identifier."""
+    """One page of the objects and the address of the next one, if any. ``limit`` counts objects, ``marker`` is an
+    identifier."""
     sort = request.one("sort_key")
     if sort:
         found = sorted(found, key=lambda o: str(o.get(sort)), reverse=request.one("sort_dir") == "desc")
@@ -556,7 +590,9 @@ def listed(state: State, request: Request, kind: Collection, match: dict[str, st
             continue
         if may_see(state, request, kind, obj) and (not query or matches(obj, query, kind)):
             found.append(obj)
-    if kind.own_only and not (request.who.admin and request.one("all_tenants", request.one("all_projects")) in ("1", "True", "true")):
+    if kind.own_only and not (
+        request.who.admin and request.one("all_tenants", request.one("all_projects")) in ("1", "True", "true")
+    ):
         found = [o for o in found if o.get(kind.owner) == request.who.project_id]
     page, following = page_of(state, request, kind, found)
     for obj in page:
@@ -564,8 +600,14 @@ def listed(state: State, request: Request, kind: Collection, match: dict[str, st
     short = kind.detail and not request.path.rstrip("/").endswith("/detail")
     items = [shown(state, request, kind, obj, True) for obj in page]
     if short:
-        items = [{k: item[k] for k in (kind.id_key, "name", "links", "hypervisor_hostname", "state", "status") if k in item and
-                  (kind.type == "hypervisor" or k not in ("state", "status"))} for item in items]
+        items = [
+            {
+                k: item[k]
+                for k in (kind.id_key, "name", "links", "hypervisor_hostname", "state", "status")
+                if k in item and (kind.type == "hypervisor" or k not in ("state", "status"))
+            }
+            for item in items
+        ]
     fields = query.get("fields")
     if fields:
         items = [{k: item[k] for k in fields if k in item} for item in items]

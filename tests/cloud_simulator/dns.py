@@ -14,14 +14,19 @@ def new_zone(state: State, request: Request, obj: Object) -> None:
     if obj["type"] == "PRIMARY" and not obj.get("email"):
         raise Refusal(400, "Provided object does not match schema: email is missing.")
     if obj["type"] == "PRIMARY" and "@" not in obj["email"]:
-        raise Refusal(400, f"Provided object is not valid. Got a ValueError error with message {obj['email']} is not an email.")
+        raise Refusal(
+            400, f"Provided object is not valid. Got a ValueError error with message {obj['email']} is not an email."
+        )
     for other in state.all("zone"):
         if other["name"].endswith(f".{obj['name']}") and other["project_id"] != obj["project_id"]:
             raise Refusal(409, "Unable to create zone because another tenant owns a subzone of the zone.")
     show_masters(obj)
     obj |= {"serial": 1, "created_at": now(), "version": 1, "pool_id": "794ccc2c-d751-44fe-b57f-8894c9f5c842"}
     state.settle("zone", obj, "PENDING", "ACTIVE")
-    for kind, records in (("SOA", [f"ns1.example.org. {obj['email']} 1 3600 600 86400 3600"]), ("NS", ["ns1.example.org."])):
+    for kind, records in (
+        ("SOA", [f"ns1.example.org. {obj['email']} 1 3600 600 86400 3600"]),
+        ("NS", ["ns1.example.org."]),
+    ):
         state.put("recordset", zone_id=obj["id"], zone_name=obj["name"], name=obj["name"], type=kind, records=records,
                   project_id=obj["project_id"], ttl=None)  # fmt: skip
 
@@ -94,19 +99,60 @@ def versions(state: State, request: Request, match: dict[str, str]) -> Answer:
 
 
 COLLECTIONS = [
-    Collection("zone", SERVICE, "/v2/zones", bare=True, owner="project_id", own_only=True, unique=(("name",),),
-               statuses={"POST": 202, "PATCH": 202, "DELETE": 202}, cascade=(("recordset", "zone_id"),), on_create=new_zone,
-               on_update=change_zone, lingers="PENDING",
-               immutable=("name", "type"), defaults={"type": "PRIMARY", "ttl": 3600, "description": None, "status": "ACTIVE",
-                                                     "masters": [], "attributes": {}, "action": "NONE", "email": None,
-                                                     "project_id": ""}),
-    Collection("recordset", SERVICE, "/v2/zones/{zone_id}/recordsets", bare=True, owner="project_id", required=("name", "type"),
-               refs={"zone_id": "zone"}, missing_ref=404, unique=(("zone_id", "name", "type"),), on_create=new_record,
-               on_delete=kept, on_update=change_record, lingers="PENDING", immutable=("name", "type"), methods=("POST", "GET", "PUT", "DELETE"),
-               statuses={"POST": 202, "PATCH": 202, "DELETE": 202},
-               defaults={"ttl": None, "description": None, "records": [], "status": "ACTIVE", "action": "NONE", "version": 1,
-                         "project_id": ""}),
-]  # fmt: skip
+    Collection(
+        "zone",
+        SERVICE,
+        "/v2/zones",
+        bare=True,
+        owner="project_id",
+        own_only=True,
+        unique=(("name",),),
+        statuses={"POST": 202, "PATCH": 202, "DELETE": 202},
+        cascade=(("recordset", "zone_id"),),
+        on_create=new_zone,
+        on_update=change_zone,
+        lingers="PENDING",
+        immutable=("name", "type"),
+        defaults={
+            "type": "PRIMARY",
+            "ttl": 3600,
+            "description": None,
+            "status": "ACTIVE",
+            "masters": [],
+            "attributes": {},
+            "action": "NONE",
+            "email": None,
+            "project_id": "",
+        },
+    ),
+    Collection(
+        "recordset",
+        SERVICE,
+        "/v2/zones/{zone_id}/recordsets",
+        bare=True,
+        owner="project_id",
+        required=("name", "type"),
+        refs={"zone_id": "zone"},
+        missing_ref=404,
+        unique=(("zone_id", "name", "type"),),
+        on_create=new_record,
+        on_delete=kept,
+        on_update=change_record,
+        lingers="PENDING",
+        immutable=("name", "type"),
+        methods=("POST", "GET", "PUT", "DELETE"),
+        statuses={"POST": 202, "PATCH": 202, "DELETE": 202},
+        defaults={
+            "ttl": None,
+            "description": None,
+            "records": [],
+            "status": "ACTIVE",
+            "action": "NONE",
+            "version": 1,
+            "project_id": "",
+        },
+    ),
+]
 
 ROUTES = [
     Route(SERVICE, "GET", "/", versions, "version", open=True),

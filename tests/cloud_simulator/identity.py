@@ -29,14 +29,24 @@ def default_domain(state: State, request: Request, obj: Object) -> None:
         obj["parent_id"] = obj["domain_id"]
 
 
-USER_OPTIONS = {"ignore_change_password_upon_first_use", "ignore_password_expiry", "ignore_lockout_failure_attempts",
-                "ignore_user_inactivity", "lock_password", "multi_factor_auth_enabled", "multi_factor_auth_rules"}  # fmt: skip
+USER_OPTIONS = {
+    "ignore_change_password_upon_first_use",
+    "ignore_password_expiry",
+    "ignore_lockout_failure_attempts",
+    "ignore_user_inactivity",
+    "lock_password",
+    "multi_factor_auth_enabled",
+    "multi_factor_auth_rules",
+}
 
 
 def merged_options(before: Object, given: Object, known: set[str] = USER_OPTIONS) -> Object:
     """Options that are given replace those that are there, null removes one, and an unknown one is refused."""
     if unknown := sorted(set(given) - known):
-        raise Refusal(400, f"Invalid input for field 'options': Additional properties are not allowed ({unknown[0]!r} was unexpected)")
+        raise Refusal(
+            400,
+            f"Invalid input for field 'options': Additional properties are not allowed ({unknown[0]!r} was unexpected)",
+        )
     return {name: value for name, value in {**before, **given}.items() if value is not None}
 
 
@@ -54,7 +64,9 @@ def change_guarded(state: State, request: Request, obj: Object, values: Object) 
     """What is immutable takes no change but the end of that, alone in its request."""
     given = values.get("options") or {}
     if obj["options"].get("immutable") and (set(values) != {"options"} or "immutable" not in given):
-        raise Refusal(403, f"Unable to update immutable resource: `{obj['id']}`. Set resource option \"immutable\" to false first.")
+        raise Refusal(
+            403, f'Unable to update immutable resource: `{obj["id"]}`. Set resource option "immutable" to false first.'
+        )
     if "options" in values:
         values["options"] = merged_options(obj["options"], given, {"immutable"})
 
@@ -64,7 +76,10 @@ def drop_guarded(then: Hook) -> Hook:
 
     def hook(state: State, request: Request, obj: Object) -> None:
         if obj["options"].get("immutable"):
-            raise Refusal(403, f"Unable to delete immutable resource: `{obj['id']}`. Set resource option \"immutable\" to false first.")
+            raise Refusal(
+                403,
+                f'Unable to delete immutable resource: `{obj["id"]}`. Set resource option "immutable" to false first.',
+            )
         then(state, request, obj)
 
     return hook
@@ -134,7 +149,9 @@ def new_credential(state: State, request: Request, obj: Object) -> None:
     services = {one["type"] for one in state.all("service")}
     for rule in obj["access_rules"]:
         if rule.keys() != {"path", "method", "service"}:
-            raise Refusal(400, f"Invalid input for field 'access_rules': {rule} is not valid under any of the given schemas")
+            raise Refusal(
+                400, f"Invalid input for field 'access_rules': {rule} is not valid under any of the given schemas"
+            )
         if rule["service"] not in services or not rule["path"].startswith("/"):
             raise Refusal(400, f"Invalid input for field 'access_rules': {rule}")
         rule["id"] = new_id(False)
@@ -156,37 +173,99 @@ def show_secret(state: State, request: Request, out: Object) -> Object:
 
 
 COLLECTIONS = [
-    hexed("domain", defaults={"description": "", "enabled": True, "tags": [], "options": {}}, unique=(("name",),),
-          on_create=new_guarded(lambda state, request, obj: None), on_update=change_guarded,
-          on_delete=drop_guarded(forget_domain), cascade=(("project", "domain_id"), ("user", "domain_id"), ("group", "domain_id"))),
-    hexed("project", defaults={"description": "", "enabled": True, "is_domain": False, "parent_id": None, "tags": [],
-                               "options": {}},
-          unique=(("name", "domain_id"),), refs={"domain_id": "domain"}, immutable=("domain_id",), tags=True,
-          on_create=new_guarded(default_domain), on_update=change_guarded, on_delete=drop_guarded(forget_project)),
-    hexed("user", defaults={"enabled": True, "options": {}, "password_expires_at": None},
-          unique=(("name", "domain_id"),), refs={"domain_id": "domain"}, immutable=("domain_id",),
-          on_create=new_user, on_update=change_user, on_delete=forget,
-          cascade=(("application_credential", "user_id"),)),
-    hexed("group", defaults={"description": ""}, unique=(("name", "domain_id"),), refs={"domain_id": "domain"},
-          immutable=("domain_id",), on_create=default_domain, on_delete=forget),
-    hexed("role", defaults={"description": None, "domain_id": None, "options": {}}, unique=(("name", "domain_id"),),
-          on_create=new_guarded(lambda state, request, obj: None), on_update=change_guarded, on_delete=drop_guarded(forget)),
-    hexed("region", defaults={"description": "", "parent_region_id": None}, required=(), own_id=True,
-          used_by=(("endpoint", "region_id"),)),
-    hexed("service", defaults={"enabled": True, "description": ""}, required=("type",), on_create=new_service,
-          cascade=(("endpoint", "service_id"),)),
-    hexed("endpoint", defaults={"enabled": True}, required=("service_id", "url", "interface"),
-          refs={"service_id": "service"}, on_create=endpoint_region),
+    hexed(
+        "domain",
+        defaults={"description": "", "enabled": True, "tags": [], "options": {}},
+        unique=(("name",),),
+        on_create=new_guarded(lambda state, request, obj: None),
+        on_update=change_guarded,
+        on_delete=drop_guarded(forget_domain),
+        cascade=(("project", "domain_id"), ("user", "domain_id"), ("group", "domain_id")),
+    ),
+    hexed(
+        "project",
+        defaults={"description": "", "enabled": True, "is_domain": False, "parent_id": None, "tags": [], "options": {}},
+        unique=(("name", "domain_id"),),
+        refs={"domain_id": "domain"},
+        immutable=("domain_id",),
+        tags=True,
+        on_create=new_guarded(default_domain),
+        on_update=change_guarded,
+        on_delete=drop_guarded(forget_project),
+    ),
+    hexed(
+        "user",
+        defaults={"enabled": True, "options": {}, "password_expires_at": None},
+        unique=(("name", "domain_id"),),
+        refs={"domain_id": "domain"},
+        immutable=("domain_id",),
+        on_create=new_user,
+        on_update=change_user,
+        on_delete=forget,
+        cascade=(("application_credential", "user_id"),),
+    ),
+    hexed(
+        "group",
+        defaults={"description": ""},
+        unique=(("name", "domain_id"),),
+        refs={"domain_id": "domain"},
+        immutable=("domain_id",),
+        on_create=default_domain,
+        on_delete=forget,
+    ),
+    hexed(
+        "role",
+        defaults={"description": None, "domain_id": None, "options": {}},
+        unique=(("name", "domain_id"),),
+        on_create=new_guarded(lambda state, request, obj: None),
+        on_update=change_guarded,
+        on_delete=drop_guarded(forget),
+    ),
+    hexed(
+        "region",
+        defaults={"description": "", "parent_region_id": None},
+        required=(),
+        own_id=True,
+        used_by=(("endpoint", "region_id"),),
+    ),
+    hexed(
+        "service",
+        defaults={"enabled": True, "description": ""},
+        required=("type",),
+        on_create=new_service,
+        cascade=(("endpoint", "service_id"),),
+    ),
+    hexed(
+        "endpoint",
+        defaults={"enabled": True},
+        required=("service_id", "url", "interface"),
+        refs={"service_id": "service"},
+        on_create=endpoint_region,
+    ),
     hexed("credential", defaults={"project_id": None}, required=("type", "blob")),
-    Collection("application_credential", SERVICE, "/v3/users/{user_id}/application_credentials", dashed_ids=False,
-               page="none", defaults={"description": None, "unrestricted": False, "expires_at": None, "access_rules": []},
-               unique=(("name", "user_id"),), methods=("POST", "GET", "DELETE"), on_create=new_credential,
-               view=show_secret),
-    hexed("registered_limit", defaults={"description": None, "region_id": None},
-          required=("service_id", "resource_name", "default_limit")),
-    hexed("limit", defaults={"description": None, "region_id": None},
-          required=("service_id", "resource_name", "resource_limit")),
-]  # fmt: skip
+    Collection(
+        "application_credential",
+        SERVICE,
+        "/v3/users/{user_id}/application_credentials",
+        dashed_ids=False,
+        page="none",
+        defaults={"description": None, "unrestricted": False, "expires_at": None, "access_rules": []},
+        unique=(("name", "user_id"),),
+        methods=("POST", "GET", "DELETE"),
+        on_create=new_credential,
+        view=show_secret,
+    ),
+    hexed(
+        "registered_limit",
+        defaults={"description": None, "region_id": None},
+        required=("service_id", "resource_name", "default_limit"),
+    ),
+    hexed(
+        "limit",
+        defaults={"description": None, "region_id": None},
+        required=("service_id", "resource_name", "resource_limit"),
+    ),
+]
 
 
 def roles_of(state: State, user: str, project: str, domain: str, system: bool) -> frozenset[str]:
@@ -268,9 +347,17 @@ def token_body(state: State, token: Token, base: str) -> Object:
 
     stamp = time.strftime("%Y-%m-%dT%H:%M:%S.000000Z", time.gmtime(token.expires))
     body: Object = {
-        "methods": list(token.methods), "expires_at": stamp, "issued_at": now(), "audit_ids": [token.id[:12]],
-        "user": {"id": user["id"], "name": user["name"], "domain": domain(user["domain_id"]), "password_expires_at": None},
-    }  # fmt: skip
+        "methods": list(token.methods),
+        "expires_at": stamp,
+        "issued_at": now(),
+        "audit_ids": [token.id[:12]],
+        "user": {
+            "id": user["id"],
+            "name": user["name"],
+            "domain": domain(user["domain_id"]),
+            "password_expires_at": None,
+        },
+    }
     if token.project_id or token.domain_id or token.system:
         body["roles"] = [{"id": names[n], "name": n} for n in sorted(token.roles)]
         body["catalog"] = catalogue(state, token, base)

@@ -12,7 +12,9 @@ SERVICE = "image"
 def see_image(state: State, request: Request, obj: Object) -> bool:
     """Own, public and community images, and those shared with the project."""
     who = request.who
-    if request.path.rstrip("/") == "/v2/images" and request.one("os_hidden").lower() != str(obj["os_hidden"]).lower().replace("false", ""):
+    if request.path.rstrip("/") == "/v2/images" and request.one("os_hidden").lower() != str(
+        obj["os_hidden"]
+    ).lower().replace("false", ""):
         return False
     member = any(m["member_id"] == who.project_id for m in state.find("image_member", image_id=obj["id"]))
     return who.admin or obj["owner"] == who.project_id or obj["visibility"] in ("public", "community") or member
@@ -60,7 +62,9 @@ def patch(state: State, request: Request, match: dict[str, str]) -> Answer:
         elif one["op"] == "replace" and name not in changed:
             raise Refusal(409, f"Property {name} does not exist.")
         elif name not in kind.defaults and not isinstance(one["value"], str):
-            raise Refusal(400, f"Provided object does not match schema 'image': {one['value']!r} is not of type 'string'")
+            raise Refusal(
+                400, f"Provided object does not match schema 'image': {one['value']!r} is not of type 'string'"
+            )
         else:
             changed[name] = one["value"]
     obj.clear()
@@ -154,13 +158,39 @@ def versions(state: State, request: Request, match: dict[str, str]) -> Answer:
 
 
 COLLECTIONS = [
-    Collection("image", SERVICE, "/v2/images", required=(), bare=True, own_id=True, extras=True, visible=see_image, on_create=new_image,
-               on_delete=drop_image, methods=("POST", "GET", "DELETE"), defaults={
-                   "name": None, "status": "queued", "visibility": "shared", "protected": False, "min_disk": 0, "min_ram": 0,
-                   "owner": None, "tags": [], "disk_format": None, "container_format": None, "checksum": None, "size": None,
-                   "os_hidden": False, "os_hash_algo": None, "os_hash_value": None, "virtual_size": None}),
+    Collection(
+        "image",
+        SERVICE,
+        "/v2/images",
+        required=(),
+        bare=True,
+        own_id=True,
+        extras=True,
+        visible=see_image,
+        on_create=new_image,
+        on_delete=drop_image,
+        methods=("POST", "GET", "DELETE"),
+        defaults={
+            "name": None,
+            "status": "queued",
+            "visibility": "shared",
+            "protected": False,
+            "min_disk": 0,
+            "min_ram": 0,
+            "owner": None,
+            "tags": [],
+            "disk_format": None,
+            "container_format": None,
+            "checksum": None,
+            "size": None,
+            "os_hidden": False,
+            "os_hash_algo": None,
+            "os_hash_value": None,
+            "virtual_size": None,
+        },
+    ),
     Collection("image_member", SERVICE, "/v2/image-members-stored", methods=()),
-]  # fmt: skip
+]
 
 ROUTES = [
     Route(SERVICE, "GET", "/", versions, "version", open=True),

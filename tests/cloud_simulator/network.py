@@ -17,12 +17,40 @@ QUOTAS = {
 COUNTED = {"floatingip": "floating_ip", "subnetpool": "subnet_pool"}
 INTERFACES = ("network:router_interface", "network:router_gateway", "network:floatingip", "network:dhcp")
 EXTENSIONS = (
-    "router", "security-group", "quotas", "quota_details", "external-net", "provider", "qos", "rbac-policies", "address-scope",
-    "subnet_allocation", "trunk", "trunk-details", "segment", "standard-attr-tag", "standard-attr-description", "port-security",
-    "extraroute", "ext-gw-mode", "floating-ip-port-forwarding", "availability_zone", "network_availability_zone",
-    "router_availability_zone", "binding", "allowed-address-pairs", "net-mtu", "pagination", "sorting", "project-id", "agent",
-    "default-subnetpools", "dns-integration", "standard-attr-revisions", "security-groups-remote-address-group",
-)  # fmt: skip
+    "router",
+    "security-group",
+    "quotas",
+    "quota_details",
+    "external-net",
+    "provider",
+    "qos",
+    "rbac-policies",
+    "address-scope",
+    "subnet_allocation",
+    "trunk",
+    "trunk-details",
+    "segment",
+    "standard-attr-tag",
+    "standard-attr-description",
+    "port-security",
+    "extraroute",
+    "ext-gw-mode",
+    "floating-ip-port-forwarding",
+    "availability_zone",
+    "network_availability_zone",
+    "router_availability_zone",
+    "binding",
+    "allowed-address-pairs",
+    "net-mtu",
+    "pagination",
+    "sorting",
+    "project-id",
+    "agent",
+    "default-subnetpools",
+    "dns-integration",
+    "standard-attr-revisions",
+    "security-groups-remote-address-group",
+)
 Hook = Callable[[State, Request, Object], None]
 
 
@@ -37,7 +65,9 @@ def limited(resource: str, then: Hook | None = None) -> Hook:
 
     def hook(state: State, request: Request, obj: Object) -> None:
         limit = quota_of(state, obj["project_id"])[resource]
-        used = sum(o["project_id"] == obj["project_id"] for o in state.objects[COUNTED.get(resource, resource)].values())
+        used = sum(
+            o["project_id"] == obj["project_id"] for o in state.objects[COUNTED.get(resource, resource)].values()
+        )
         if 0 <= limit <= used:
             raise Refusal(409, f"Quota exceeded for resources: ['{resource}'].")
         if then:
@@ -48,8 +78,15 @@ def limited(resource: str, then: Hook | None = None) -> Hook:
 
 def declare(type: str, path: str, **more: Any) -> Collection:
     """A neutron collection: PUT for updates, links for pages, objects of projects, stamps."""
-    more["defaults"] = {"name": "", "description": "", "tags": [], "revision_number": 0, "created_at": "2026-01-01T00:00:00Z",
-                        "updated_at": "2026-01-01T00:00:00Z", "project_id": ""} | more.get("defaults", {})  # fmt: skip
+    more["defaults"] = {
+        "name": "",
+        "description": "",
+        "tags": [],
+        "revision_number": 0,
+        "created_at": "2026-01-01T00:00:00Z",
+        "updated_at": "2026-01-01T00:00:00Z",
+        "project_id": "",
+    } | more.get("defaults", {})
     more.setdefault("required", ())
     more.setdefault("methods", ("POST", "GET", "PUT", "DELETE"))
     more.setdefault("missing_ref", 404)
@@ -82,7 +119,9 @@ def see_network(state: State, request: Request, obj: Object) -> bool:
     who = request.who
     if who.admin or obj["project_id"] == who.project_id or obj.get("shared") or obj.get("router:external"):
         return True
-    return any(r["object_id"] == obj["id"] and r["target_tenant"] in (who.project_id, "*") for r in state.all("rbac_policy"))
+    return any(
+        r["object_id"] == obj["id"] and r["target_tenant"] in (who.project_id, "*") for r in state.all("rbac_policy")
+    )
 
 
 def new_network(state: State, request: Request, obj: Object) -> None:
@@ -106,14 +145,20 @@ def change_network(state: State, request: Request, obj: Object, values: Object) 
     """A network with gateways in it stays external."""
     used = state.find("port", network_id=obj["id"], device_owner="network:router_gateway")
     if values.get("router:external", True) is False and obj["router:external"] and used:
-        raise Refusal(409, f"External network {obj['id']} cannot be updated to be made non-external, since it has existing gateway ports.")
+        raise Refusal(
+            409,
+            f"External network {obj['id']} cannot be updated to be made non-external, since it has "
+            f"existing gateway ports.",
+        )
 
 
 def drop_network(state: State, request: Request, obj: Object) -> None:
     """Ports keep a network alive."""
     ports = [p for p in state.find("port", network_id=obj["id"]) if p["device_owner"] not in ("network:dhcp",)]
     if ports:
-        raise Refusal(409, f"Unable to complete operation on network {obj['id']}. There are one or more ports still in use.")
+        raise Refusal(
+            409, f"Unable to complete operation on network {obj['id']}. There are one or more ports still in use."
+        )
 
 
 def net(text: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
@@ -125,9 +170,12 @@ def net(text: Any) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
 
 
 def check_subnet(obj: Object) -> None:
-    """A gateway is of the subnet's version and in none of its pools, and so are name servers and routes; modes are IPv6's."""
+    """A gateway is of the subnet's version and in none of its pools, and so are name servers and routes; modes are
+    IPv6's."""
     version = net(obj["cidr"]).version
-    routes = [route[key].partition("/")[0] for route in obj.get("host_routes") or [] for key in ("destination", "nexthop")]
+    routes = [
+        route[key].partition("/")[0] for route in obj.get("host_routes") or [] for key in ("destination", "nexthop")
+    ]
     for text in [obj.get("gateway_ip"), *(obj.get("dns_nameservers") or []), *routes]:
         try:
             if text and ipaddress.ip_address(text).version != version:
@@ -139,7 +187,9 @@ def check_subnet(obj: Object) -> None:
     for pool in obj["allocation_pools"] if obj.get("gateway_ip") else ():
         first, last, gateway = (int(ipaddress.ip_address(a)) for a in (pool["start"], pool["end"], obj["gateway_ip"]))
         if first <= gateway <= last:
-            raise Refusal(409, f"Gateway ip {obj['gateway_ip']} conflicts with allocation pool {pool['start']}-{pool['end']}.")
+            raise Refusal(
+                409, f"Gateway ip {obj['gateway_ip']} conflicts with allocation pool {pool['start']}-{pool['end']}."
+            )
 
 
 def new_subnet(state: State, request: Request, obj: Object) -> None:
@@ -157,7 +207,9 @@ def new_subnet(state: State, request: Request, obj: Object) -> None:
         raise Refusal(400, f"Invalid input for operation: cidr {cidr} is not of IP version {obj['ip_version']}.")
     for other in state.find("subnet", network_id=obj["network_id"]):
         if net(other["cidr"]).version == cidr.version and net(other["cidr"]).overlaps(cidr):
-            raise Refusal(400, f"Requested subnet with cidr: {cidr} for network: {network['id']} overlaps with another subnet.")
+            raise Refusal(
+                400, f"Requested subnet with cidr: {cidr} for network: {network['id']} overlaps with another subnet."
+            )
     if obj.get("gateway_ip", "auto") == "auto":
         obj["gateway_ip"] = str(cidr[min(1, cidr.num_addresses - 1)])
     obj["dns_nameservers"] = list(obj["dns_nameservers"])
@@ -169,7 +221,9 @@ def new_subnet(state: State, request: Request, obj: Object) -> None:
         obj["allocation_pools"] = [
             {"start": str(ipaddress.ip_address(a)), "end": str(ipaddress.ip_address(b))}
             for a, b in (
-                [(first, last)] if gateway is None or not first <= gateway <= last else [(first, gateway - 1), (gateway + 1, last)]
+                [(first, last)]
+                if gateway is None or not first <= gateway <= last
+                else [(first, gateway - 1), (gateway + 1, last)]
             )
             if a <= b
         ]
@@ -182,7 +236,10 @@ def change_subnet(state: State, request: Request, obj: Object, values: Object) -
     if values.get("gateway_ip", obj["gateway_ip"]) != obj["gateway_ip"]:
         for port in state.find("port", network_id=obj["network_id"], device_owner="network:router_interface"):
             if any(ip["ip_address"] == obj["gateway_ip"] for ip in port["fixed_ips"]):
-                raise Refusal(409, f"Current gateway ip {obj['gateway_ip']} already in use by port {port['id']}. Unable to update.")
+                raise Refusal(
+                    409,
+                    f"Current gateway ip {obj['gateway_ip']} already in use by port {port['id']}. Unable to update.",
+                )
     check_subnet(obj | values)
 
 
@@ -196,7 +253,9 @@ def drop_subnet(state: State, request: Request, obj: Object) -> None:
             return
     for port in state.find("port", network_id=obj["network_id"]):
         if any(ip["subnet_id"] == obj["id"] for ip in port["fixed_ips"]) and port["device_owner"] != "network:dhcp":
-            raise Refusal(409, f"Unable to complete operation on subnet {obj['id']}: One or more ports have an IP allocation.")
+            raise Refusal(
+                409, f"Unable to complete operation on subnet {obj['id']}: One or more ports have an IP allocation."
+            )
 
 
 def allocate(state: State, pool: Object, length: Any) -> str:
@@ -231,7 +290,9 @@ def address(state: State, network: str, subnet: str = "", wanted: str = "") -> O
     if wanted:
         subnets = [s for s in subnets if ipaddress.ip_address(wanted) in net(s["cidr"])]
         if not subnets:
-            raise Refusal(400, f"IP address {wanted} is not a valid IP for any of the subnets on the specified network.")
+            raise Refusal(
+                400, f"IP address {wanted} is not a valid IP for any of the subnets on the specified network."
+            )
         if wanted in used:
             raise Refusal(409, f"IP address {wanted} already allocated in subnet {subnets[0]['id']}.")
         return {"subnet_id": subnets[0]["id"], "ip_address": wanted}
@@ -254,7 +315,13 @@ def default_group(state: State, project: str) -> Object:
         return found[0]
     group = state.put("security_group", name="default", project_id=project, description="Default security group")
     for ethertype in ("IPv4", "IPv6"):
-        state.put("security_group_rule", security_group_id=group["id"], project_id=project, direction="egress", ethertype=ethertype)
+        state.put(
+            "security_group_rule",
+            security_group_id=group["id"],
+            project_id=project,
+            direction="egress",
+            ethertype=ethertype,
+        )
         state.put("security_group_rule", security_group_id=group["id"], project_id=project, direction="ingress",
                   ethertype=ethertype, remote_group_id=group["id"])  # fmt: skip
     return group
@@ -265,7 +332,9 @@ def new_port(state: State, request: Request, obj: Object) -> None:
     network = state.get("network", obj["network_id"])
     if not see_network(state, request, network):
         raise Refusal(404, f"Network {network['id']} could not be found.")
-    obj["mac_address"] = plain_mac(obj.get("mac_address")) or "fa:16:3e:" + ":".join(f"{random.randrange(256):02x}" for _ in range(3))
+    obj["mac_address"] = plain_mac(obj.get("mac_address")) or "fa:16:3e:" + ":".join(
+        f"{random.randrange(256):02x}" for _ in range(3)
+    )
     if obj.get("security_groups") is None:
         plain = not obj["device_owner"].startswith("network:")
         obj["security_groups"] = [default_group(state, obj["project_id"])["id"]] if plain else []
@@ -285,7 +354,8 @@ def profiled(request: Request, values: Object) -> None:
 
 
 def check_options(obj: Object) -> None:
-    """DHCP options have a name and a version, and one is there once; domains end with a dot; profiles are the administrator's."""
+    """DHCP options have a name and a version, and one is there once; domains end with a dot; profiles are the
+    administrator's."""
     seen: dict[tuple[str, int], Object] = {}
     for one in obj["extra_dhcp_opts"]:
         if not one.get("opt_name") or int(one.get("ip_version", 4)) not in (4, 6):
@@ -305,7 +375,9 @@ def plain_mac(text: Any) -> str:
 def check_security(obj: Object) -> None:
     """A port without port security has no groups and no further addresses."""
     if not obj["port_security_enabled"] and (obj["security_groups"] or obj["allowed_address_pairs"]):
-        raise Refusal(409, "Port Security must be enabled in order to have allowed address pairs on a port, or security groups.")
+        raise Refusal(
+            409, "Port Security must be enabled in order to have allowed address pairs on a port, or security groups."
+        )
     for pair in obj["allowed_address_pairs"]:
         pair["mac_address"] = plain_mac(pair.get("mac_address")) or obj["mac_address"]
 
@@ -345,7 +417,8 @@ def slaac(state: State, port: Object) -> list[Object]:
 
 
 def change_port(state: State, request: Request, obj: Object, values: Object) -> None:
-    """New addresses are checked as those of a new port; its own may stay. DHCP options are added, and without a value removed."""
+    """New addresses are checked as those of a new port; its own may stay. DHCP options are added, and without a value
+    removed."""
     profiled(request, values)
     if "extra_dhcp_opts" in values:
         merged = {**obj, "extra_dhcp_opts": [*obj["extra_dhcp_opts"], *values["extra_dhcp_opts"]], "dns_domain": ""}
@@ -365,7 +438,10 @@ def change_port(state: State, request: Request, obj: Object, values: Object) -> 
 def drop_port(state: State, request: Request, obj: Object) -> None:
     """Ports of routers go with the interface; trunk parents and subports stay. A floating address lets go."""
     if obj["device_owner"] in INTERFACES[:3] and "/routers/" not in request.path and "/floatingips" not in request.path:
-        raise Refusal(409, f"Port {obj['id']} cannot be deleted directly via the port API: has device owner {obj['device_owner']}.")
+        raise Refusal(
+            409,
+            f"Port {obj['id']} cannot be deleted directly via the port API: has device owner {obj['device_owner']}.",
+        )
     for trunk in state.all("trunk"):
         if trunk["port_id"] == obj["id"] or any(s["port_id"] == obj["id"] for s in trunk["sub_ports"]):
             raise Refusal(409, f"Port {obj['id']} is in use by trunk {trunk['id']}.")
@@ -398,11 +474,16 @@ def show_group(state: State, request: Request, out: Object) -> Object:
     """A group shows its rules."""
     kind = state.types["security_group_rule"]
     index = state.extra.get("rule_index")
-    if index is None or state.extra.get("rule_version") != state.extra.get("rule_edits", 0) + len(state.objects[kind.type]):
+    if index is None or state.extra.get("rule_version") != state.extra.get("rule_edits", 0) + len(
+        state.objects[kind.type]
+    ):
         index = {}
         for rule in state.objects[kind.type].values():
             index.setdefault(rule["security_group_id"], []).append(rule)
-        state.extra |= {"rule_index": index, "rule_version": state.extra.get("rule_edits", 0) + len(state.objects[kind.type])}
+        state.extra |= {
+            "rule_index": index,
+            "rule_version": state.extra.get("rule_edits", 0) + len(state.objects[kind.type]),
+        }
     out["security_group_rules"] = [with_tenant(state, request, dict(rule)) for rule in index.get(out["id"], [])]
     return with_tenant(state, request, out)
 
@@ -435,7 +516,9 @@ def addresses_of_group(state: State, request: Request, match: dict[str, str]) ->
     if wrong:
         there = "already exist in" if adds else "not found in"
         raise Refusal(400 if adds else 404, f"Addresses {wrong} {there} the address group {group['id']}.")
-    group["addresses"] = [*group["addresses"], *given] if adds else [one for one in group["addresses"] if one not in given]
+    group["addresses"] = (
+        [*group["addresses"], *given] if adds else [one for one in group["addresses"] if one not in given]
+    )
     return Answer(200, {"address_group": with_tenant(state, request, dict(group))})
 
 
@@ -447,9 +530,31 @@ def change_group(state: State, request: Request, obj: Object, values: Object) ->
         raise Refusal(409, f"Security Group {obj['id']} in use.")
 
 
-NUMBERS = {"ah": 51, "dccp": 33, "egp": 8, "esp": 50, "gre": 47, "icmp": 1, "icmpv6": 58, "igmp": 2, "ipip": 4, "ipv6-encap": 41,
-           "ipv6-frag": 44, "ipv6-icmp": 58, "ipv6-nonxt": 59, "ipv6-opts": 60, "ipv6-route": 43, "ospf": 89, "pgm": 113,
-           "rsvp": 46, "sctp": 132, "tcp": 6, "udp": 17, "udplite": 136, "vrrp": 112}  # fmt: skip
+NUMBERS = {
+    "ah": 51,
+    "dccp": 33,
+    "egp": 8,
+    "esp": 50,
+    "gre": 47,
+    "icmp": 1,
+    "icmpv6": 58,
+    "igmp": 2,
+    "ipip": 4,
+    "ipv6-encap": 41,
+    "ipv6-frag": 44,
+    "ipv6-icmp": 58,
+    "ipv6-nonxt": 59,
+    "ipv6-opts": 60,
+    "ipv6-route": 43,
+    "ospf": 89,
+    "pgm": 113,
+    "rsvp": 46,
+    "sctp": 132,
+    "tcp": 6,
+    "udp": 17,
+    "udplite": 136,
+    "vrrp": 112,
+}
 WITH_PORTS = tuple(NUMBERS[name] for name in ("tcp", "udp", "sctp", "dccp", "udplite"))
 
 
@@ -462,8 +567,17 @@ def number_of(protocol: Any) -> int | None:
     return NUMBERS.get(protocol) or int(protocol)
 
 
-RULE = ("security_group_id", "direction", "ethertype", "protocol", "port_range_min", "port_range_max", "remote_ip_prefix",
-        "remote_group_id", "remote_address_group_id")  # fmt: skip
+RULE = (
+    "security_group_id",
+    "direction",
+    "ethertype",
+    "protocol",
+    "port_range_min",
+    "port_range_max",
+    "remote_ip_prefix",
+    "remote_group_id",
+    "remote_address_group_id",
+)
 
 
 def new_rule(state: State, request: Request, obj: Object) -> None:
@@ -514,11 +628,21 @@ def set_gateway(state: State, request: Request, router: Object, info: Object | N
     network = state.get("network", info.get("network_id", ""))
     if not network["router:external"]:
         raise Refusal(400, f"Bad router request: Network {network['id']} is not an external network.")
-    subnets = {subnet["ip_version"]: subnet["id"] for subnet in reversed(state.find("subnet", network_id=network["id"]))}
+    subnets = {
+        subnet["ip_version"]: subnet["id"] for subnet in reversed(state.find("subnet", network_id=network["id"]))
+    }
     asked = info.get("external_fixed_ips") or [{"subnet_id": subnets[version]} for version in sorted(subnets)]
     ips = [address(state, network["id"], ip.get("subnet_id", ""), ip.get("ip_address", "")) for ip in asked]
-    state.put("port", network_id=network["id"], device_id=router["id"], device_owner="network:router_gateway", fixed_ips=ips,
-              project_id="", status="ACTIVE", security_groups=[])  # fmt: skip
+    state.put(
+        "port",
+        network_id=network["id"],
+        device_id=router["id"],
+        device_owner="network:router_gateway",
+        fixed_ips=ips,
+        project_id="",
+        status="ACTIVE",
+        security_groups=[],
+    )
     router["external_gateway_info"] = {"network_id": network["id"], "enable_snat": info.get("enable_snat", True),
                                        "external_fixed_ips": ips}  # fmt: skip
 
@@ -529,12 +653,15 @@ def new_router(state: State, request: Request, obj: Object) -> None:
 
 
 def change_router(state: State, request: Request, obj: Object, values: Object) -> None:
-    """A changed gateway moves its port, but not from network to network, though nobody is told. Routes need their interfaces."""
+    """A changed gateway moves its port, but not from network to network, though nobody is told. Routes need their
+    interfaces."""
     if "routes" in values:
         reach = [net(state.get("subnet", s)["cidr"]) for s in reachable(state, obj)]
         for route in values["routes"]:
             if not any(ipaddress.ip_address(route["nexthop"]) in one for one in reach):
-                raise Refusal(400, f"Invalid format for routes: the nexthop {route['nexthop']} is not connected with router.")
+                raise Refusal(
+                    400, f"Invalid format for routes: the nexthop {route['nexthop']} is not connected with router."
+                )
     asked, held = values.get("external_gateway_info"), obj["external_gateway_info"]
     if asked and held and asked["network_id"] != held["network_id"]:
         del values["external_gateway_info"]
@@ -545,7 +672,9 @@ def change_router(state: State, request: Request, obj: Object, values: Object) -
         info = values["external_gateway_info"]
         inner = {p["fixed_ips"][0]["subnet_id"] for p in state.find("port", device_id=obj["id"]) if p["fixed_ips"]}
         if not info and any(ip["router_id"] == obj["id"] for ip in state.all("floating_ip")):
-            raise Refusal(409, f"Gateway cannot be updated for router {obj['id']}: a floating IP needs it ({len(inner)} subnets).")
+            raise Refusal(
+                409, f"Gateway cannot be updated for router {obj['id']}: a floating IP needs it ({len(inner)} subnets)."
+            )
         set_gateway(state, request, obj, info)
         values["external_gateway_info"] = obj["external_gateway_info"]
 
@@ -576,23 +705,37 @@ def interface(state: State, request: Request, match: dict[str, str]) -> Answer:
         for port in taken:
             subnets = [ip["subnet_id"] for ip in port["fixed_ips"]]
             if port["id"] == body.get("port_id") or body.get("subnet_id") in subnets:
-                if any(ip["router_id"] == router["id"] and ip["port_id"] and state.get("port", ip["port_id"])["network_id"] ==
-                       port["network_id"] for ip in state.all("floating_ip")):  # fmt: skip
-                    raise Refusal(409, f"Router interface for subnet {subnets[0]} cannot be deleted, as it is required by a "
-                                       "floating IP.")  # fmt: skip
+                if any(
+                    ip["router_id"] == router["id"]
+                    and ip["port_id"]
+                    and state.get("port", ip["port_id"])["network_id"] == port["network_id"]
+                    for ip in state.all("floating_ip")
+                ):
+                    raise Refusal(
+                        409,
+                        f"Router interface for subnet {subnets[0]} cannot be deleted, as it is required by a "
+                        "floating IP.",
+                    )
                 reach = [net(state.get("subnet", s)["cidr"]) for s in reachable(state, router, port["id"])]
                 if any(not any(ipaddress.ip_address(r["nexthop"]) in one for one in reach) for r in router["routes"]):
-                    raise Refusal(409, f"Router interface for subnet {subnets[0]} on router {router['id']} cannot be deleted, as it "
-                                       "is required by one or more routes.")  # fmt: skip
+                    raise Refusal(
+                        409,
+                        f"Router interface for subnet {subnets[0]} on router {router['id']} cannot be deleted, as it "
+                        "is required by one or more routes.",
+                    )
                 remove(state, request, state.types["port"], port)
-                return Answer(200, {"id": router["id"], "port_id": port["id"], "subnet_id": subnets[0], "subnet_ids": subnets})
+                return Answer(
+                    200, {"id": router["id"], "port_id": port["id"], "subnet_id": subnets[0], "subnet_ids": subnets}
+                )
         raise Refusal(404, f"Router {router['id']} has no interface on subnet or port {body}.")
     if match["action"] != "add_router_interface":
         raise Refusal(404, f"There is no action {match['action']}.")
     if body.get("port_id"):
         port = state.get("port", body["port_id"])
         if port["device_id"]:
-            raise Refusal(409, f"Unable to complete operation on port {port['id']}: it is in use by {port['device_id']}.")
+            raise Refusal(
+                409, f"Unable to complete operation on port {port['id']}: it is in use by {port['device_id']}."
+            )
         port |= {"device_id": router["id"], "device_owner": "network:router_interface", "status": "ACTIVE"}
     else:
         subnet = state.get("subnet", body.get("subnet_id") or "none")
@@ -606,9 +749,17 @@ def interface(state: State, request: Request, match: dict[str, str]) -> Answer:
         if not subnet["gateway_ip"]:
             raise Refusal(400, "Bad router request: Subnet for router interface must have a gateway IP.")
         ip = address(state, subnet["network_id"], subnet["id"], subnet["gateway_ip"])
-        port = state.put("port", network_id=subnet["network_id"], device_id=router["id"], project_id=router["project_id"],
-                         device_owner="network:router_interface", fixed_ips=[ip], security_groups=[], status="ACTIVE",
-                         mac_address="fa:16:3e:00:00:01")  # fmt: skip
+        port = state.put(
+            "port",
+            network_id=subnet["network_id"],
+            device_id=router["id"],
+            project_id=router["project_id"],
+            device_owner="network:router_interface",
+            fixed_ips=[ip],
+            security_groups=[],
+            status="ACTIVE",
+            mac_address="fa:16:3e:00:00:01",
+        )
     subnets = [ip["subnet_id"] for ip in port["fixed_ips"]]
     return Answer(200, {"id": router["id"], "port_id": port["id"], "subnet_id": subnets[0], "subnet_ids": subnets,
                         "network_id": port["network_id"], "project_id": router["project_id"]})  # fmt: skip
@@ -622,20 +773,34 @@ def link(state: State, obj: Object, port_id: str | None, fixed: str | None) -> N
     port = state.get("port", port_id)
     ips = [ip for ip in port["fixed_ips"] if not fixed or ip["ip_address"] == fixed]
     if not fixed and sum(":" not in ip["ip_address"] for ip in ips) > 1:
-        raise Refusal(400, f"Bad floatingip request: Port {port_id} has multiple fixed IPv4 addresses. Must provide a specific one.")
+        raise Refusal(
+            400,
+            f"Bad floatingip request: Port {port_id} has multiple fixed IPv4 addresses. Must provide a specific one.",
+        )
     ips = [ip for ip in ips if ":" not in ip["ip_address"]]
     if not ips:
         raise Refusal(400, f"Port {port_id} has no fixed address {fixed or ''}.")
-    other = [o for o in state.find("floating_ip", port_id=port_id, fixed_ip_address=ips[0]["ip_address"]) if o["id"] != obj["id"]]
+    other = [
+        o
+        for o in state.find("floating_ip", port_id=port_id, fixed_ip_address=ips[0]["ip_address"])
+        if o["id"] != obj["id"]
+    ]
     if other:
         raise Refusal(409, f"Cannot associate floating IP with port {port_id}: the fixed IP already has a floating IP.")
     for inner in state.find("port", network_id=port["network_id"], device_owner="network:router_interface"):
         router = state.get("router", inner["device_id"])
         info = router["external_gateway_info"]
         if info and info["network_id"] == obj["floating_network_id"]:
-            obj |= {"port_id": port_id, "fixed_ip_address": ips[0]["ip_address"], "router_id": router["id"], "status": "ACTIVE"}
+            obj |= {
+                "port_id": port_id,
+                "fixed_ip_address": ips[0]["ip_address"],
+                "router_id": router["id"],
+                "status": "ACTIVE",
+            }
             return
-    raise Refusal(404, f"External network {obj['floating_network_id']} is not reachable from subnet {ips[0]['subnet_id']}.")
+    raise Refusal(
+        404, f"External network {obj['floating_network_id']} is not reachable from subnet {ips[0]['subnet_id']}."
+    )
 
 
 def new_floating(state: State, request: Request, obj: Object) -> None:
@@ -646,8 +811,15 @@ def new_floating(state: State, request: Request, obj: Object) -> None:
     ip = address(state, network["id"], obj.pop("subnet_id", None) or "", obj.get("floating_ip_address") or "")
     link(state, obj, obj.get("port_id"), obj.get("fixed_ip_address"))
     obj["floating_ip_address"] = ip["ip_address"]
-    port = state.put("port", network_id=network["id"], device_id=obj["id"], device_owner="network:floatingip", fixed_ips=[ip],
-                     project_id="", security_groups=[])  # fmt: skip
+    port = state.put(
+        "port",
+        network_id=network["id"],
+        device_id=obj["id"],
+        device_owner="network:floatingip",
+        fixed_ips=[ip],
+        project_id="",
+        security_groups=[],
+    )
     obj["_port"] = port["id"]
 
 
@@ -707,7 +879,9 @@ def subports(state: State, request: Request, match: dict[str, str]) -> Answer:
             trunk["sub_ports"].append({"segmentation_type": "vlan"} | one)
         else:
             if not any(s["port_id"] == one["port_id"] for s in trunk["sub_ports"]):
-                raise Refusal(404, f"SubPort on trunk {trunk['id']} with parent port {one['port_id']} could not be found.")
+                raise Refusal(
+                    404, f"SubPort on trunk {trunk['id']} with parent port {one['port_id']} could not be found."
+                )
             trunk["sub_ports"] = [s for s in trunk["sub_ports"] if s["port_id"] != one["port_id"]]
     return Answer(200, with_tenant(state, request, dict(trunk)))
 
@@ -741,82 +915,277 @@ def qos_rule(name: str, **defaults: Any) -> Collection:
 
 
 COLLECTIONS = [
-    declare("network", "networks", defaults={
-        "admin_state_up": True, "status": "ACTIVE", "shared": False, "router:external": False, "mtu": 1442, "is_default": False,
-        "port_security_enabled": True, "availability_zone_hints": [], "availability_zones": [], "dns_domain": "",
-        "qos_policy_id": None, "provider:network_type": None, "provider:physical_network": None, "vlan_transparent": None,
-        "provider:segmentation_id": None, "ipv4_address_scope": None, "ipv6_address_scope": None, "l2_adjacency": True},
-        on_create=limited("network", new_network), on_update=change_network, on_delete=drop_network, view=show_network, visible=see_network,
-        cascade=(("subnet", "network_id"), ("segment", "network_id")), immutable=("project_id", "tenant_id")),
-    declare("subnet", "subnets", required=("network_id", "ip_version"), refs={"network_id": "network"}, defaults={
-        "enable_dhcp": True, "dns_nameservers": [], "host_routes": [], "allocation_pools": [], "ipv6_ra_mode": None,
-        "ipv6_address_mode": None, "subnetpool_id": None, "segment_id": None, "service_types": [], "network_id": "",
-        "dns_publish_fixed_ip": False, "ip_version": 4, "cidr": ""},
-        on_create=limited("subnet", new_subnet), on_update=change_subnet, on_delete=drop_subnet,
-        immutable=("cidr", "ip_version", "network_id", "ipv6_ra_mode", "ipv6_address_mode", "project_id", "subnetpool_id")),
-    declare("port", "ports", required=("network_id",), refs={"network_id": "network"}, defaults={
-        "admin_state_up": True, "status": "DOWN", "device_id": "", "device_owner": "", "fixed_ips": None, "security_groups": None,
-        "allowed_address_pairs": [], "extra_dhcp_opts": [], "port_security_enabled": True, "binding:vnic_type": "normal",
-        "binding:host_id": "", "binding:profile": {}, "binding:vif_type": "unbound", "qos_policy_id": None, "dns_name": "",
-        "network_id": "", "mac_address": "", "propagate_uplink_status": None, "dns_domain": ""},
-        on_create=limited("port", new_port), on_update=change_port, on_delete=drop_port,
-        immutable=("network_id", "project_id")),
-    declare("security_group", "security-groups", defaults={"stateful": True, "shared": False},
-            on_create=limited("security_group", new_group), on_update=change_group, on_delete=drop_group, view=show_group,
-            cascade=(("security_group_rule", "security_group_id"),)),
-    declare("security_group_rule", "security-group-rules", required=("security_group_id", "direction"), tags=False,
-            methods=("POST", "GET", "DELETE"), refs={"security_group_id": "security_group", "remote_group_id": "security_group",
-                                                    "remote_address_group_id": "address_group"},
-            defaults={"ethertype": "IPv4", "protocol": None, "port_range_min": None, "port_range_max": None,
-                      "remote_ip_prefix": None, "remote_group_id": None, "remote_address_group_id": None,
-                      "normalized_cidr": None, "security_group_id": "", "direction": ""},
-            on_create=limited("security_group_rule", new_rule), on_delete=edited),
-    declare("router", "routers", defaults={
-        "admin_state_up": True, "status": "ACTIVE", "external_gateway_info": None, "routes": [], "distributed": False,
-        "ha": False, "availability_zone_hints": [], "availability_zones": [], "flavor_id": None},
-        on_create=limited("router", new_router), on_update=change_router, on_delete=drop_router),
-    declare("floating_ip", "floatingips", key="floatingip", required=("floating_network_id",),
-            refs={"floating_network_id": "network"}, cascade=(("port_forwarding", "floatingip_id"),), defaults={
-                "port_id": None, "fixed_ip_address": None, "router_id": None, "status": "DOWN", "qos_policy_id": None,
-                "dns_domain": "", "dns_name": "", "floating_ip_address": None, "floating_network_id": ""},
-            immutable=("floating_network_id", "floating_ip_address"),
-            on_create=limited("floatingip", new_floating), on_update=change_floating, on_delete=drop_floating),
-    Collection("port_forwarding", SERVICE, "/v2.0/floatingips/{floatingip_id}/port_forwardings",
-               defaults={"description": "", "internal_ip_address": None},
-               required=("protocol", "external_port", "internal_port", "internal_port_id"),
-               unique=(("floatingip_id", "protocol", "external_port"),), hidden=("floatingip_id",),
-               refs={"floatingip_id": "floating_ip"}, missing_ref=404, methods=("POST", "GET", "PUT", "DELETE"),
-               on_create=new_forwarding),
-    declare("qos_policy", "qos/policies", key="policy", plural="policies", defaults={"shared": False, "is_default": False},
-            view=show_policy, on_delete=drop_policy, cascade=tuple((f"qos_{n}_rule", "policy_id") for n in RULES)),
+    declare(
+        "network",
+        "networks",
+        defaults={
+            "admin_state_up": True,
+            "status": "ACTIVE",
+            "shared": False,
+            "router:external": False,
+            "mtu": 1442,
+            "is_default": False,
+            "port_security_enabled": True,
+            "availability_zone_hints": [],
+            "availability_zones": [],
+            "dns_domain": "",
+            "qos_policy_id": None,
+            "provider:network_type": None,
+            "provider:physical_network": None,
+            "vlan_transparent": None,
+            "provider:segmentation_id": None,
+            "ipv4_address_scope": None,
+            "ipv6_address_scope": None,
+            "l2_adjacency": True,
+        },
+        on_create=limited("network", new_network),
+        on_update=change_network,
+        on_delete=drop_network,
+        view=show_network,
+        visible=see_network,
+        cascade=(("subnet", "network_id"), ("segment", "network_id")),
+        immutable=("project_id", "tenant_id"),
+    ),
+    declare(
+        "subnet",
+        "subnets",
+        required=("network_id", "ip_version"),
+        refs={"network_id": "network"},
+        defaults={
+            "enable_dhcp": True,
+            "dns_nameservers": [],
+            "host_routes": [],
+            "allocation_pools": [],
+            "ipv6_ra_mode": None,
+            "ipv6_address_mode": None,
+            "subnetpool_id": None,
+            "segment_id": None,
+            "service_types": [],
+            "network_id": "",
+            "dns_publish_fixed_ip": False,
+            "ip_version": 4,
+            "cidr": "",
+        },
+        on_create=limited("subnet", new_subnet),
+        on_update=change_subnet,
+        on_delete=drop_subnet,
+        immutable=(
+            "cidr",
+            "ip_version",
+            "network_id",
+            "ipv6_ra_mode",
+            "ipv6_address_mode",
+            "project_id",
+            "subnetpool_id",
+        ),
+    ),
+    declare(
+        "port",
+        "ports",
+        required=("network_id",),
+        refs={"network_id": "network"},
+        defaults={
+            "admin_state_up": True,
+            "status": "DOWN",
+            "device_id": "",
+            "device_owner": "",
+            "fixed_ips": None,
+            "security_groups": None,
+            "allowed_address_pairs": [],
+            "extra_dhcp_opts": [],
+            "port_security_enabled": True,
+            "binding:vnic_type": "normal",
+            "binding:host_id": "",
+            "binding:profile": {},
+            "binding:vif_type": "unbound",
+            "qos_policy_id": None,
+            "dns_name": "",
+            "network_id": "",
+            "mac_address": "",
+            "propagate_uplink_status": None,
+            "dns_domain": "",
+        },
+        on_create=limited("port", new_port),
+        on_update=change_port,
+        on_delete=drop_port,
+        immutable=("network_id", "project_id"),
+    ),
+    declare(
+        "security_group",
+        "security-groups",
+        defaults={"stateful": True, "shared": False},
+        on_create=limited("security_group", new_group),
+        on_update=change_group,
+        on_delete=drop_group,
+        view=show_group,
+        cascade=(("security_group_rule", "security_group_id"),),
+    ),
+    declare(
+        "security_group_rule",
+        "security-group-rules",
+        required=("security_group_id", "direction"),
+        tags=False,
+        methods=("POST", "GET", "DELETE"),
+        refs={
+            "security_group_id": "security_group",
+            "remote_group_id": "security_group",
+            "remote_address_group_id": "address_group",
+        },
+        defaults={
+            "ethertype": "IPv4",
+            "protocol": None,
+            "port_range_min": None,
+            "port_range_max": None,
+            "remote_ip_prefix": None,
+            "remote_group_id": None,
+            "remote_address_group_id": None,
+            "normalized_cidr": None,
+            "security_group_id": "",
+            "direction": "",
+        },
+        on_create=limited("security_group_rule", new_rule),
+        on_delete=edited,
+    ),
+    declare(
+        "router",
+        "routers",
+        defaults={
+            "admin_state_up": True,
+            "status": "ACTIVE",
+            "external_gateway_info": None,
+            "routes": [],
+            "distributed": False,
+            "ha": False,
+            "availability_zone_hints": [],
+            "availability_zones": [],
+            "flavor_id": None,
+        },
+        on_create=limited("router", new_router),
+        on_update=change_router,
+        on_delete=drop_router,
+    ),
+    declare(
+        "floating_ip",
+        "floatingips",
+        key="floatingip",
+        required=("floating_network_id",),
+        refs={"floating_network_id": "network"},
+        cascade=(("port_forwarding", "floatingip_id"),),
+        defaults={
+            "port_id": None,
+            "fixed_ip_address": None,
+            "router_id": None,
+            "status": "DOWN",
+            "qos_policy_id": None,
+            "dns_domain": "",
+            "dns_name": "",
+            "floating_ip_address": None,
+            "floating_network_id": "",
+        },
+        immutable=("floating_network_id", "floating_ip_address"),
+        on_create=limited("floatingip", new_floating),
+        on_update=change_floating,
+        on_delete=drop_floating,
+    ),
+    Collection(
+        "port_forwarding",
+        SERVICE,
+        "/v2.0/floatingips/{floatingip_id}/port_forwardings",
+        defaults={"description": "", "internal_ip_address": None},
+        required=("protocol", "external_port", "internal_port", "internal_port_id"),
+        unique=(("floatingip_id", "protocol", "external_port"),),
+        hidden=("floatingip_id",),
+        refs={"floatingip_id": "floating_ip"},
+        missing_ref=404,
+        methods=("POST", "GET", "PUT", "DELETE"),
+        on_create=new_forwarding,
+    ),
+    declare(
+        "qos_policy",
+        "qos/policies",
+        key="policy",
+        plural="policies",
+        defaults={"shared": False, "is_default": False},
+        view=show_policy,
+        on_delete=drop_policy,
+        cascade=tuple((f"qos_{n}_rule", "policy_id") for n in RULES),
+    ),
     qos_rule("bandwidth_limit", max_kbps=0, max_burst_kbps=0, direction="egress"),
     qos_rule("dscp_marking", dscp_mark=0),
     qos_rule("minimum_bandwidth", min_kbps=0, direction="egress"),
     qos_rule("minimum_packet_rate", min_kpps=0, direction="egress"),
     qos_rule("packet_rate_limit", max_kpps=0, max_burst_kpps=0, direction="egress"),
-    declare("rbac_policy", "rbac-policies", plural="rbac_policies", tags=False,
-            required=("object_type", "object_id", "action", "target_tenant"),
-            unique=(("object_type", "object_id", "action", "target_tenant"),),
-            immutable=("object_type", "object_id", "action"), on_create=limited("rbac_policy", new_sharing)),
-    declare("address_scope", "address-scopes", required=("name", "ip_version"), defaults={"shared": False}, tags=False,
-            used_by=(("subnet_pool", "address_scope_id"),), immutable=("ip_version",)),
-    declare("subnet_pool", "subnetpools", key="subnetpool", required=("name", "prefixes"), used_by=(("subnet", "subnetpool_id"),),
-            refs={"address_scope_id": "address_scope"},
-            defaults={"shared": False, "is_default": False, "address_scope_id": None, "default_quota": None},
-            immutable=("shared",), on_create=limited("subnetpool", new_pool)),
-    declare("trunk", "trunks", required=("port_id",), refs={"port_id": "port"},
-            defaults={"admin_state_up": True, "status": "ACTIVE", "sub_ports": [], "port_id": ""}, immutable=("port_id",),
-            on_create=limited("trunk", new_trunk)),
-    declare("segment", "segments", required=("network_id", "network_type"), refs={"network_id": "network"}, owner="", tags=False,
-            defaults={"physical_network": None, "segmentation_id": None, "network_id": "", "network_type": ""},
-            unique=(("physical_network", "network_type", "segmentation_id"),), used_by=(("subnet", "segment_id"),),
-            immutable=("network_id", "network_type", "physical_network", "segmentation_id"), admin_write=True),
-    declare("address_group", "address-groups", defaults={"addresses": [], "shared": False}, tags=False,
-            used_by=(("security_group_rule", "remote_address_group_id"),), on_create=new_address_group,
-            on_update=change_address_group),
-    declare("agent", "agents", methods=("GET", "PUT"), owner="", tags=False, admin_read=True,
-            defaults={"alive": True, "admin_state_up": True}),
-]  # fmt: skip
+    declare(
+        "rbac_policy",
+        "rbac-policies",
+        plural="rbac_policies",
+        tags=False,
+        required=("object_type", "object_id", "action", "target_tenant"),
+        unique=(("object_type", "object_id", "action", "target_tenant"),),
+        immutable=("object_type", "object_id", "action"),
+        on_create=limited("rbac_policy", new_sharing),
+    ),
+    declare(
+        "address_scope",
+        "address-scopes",
+        required=("name", "ip_version"),
+        defaults={"shared": False},
+        tags=False,
+        used_by=(("subnet_pool", "address_scope_id"),),
+        immutable=("ip_version",),
+    ),
+    declare(
+        "subnet_pool",
+        "subnetpools",
+        key="subnetpool",
+        required=("name", "prefixes"),
+        used_by=(("subnet", "subnetpool_id"),),
+        refs={"address_scope_id": "address_scope"},
+        defaults={"shared": False, "is_default": False, "address_scope_id": None, "default_quota": None},
+        immutable=("shared",),
+        on_create=limited("subnetpool", new_pool),
+    ),
+    declare(
+        "trunk",
+        "trunks",
+        required=("port_id",),
+        refs={"port_id": "port"},
+        defaults={"admin_state_up": True, "status": "ACTIVE", "sub_ports": [], "port_id": ""},
+        immutable=("port_id",),
+        on_create=limited("trunk", new_trunk),
+    ),
+    declare(
+        "segment",
+        "segments",
+        required=("network_id", "network_type"),
+        refs={"network_id": "network"},
+        owner="",
+        tags=False,
+        defaults={"physical_network": None, "segmentation_id": None, "network_id": "", "network_type": ""},
+        unique=(("physical_network", "network_type", "segmentation_id"),),
+        used_by=(("subnet", "segment_id"),),
+        immutable=("network_id", "network_type", "physical_network", "segmentation_id"),
+        admin_write=True,
+    ),
+    declare(
+        "address_group",
+        "address-groups",
+        defaults={"addresses": [], "shared": False},
+        tags=False,
+        used_by=(("security_group_rule", "remote_address_group_id"),),
+        on_create=new_address_group,
+        on_update=change_address_group,
+    ),
+    declare(
+        "agent",
+        "agents",
+        methods=("GET", "PUT"),
+        owner="",
+        tags=False,
+        admin_read=True,
+        defaults={"alive": True, "admin_state_up": True},
+    ),
+]
 
 
 # -- what is not a collection
@@ -825,7 +1194,9 @@ COLLECTIONS = [
 def quotas(state: State, request: Request, match: dict[str, str]) -> Answer:
     """GET of the quotas that differ from the defaults."""
     request.need_admin()
-    rows = [quota_of(state, p) | {"project_id": p, "tenant_id": p} for p in state.extra.setdefault("network_quotas", {})]
+    rows = [
+        quota_of(state, p) | {"project_id": p, "tenant_id": p} for p in state.extra.setdefault("network_quotas", {})
+    ]
     return Answer(200, {"quotas": rows})
 
 

@@ -14,8 +14,18 @@ COLLECTIONS = [
     Collection("object", SERVICE, "/objects-stored", methods=()),
 ]
 # Headers, besides metadata, that containers and objects keep.
-KEPT = ("x-container-read", "x-container-write", "x-versions-location", "x-history-location", "x-versions-enabled",
-        "x-container-sync-to", "x-storage-policy", "x-delete-at", "content-encoding", "content-disposition")  # fmt: skip
+KEPT = (
+    "x-container-read",
+    "x-container-write",
+    "x-versions-location",
+    "x-history-location",
+    "x-versions-enabled",
+    "x-container-sync-to",
+    "x-storage-policy",
+    "x-delete-at",
+    "content-encoding",
+    "content-disposition",
+)
 ACLS = ("x-container-read", "x-container-write")
 
 
@@ -28,7 +38,8 @@ def account_of(request: Request, match: dict[str, str]) -> str:
 
 
 def merge(held: dict[str, str], request: Request, level: str) -> None:
-    """Take metadata headers: an empty value or X-Remove- takes one away. A name with an underscore is dropped unseen."""
+    """Take metadata headers: an empty value or X-Remove- takes one away. A name with an underscore is dropped
+    unseen."""
     meta = f"x-{level}-meta-"
     for name, value in request.headers.items():
         low = name.lower()
@@ -85,9 +96,14 @@ def account(state: State, request: Request, match: dict[str, str]) -> Answer:
         return Answer(204)
     found = containers_of(state, name)
     sizes = [[o["bytes"] for o in objects_of(state, c)] for c in found.values()]
-    answer = listing(request, [{"name": n, "count": len(s), "bytes": sum(s)} for n, s in zip(found, sizes, strict=True)])
-    answer.headers |= held | {"X-Account-Container-Count": str(len(found)), "X-Account-Object-Count": str(sum(map(len, sizes))),
-                              "X-Account-Bytes-Used": str(sum(map(sum, sizes)))}  # fmt: skip
+    answer = listing(
+        request, [{"name": n, "count": len(s), "bytes": sum(s)} for n, s in zip(found, sizes, strict=True)]
+    )
+    answer.headers |= held | {
+        "X-Account-Container-Count": str(len(found)),
+        "X-Account-Object-Count": str(sum(map(len, sizes))),
+        "X-Account-Bytes-Used": str(sum(map(sum, sizes))),
+    }
     if request.method == "HEAD":
         answer.status, answer.body = 204, None
     return answer
@@ -144,8 +160,14 @@ def blob(state: State, request: Request, match: dict[str, str]) -> Answer:
             shelve(held, found)
         made = found or state.put("object", container=held["id"], name=match["object"])
         made["version"] = new_id() if versioned(held) else "null"
-        made |= {"bytes": len(request.body), "hash": digest, "last_modified": now(), "data": request.body, "headers": {},
-                 "content_type": request.headers.get("Content-Type", "application/octet-stream").replace("; ", ";")}  # fmt: skip
+        made |= {
+            "bytes": len(request.body),
+            "hash": digest,
+            "last_modified": now(),
+            "data": request.body,
+            "headers": {},
+            "content_type": request.headers.get("Content-Type", "application/octet-stream").replace("; ", ";"),
+        }
         merge(made["headers"], request, "object")
         return Answer(201, None, {"ETag": digest})
     version = request.one("version-id")
@@ -163,15 +185,33 @@ def blob(state: State, request: Request, match: dict[str, str]) -> Answer:
             shelve(held, found)
         del state.objects["object"][found["id"]]
         return Answer(204)
-    headers = found["headers"] | {"ETag": found["hash"], "Content-Type": found["content_type"],
-                                  "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT", "X-Timestamp": "1767225600.0"}  # fmt: skip
+    headers = found["headers"] | {
+        "ETag": found["hash"],
+        "Content-Type": found["content_type"],
+        "Last-Modified": "Thu, 01 Jan 2026 00:00:00 GMT",
+        "X-Timestamp": "1767225600.0",
+    }
     return Answer(200, found["data"], headers)
 
 
 ROUTES = [
-    Route(SERVICE, "GET", "/info", lambda s, r, m: Answer(200, {"swift": {"version": "2.35.1", "max_file_size": 5 << 30},
-                                                                "slo": {"min_segment_size": 1}}), "info", open=True),
+    Route(
+        SERVICE,
+        "GET",
+        "/info",
+        lambda s, r, m: Answer(
+            200, {"swift": {"version": "2.35.1", "max_file_size": 5 << 30}, "slo": {"min_segment_size": 1}}
+        ),
+        "info",
+        open=True,
+    ),
     *(Route(SERVICE, m, ROOT, account, "account") for m in ("GET", "HEAD", "POST")),
-    *(Route(SERVICE, m, ROOT + "/{container}", container, "container") for m in ("GET", "HEAD", "PUT", "POST", "DELETE")),
-    *(Route(SERVICE, m, ROOT + "/{container}/{object:path}", blob, "object") for m in ("GET", "HEAD", "PUT", "POST", "DELETE")),
-]  # fmt: skip
+    *(
+        Route(SERVICE, m, ROOT + "/{container}", container, "container")
+        for m in ("GET", "HEAD", "PUT", "POST", "DELETE")
+    ),
+    *(
+        Route(SERVICE, m, ROOT + "/{container}/{object:path}", blob, "object")
+        for m in ("GET", "HEAD", "PUT", "POST", "DELETE")
+    ),
+]

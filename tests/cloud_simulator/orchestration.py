@@ -34,8 +34,16 @@ def view(request: Request, stack: Object) -> Object:
         out["stack_status_reason"] = "Stack ROLLBACK completed successfully"
     out["links"] = [{"rel": "self", "href": link(request, stack)}]
     schema = stack["_template"].get("parameters") or {}
-    held = {k: v.get("default") for k, v in schema.items()} | stack["_environment"].get("parameter_defaults", {}) | stack["_given"]
-    out["parameters"] = {"OS::stack_id": stack["id"], "OS::project_id": stack["project"], "OS::stack_name": stack["stack_name"]}
+    held = (
+        {k: v.get("default") for k, v in schema.items()}
+        | stack["_environment"].get("parameter_defaults", {})
+        | stack["_given"]
+    )
+    out["parameters"] = {
+        "OS::stack_id": stack["id"],
+        "OS::project_id": stack["project"],
+        "OS::stack_name": stack["stack_name"],
+    }
     out["parameters"] |= {k: HIDDEN if schema[k].get("hidden") else as_text(v) for k, v in held.items() if k in schema}
     return out
 
@@ -71,20 +79,36 @@ def fill(stack: Object, body: Object) -> None:
     if "text" not in template and "heat_template_version" not in template:
         raise Refusal(400, "The template version is invalid: Template version was not provided.")
     environment = body.get("environment") or {}
-    if wrong := environment.keys() - {"parameters", "parameter_defaults", "resource_registry", "encrypted_param_names", "event_sinks"}:
+    if wrong := environment.keys() - {
+        "parameters",
+        "parameter_defaults",
+        "resource_registry",
+        "encrypted_param_names",
+        "event_sinks",
+    }:
         raise Refusal(400, f'Environment not in valid format: environment has wrong section "{min(wrong)}".')
     schema = template.get("parameters") or {}
     if both := schema.keys() & (template.get("resources") or {}).keys():
         raise Refusal(400, f"Duplicate names {both}.")
     given = {**environment.get("parameters", {}), **(body.get("parameters") or {})}
-    held = {k: v["default"] for k, v in schema.items() if "default" in v} | environment.get("parameter_defaults", {}) | given
+    held = (
+        {k: v["default"] for k, v in schema.items() if "default" in v}
+        | environment.get("parameter_defaults", {})
+        | given
+    )
     for name in schema.keys() - held.keys():
         raise Refusal(400, f"The Parameter ({name}) was not provided.")
     for name in given.keys() - schema.keys():
         raise Refusal(400, f"The Parameter ({name}) was not defined in template.")
     tags = body.get("tags")
-    stack |= {"_template": template, "_given": given, "_environment": environment, "description": template.get("description", ""),
-              "tags": tags.split(",") if isinstance(tags, str) else tags, "_files": body.get("files") or {}}  # fmt: skip
+    stack |= {
+        "_template": template,
+        "_given": given,
+        "_environment": environment,
+        "description": template.get("description", ""),
+        "tags": tags.split(",") if isinstance(tags, str) else tags,
+        "_files": body.get("files") or {},
+    }
     stack["timeout_mins"] = body.get("timeout_mins", stack["timeout_mins"])
     stack["disable_rollback"] = body.get("disable_rollback", stack["disable_rollback"])
 
@@ -97,8 +121,15 @@ def create(state: State, request: Request, match: dict[str, str]) -> Answer:
         raise Refusal(400, f"Invalid stack name {name!r}: it must begin with a letter.")
     if any(s["stack_name"] == name and s["project"] == request.who.project_id for s in state.all("stack")):
         raise Refusal(409, f"The Stack ({name}) already exists.")
-    stack = dict(KIND.defaults) | {"id": new_id(), "stack_name": name, "project": request.who.project_id, "creation_time": now(),
-                                   "updated_time": None, "stack_owner": "admin", "_events": []}  # fmt: skip
+    stack = dict(KIND.defaults) | {
+        "id": new_id(),
+        "stack_name": name,
+        "project": request.who.project_id,
+        "creation_time": now(),
+        "updated_time": None,
+        "stack_owner": "admin",
+        "_events": [],
+    }
     fill(stack, body)
     state.objects["stack"][stack["id"]] = stack
     begin(state, stack, "CREATE")
@@ -130,7 +161,9 @@ def index(state: State, request: Request, match: dict[str, str]) -> Answer:
 def show(state: State, request: Request, match: dict[str, str]) -> Answer:
     """GET of a stack; by its name alone it is a redirect."""
     # By its identifier one that is gone is told of too.
-    stack = state.extra.get("gone stacks", {}).get(match.get("id")) or stack_of(state, request, match.get("id") or match["name"])
+    stack = state.extra.get("gone stacks", {}).get(match.get("id")) or stack_of(
+        state, request, match.get("id") or match["name"]
+    )
     if "id" not in match:
         return Answer(302, {"stack": view(request, stack)}, {"Location": link(request, stack)})
     state.poll(stack)
@@ -140,15 +173,24 @@ def show(state: State, request: Request, match: dict[str, str]) -> Answer:
 def merged(stack: Object, body: Object) -> Object:
     """The stack as it is held, with what a PATCH says."""
     held, given = stack["_environment"], body.get("environment") or {}
-    kept = {k: v for k, v in stack["_given"].items() if k not in body.get("clear_parameters", [])} | given.get("parameters", {})
+    kept = {k: v for k, v in stack["_given"].items() if k not in body.get("clear_parameters", [])} | given.get(
+        "parameters", {}
+    )
     template = template_of(body) if "template" in body else stack["_template"]
     kept = {k: v for k, v in kept.items() if k in (template.get("parameters") or {})}
     environment = held | given
     for part in ("parameter_defaults", "resource_registry"):
         environment[part] = held.get(part, {}) | given.get(part, {})
-    return {"tags": ",".join(stack["tags"] or []) or None} | body | {
-        "template": template, "files": stack["_files"] | (body.get("files") or {}), "environment": environment | {"parameters": {}},
-        "parameters": kept | (body.get("parameters") or {})}  # fmt: skip
+    return (
+        {"tags": ",".join(stack["tags"] or []) or None}
+        | body
+        | {
+            "template": template,
+            "files": stack["_files"] | (body.get("files") or {}),
+            "environment": environment | {"parameters": {}},
+            "parameters": kept | (body.get("parameters") or {}),
+        }
+    )
 
 
 def update(state: State, request: Request, match: dict[str, str]) -> Answer:
@@ -175,7 +217,9 @@ def begin(state: State, stack: Object, action: str) -> None:
     """Set out to make or change a stack."""
     failed = f"{action}_FAILED" if stack["disable_rollback"] else "ROLLBACK_COMPLETE"
     if state.fail_next["stack"]:
-        stack["_events"].insert(0, {"resource_name": "bucket", "resource_status": f"{action}_FAILED", "resource_status_reason": "no sand"})
+        stack["_events"].insert(
+            0, {"resource_name": "bucket", "resource_status": f"{action}_FAILED", "resource_status_reason": "no sand"}
+        )
     state.settle("stack", stack, f"{action}_IN_PROGRESS", f"{action}_COMPLETE", failed, "stack_status")
 
 
@@ -197,10 +241,22 @@ def part(state: State, request: Request, match: dict[str, str]) -> Answer:
     environment["resource_registry"] = {"resources": {}} | environment.get("resource_registry", {})
     environment["parameters"] = {k: HIDDEN if schema[k].get("hidden") else v for k, v in stack["_given"].items()}
     parts: dict[str, Any] = {
-        "template": stack["_template"], "environment": environment, "files": stack["_files"], "events": {"events": stack["_events"]},
-        "resources": {"resources": [{"resource_name": n, "resource_type": r.get("type"), "resource_status": "CREATE_COMPLETE",
-                                     "physical_resource_id": n} for n, r in names]},
-    }  # fmt: skip
+        "template": stack["_template"],
+        "environment": environment,
+        "files": stack["_files"],
+        "events": {"events": stack["_events"]},
+        "resources": {
+            "resources": [
+                {
+                    "resource_name": n,
+                    "resource_type": r.get("type"),
+                    "resource_status": "CREATE_COMPLETE",
+                    "physical_resource_id": n,
+                }
+                for n, r in names
+            ]
+        },
+    }
     if match["part"] not in parts:
         raise Refusal(404, f"A stack has no {match['part']}.")
     return Answer(200, parts[match["part"]])

@@ -7,10 +7,22 @@ from .core import Answer, Collection, Route
 SERVICE = "placement"
 
 COLLECTIONS = [
-    Collection("resource_provider", SERVICE, "/resource_providers", bare=True, admin_read=True, admin_write=True, id_key="uuid",
-               own_id=True, unique=(("name",),), page="none", methods=("POST", "GET", "PUT", "DELETE"), statuses={"POST": 200},
-               defaults={"generation": 0, "parent_provider_uuid": None}),
-]  # fmt: skip
+    Collection(
+        "resource_provider",
+        SERVICE,
+        "/resource_providers",
+        bare=True,
+        admin_read=True,
+        admin_write=True,
+        id_key="uuid",
+        own_id=True,
+        unique=(("name",),),
+        page="none",
+        methods=("POST", "GET", "PUT", "DELETE"),
+        statuses={"POST": 200},
+        defaults={"generation": 0, "parent_provider_uuid": None},
+    ),
+]
 
 ROUTES = [
     Route(SERVICE, "GET", "/", lambda s, r, m: Answer(200, {"versions": [

@@ -42,18 +42,28 @@ def room(state: State, project: str, **wanted: int) -> None:
     limits, used = quota_of(state, project), use_of(state, project)
     for name, more in wanted.items():
         if 0 <= limits[name] < used[name] + more:
-            raise Refusal(413, f"{name} quota exceeded: {used[name]} of {limits[name]} are in use.", {"Retry-After": "0"})
+            raise Refusal(
+                413, f"{name} quota exceeded: {used[name]} of {limits[name]} are in use.", {"Retry-After": "0"}
+            )
 
 
 def busy(volume: Object, allowed: str = "available, in-use") -> Refusal:
     """What a volume in another state answers."""
-    return Refusal(400, f"Invalid volume: Volume {volume['id']} status must be {allowed} , but current status is: {volume['status']}.")
+    return Refusal(
+        400,
+        f"Invalid volume: Volume {volume['id']} status must be {allowed} , but current status is: {volume['status']}.",
+    )
 
 
 def told(state: State, request: Request, match: dict[str, str]) -> Answer:
     """GET of what the daemons told about a resource that failed."""
     subject = request.one("resource_uuid")
-    failed = [o for kind in ("volume", "snapshot", "backup") for o in state.find(kind, id=subject) if o["status"].startswith("error")]
+    failed = [
+        o
+        for kind in ("volume", "snapshot", "backup")
+        for o in state.find(kind, id=subject)
+        if o["status"].startswith("error")
+    ]
     words = "schedule allocate volume:Could not find any available weighted backend."
     return Answer(200, {"messages": [{"id": o["id"], "resource_uuid": o["id"], "user_message": words} for o in failed]})
 
@@ -205,7 +215,9 @@ def bag(kind: str, key: str) -> Any:
             body = request.json()
             if request.method == "PUT" and one is None:
                 held.clear()
-            held.update(body if one and key not in body and "meta" not in body else body.get("meta" if one else key, {}))
+            held.update(
+                body if one and key not in body and "meta" not in body else body.get("meta" if one else key, {})
+            )
         return Answer(200, {key: held})
 
     return handler
@@ -238,7 +250,9 @@ def type_action(state: State, request: Request, match: dict[str, str]) -> Answer
         raise Refusal(409, "Type access modification is not applicable to public volume type.")
     access: set[str] = obj.setdefault("_access", set())
     if (given["project"] in access) == (action == "addProjectAccess"):
-        raise Refusal(409 if action == "addProjectAccess" else 404, f"Volume type access for {given['project']} is as it was.")
+        raise Refusal(
+            409 if action == "addProjectAccess" else 404, f"Volume type access for {given['project']} is as it was."
+        )
     (access.add if action == "addProjectAccess" else access.discard)(given["project"])
     return Answer(202)
 
@@ -248,7 +262,9 @@ def type_access(state: State, request: Request, match: dict[str, str]) -> Answer
     obj = state.get("volume_type", match["id"])
     if obj["is_public"]:
         raise Refusal(404, "Access list not available for public volume types.")
-    return Answer(200, {"volume_type_access": [{"volume_type_id": obj["id"], "project_id": p} for p in sorted(obj["_access"])]})
+    return Answer(
+        200, {"volume_type_access": [{"volume_type_id": obj["id"], "project_id": p} for p in sorted(obj["_access"])]}
+    )
 
 
 def encryption(state: State, request: Request, match: dict[str, str]) -> Answer:
@@ -359,48 +375,138 @@ def versions(state: State, request: Request, match: dict[str, str]) -> Answer:
 
 
 COLLECTIONS = [
-    declare("volume", "volumes", owner=OWNER, own_only=True, detail=True, required=(), on_create=new_volume,
-            on_delete=drop_volume, view=show_volume, lingers="deleting", defaults={
-                "name": None, "description": None, "status": "available", "metadata": {}, "attachments": [], "bootable": "false",
-                "availability_zone": "nova", "volume_type": None, "snapshot_id": None, "source_volid": None, "encrypted": False,
-                "multiattach": False, "size": 1, "user_id": ""}),
-    declare("snapshot", "snapshots", owner="os-extended-snapshot-attributes:project_id", own_only=True, detail=True,
-            required=("volume_id",), on_create=new_snapshot, lingers="deleting",
-            defaults={"name": None, "description": None, "status": "available", "metadata": {}, "volume_id": ""}),
-    declare("backup", "backups", owner="os-backup-project-attr:project_id", own_only=True, detail=True, required=("volume_id",),
-            on_create=new_backup, view=show_backup, lingers="deleting", defaults={"name": None, "description": None, "status": "available", "metadata": None,
-                                            "container": None, "volume_id": "", "availability_zone": None}),
-    declare("volume_type", "types", admin_write=True, unique=(("name",),), visible=see_type, on_create=new_type,
-            on_delete=drop_type, statuses={"POST": 200, "DELETE": 202},
-            defaults={"description": None, "is_public": True, "extra_specs": {}, "qos_specs_id": None}),
-    declare("volume_qos", "qos-specs", key="qos_specs", plural="qos_specs", admin_write=True, admin_read=True,
-            unique=(("name",),), on_create=new_qos, on_delete=drop_qos, methods=("POST", "GET", "DELETE"),
-            statuses={"POST": 200, "DELETE": 202}, defaults={"consumer": "back-end", "specs": {}}),
-]  # fmt: skip
+    declare(
+        "volume",
+        "volumes",
+        owner=OWNER,
+        own_only=True,
+        detail=True,
+        required=(),
+        on_create=new_volume,
+        on_delete=drop_volume,
+        view=show_volume,
+        lingers="deleting",
+        defaults={
+            "name": None,
+            "description": None,
+            "status": "available",
+            "metadata": {},
+            "attachments": [],
+            "bootable": "false",
+            "availability_zone": "nova",
+            "volume_type": None,
+            "snapshot_id": None,
+            "source_volid": None,
+            "encrypted": False,
+            "multiattach": False,
+            "size": 1,
+            "user_id": "",
+        },
+    ),
+    declare(
+        "snapshot",
+        "snapshots",
+        owner="os-extended-snapshot-attributes:project_id",
+        own_only=True,
+        detail=True,
+        required=("volume_id",),
+        on_create=new_snapshot,
+        lingers="deleting",
+        defaults={"name": None, "description": None, "status": "available", "metadata": {}, "volume_id": ""},
+    ),
+    declare(
+        "backup",
+        "backups",
+        owner="os-backup-project-attr:project_id",
+        own_only=True,
+        detail=True,
+        required=("volume_id",),
+        on_create=new_backup,
+        view=show_backup,
+        lingers="deleting",
+        defaults={
+            "name": None,
+            "description": None,
+            "status": "available",
+            "metadata": None,
+            "container": None,
+            "volume_id": "",
+            "availability_zone": None,
+        },
+    ),
+    declare(
+        "volume_type",
+        "types",
+        admin_write=True,
+        unique=(("name",),),
+        visible=see_type,
+        on_create=new_type,
+        on_delete=drop_type,
+        statuses={"POST": 200, "DELETE": 202},
+        defaults={"description": None, "is_public": True, "extra_specs": {}, "qos_specs_id": None},
+    ),
+    declare(
+        "volume_qos",
+        "qos-specs",
+        key="qos_specs",
+        plural="qos_specs",
+        admin_write=True,
+        admin_read=True,
+        unique=(("name",),),
+        on_create=new_qos,
+        on_delete=drop_qos,
+        methods=("POST", "GET", "DELETE"),
+        statuses={"POST": 200, "DELETE": 202},
+        defaults={"consumer": "back-end", "specs": {}},
+    ),
+]
 
 ROUTES = [
     Route(SERVICE, "GET", "/", versions, "version", open=True),
     Route(SERVICE, "GET", "/v3", versions, "version", open=True),
     Route(SERVICE, "GET", ROOT + "/messages", told, "volume_message"),
     Route(SERVICE, "POST", ROOT + "/volumes/{id}/action", volume_action, "volume_action"),
-    *(Route(SERVICE, m, ROOT + f"/{path}/{{id}}/{key}", bag(kind, key), f"{kind}_{key}")
-      for kind, path, key in (("volume", "volumes", "metadata"), ("snapshot", "snapshots", "metadata"),
-                              ("volume_type", "types", "extra_specs")) for m in ("GET", "POST", "PUT")),
-    *(Route(SERVICE, m, ROOT + f"/{path}/{{id}}/{key}/{{key}}", bag(kind, key), f"{kind}_{key}")
-      for kind, path, key in (("volume", "volumes", "metadata"), ("snapshot", "snapshots", "metadata"),
-                              ("volume_type", "types", "extra_specs")) for m in ("GET", "PUT", "DELETE")),
+    *(
+        Route(SERVICE, m, ROOT + f"/{path}/{{id}}/{key}", bag(kind, key), f"{kind}_{key}")
+        for kind, path, key in (
+            ("volume", "volumes", "metadata"),
+            ("snapshot", "snapshots", "metadata"),
+            ("volume_type", "types", "extra_specs"),
+        )
+        for m in ("GET", "POST", "PUT")
+    ),
+    *(
+        Route(SERVICE, m, ROOT + f"/{path}/{{id}}/{key}/{{key}}", bag(kind, key), f"{kind}_{key}")
+        for kind, path, key in (
+            ("volume", "volumes", "metadata"),
+            ("snapshot", "snapshots", "metadata"),
+            ("volume_type", "types", "extra_specs"),
+        )
+        for m in ("GET", "PUT", "DELETE")
+    ),
     Route(SERVICE, "POST", ROOT + "/types/{id}/action", type_action, "volume_type_access"),
     Route(SERVICE, "GET", ROOT + "/types/{id}/os-volume-type-access", type_access, "volume_type_access"),
-    *(Route(SERVICE, m, ROOT + "/types/{id}/encryption", encryption, "volume_type_encryption") for m in ("GET", "POST")),
-    *(Route(SERVICE, m, ROOT + "/types/{id}/encryption/{key}", encryption, "volume_type_encryption") for m in ("PUT", "DELETE")),
+    *(
+        Route(SERVICE, m, ROOT + "/types/{id}/encryption", encryption, "volume_type_encryption")
+        for m in ("GET", "POST")
+    ),
+    *(
+        Route(SERVICE, m, ROOT + "/types/{id}/encryption/{key}", encryption, "volume_type_encryption")
+        for m in ("PUT", "DELETE")
+    ),
     Route(SERVICE, "PUT", ROOT + "/qos-specs/{id}", qos_update, "volume_qos"),
     Route(SERVICE, "PUT", ROOT + "/qos-specs/{id}/{action}", qos_update, "volume_qos"),
     Route(SERVICE, "GET", ROOT + "/qos-specs/{id}/{action}", qos_links, "volume_qos_association"),
     *(Route(SERVICE, m, ROOT + "/os-quota-sets/{project}", quota, "volume_quota") for m in ("GET", "PUT", "DELETE")),
     Route(SERVICE, "GET", ROOT + "/os-quota-sets/{project}/{what}", quota, "volume_quota"),
-    Route(SERVICE, "GET", ROOT + "/os-availability-zone", lambda s, r, m: Answer(200, {"availabilityZoneInfo": [
-        {"zoneName": "nova", "zoneState": {"available": True}}]}), "availability_zone"),
-]  # fmt: skip
+    Route(
+        SERVICE,
+        "GET",
+        ROOT + "/os-availability-zone",
+        lambda s, r, m: Answer(200, {"availabilityZoneInfo": [{"zoneName": "nova", "zoneState": {"available": True}}]}),
+        "availability_zone",
+    ),
+]
 
 
 def seed(state: State) -> None:

@@ -1,4 +1,5 @@
-"""Exits with 1 and says which when a package of a lock is installed in another version, or not at all. Use: installed.py LOCK"""
+"""Exits with 1 and says which when a package of a lock is installed in another version, or not at all. Use:
+installed.py LOCK"""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ LINE = re.compile(r"^([A-Za-z0-9._-]+)==(\S+)(?: ; (.*?))?(?: \\)?$", re.MULTILI
 
 
 def differences(lock: str) -> list[str]:
-    """Return a phrase for each package that is not there as the lock has it. A package for some systems only may be missing."""
+    """Return a phrase for each package that is not there as the lock has it. A package for some systems only may be
+    missing."""
     wrong = []
     for name, version, condition in LINE.findall(lock):
         try:

@@ -117,7 +117,12 @@ def test_every_module_has_a_room_and_uses_none_above_it() -> None:
 
 
 def test_a_stray_module_and_a_room_above_are_found() -> None:
-    graph = {"loose": set[str](), "host.files": {"service.units"}, "common.words": {"host.files"}, "verify.health": {"host.files"}}
+    graph = {
+        "loose": set[str](),
+        "host.files": {"service.units"},
+        "common.words": {"host.files"},
+        "verify.health": {"host.files"},
+    }
     assert strayed(graph) == ["loose", "common.words -> host.files", "host.files -> service.units"]
 
 
@@ -128,7 +133,8 @@ def test_arrows_run_downwards() -> None:
     assert upward(graph) == []
 
 
-# Where the engine may name one: words of other tools that lead to ours, the keys of defaults, and a word in what services answer.
+# Where the engine may name one: words of other tools that lead to ours, the keys of defaults, and a word in what
+# services answer.
 NAMED = {"document.KEY_HINTS", "document.TYPE_HINTS", "document.DEFAULT_FIELDS", "blame.mend_of"}
 
 

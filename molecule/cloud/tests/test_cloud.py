@@ -53,7 +53,9 @@ def test_addresses_in_the_catalogue_are_there_once_and_are_the_right_ones(contro
                 "user": {
                     "name": "glance",
                     "domain": {"id": "default"},
-                    "password": controller.ansible("debug", "msg={{ stackwright_secrets.glance_identity }}", become=False)["msg"],
+                    "password": controller.ansible(
+                        "debug", "msg={{ stackwright_secrets.glance_identity }}", become=False
+                    )["msg"],
                 }
             },
         },
@@ -111,7 +113,8 @@ def test_nothing_failed(host):
 # One file of each kind of node that surely holds a secret.
 SECRET = {"controller": "/etc/keystone/keystone.conf", "compute": "/etc/nova/nova.conf"}
 
-# Prints the files below /etc that hold a word with one of the given digests, with their modes. The secrets stay off the command line.
+# Prints the files below /etc that hold a word with one of the given digests, with their modes. The secrets stay off the
+# command line.
 FILES_WITH = """
 import hashlib, json, pathlib, re, sys
 digests = set(sys.argv[1:])
@@ -176,7 +179,8 @@ url = urllib.parse.urlsplit(configuration["database"]["connection"])
 said = {}
 for address in (None, "127.0.0.1"):
     try:
-        pymysql.connect(host=url.hostname, user=url.username, password=url.password, database="nova", bind_address=address).close()
+        login = {"host": url.hostname, "user": url.username, "password": url.password}
+        pymysql.connect(**login, database="nova", bind_address=address).close()
         said[str(address)] = "permitted"
     except pymysql.MySQLError as error:
         said[str(address)] = error.args[0]
@@ -201,7 +205,8 @@ def test_guests_disks_and_what_guests_talk_to_are_not_roots_or_anybodys(host):
     assert agents and {agent.user for agent in agents} == {"neutron"}
 
 
-# The kernel gives a link its link-local address at any time after the agent has read the addresses: here it is there before.
+# The kernel gives a link its link-local address at any time after the agent has read the addresses: here it is there
+# before.
 ADDRESS_THAT_IS_THERE = """
 import importlib.machinery
 import importlib.util
@@ -219,7 +224,11 @@ def test_the_metadata_agent_takes_an_address_that_the_kernel_has_set_already(com
     namespace = "ip -n stackwright-test"
     compute.run_expect([0], "ip netns add stackwright-test")
     try:
-        for command in ("link add there type veth peer name hither", "link set there up", "address add fe80::1/64 dev there"):
+        for command in (
+            "link add there type veth peer name hither",
+            "link set there up",
+            "address add fe80::1/64 dev there",
+        ):
             compute.run_expect([0], f"{namespace} {command}")
         packaged = compute.run("python3 -c %s", ADDRESS_THAT_IS_THERE.format(ours=False))
         assert "IpAddressAlreadyExists" in packaged.stderr, "the package's own agent no longer fails: ours can go"
@@ -227,4 +236,6 @@ def test_the_metadata_agent_takes_an_address_that_the_kernel_has_set_already(com
         assert "169.254.169.254" in compute.check_output(f"{namespace} address show dev there")
     finally:
         compute.run("ip netns delete stackwright-test")
-    assert "/usr/local/lib/stackwright/neutron-ovn-metadata-agent" in compute.check_output("pgrep -af neutron-ovn-metadata-agent")
+    assert "/usr/local/lib/stackwright/neutron-ovn-metadata-agent" in compute.check_output(
+        "pgrep -af neutron-ovn-metadata-agent"
+    )

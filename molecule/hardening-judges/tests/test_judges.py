@@ -24,7 +24,9 @@ def judged(host):
         counts = [
             f"{one[name]['pass']} of {one[name]['rules']} pass, {one[name]['fail']} fail" for one in (before, after)
         ]
-        print(f"OpenSCAP {name}: {counts[0]} before; {counts[1]} after; of the machine, after: {after[name]['machine']}")
+        print(
+            f"OpenSCAP {name}: {counts[0]} before; {counts[1]} after; of the machine, after: {after[name]['machine']}"
+        )
     return before, after
 
 

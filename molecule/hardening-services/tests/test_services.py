@@ -1,4 +1,5 @@
-"""A hardened node keeps its services, before and after they are started anew, and tells what it leaves open for them."""
+"""A hardened node keeps its services, before and after they are started anew, and tells what it leaves open for
+them."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ def test_nothing_is_open_but_what_the_profile_leaves_open(host):
     }
     assert left == {}
     files = ROOT / "roles/hardening/files"
-    profiles, kinds = (yaml.safe_load((files / f"{name}.yml").read_text("utf-8")) for name in ("profiles", "deviations"))
+    profiles, kinds = (
+        yaml.safe_load((files / f"{name}.yml").read_text("utf-8")) for name in ("profiles", "deviations")
+    )
     reasons = [one for kind in profiles["openstack-controller"]["deviations"] for one in kinds[kind]]
     deviations = {control: one["reason"] for one in reasons for control in one["controls"]}
     waived = {key for key, one in findings.items() if one["status"] == "waived"}

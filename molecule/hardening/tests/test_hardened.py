@@ -24,23 +24,29 @@ PROBE, STRANGER, FINN = (f"{name}{os.getpid()}" for name in ("probe", "stranger"
 
 
 ACCOUNTS = (
-    "passwd passwd- group group- shadow shadow- gshadow gshadow- subuid subuid- subgid subgid- security/opasswd security/opasswd.old"
+    "passwd passwd- group group- shadow shadow- gshadow gshadow- subuid subuid- subgid subgid- "
+    "security/opasswd security/opasswd.old"
 )
 
 
 @pytest.fixture
 def accounts(host):
-    """Accounts may be made and removed: their files, back-ups included, are as before afterwards, as the rollback will compare them."""
+    """Accounts may be made and removed: their files, back-ups included, are as before afterwards, as the rollback will
+    compare them."""
     host.check_output(f"cd /etc && tar --numeric-owner -cpf /run/accounts.tar $(ls -d {ACCOUNTS} 2>/dev/null)")
     yield
     host.check_output("cd /etc && tar --numeric-owner -xpf /run/accounts.tar")
-    host.check_output(f"cd /etc && for one in {ACCOUNTS}; do tar -tf /run/accounts.tar $one >/dev/null 2>&1 || rm -f $one; done")
+    host.check_output(
+        f"cd /etc && for one in {ACCOUNTS}; do tar -tf /run/accounts.tar $one >/dev/null 2>&1 || rm -f $one; done"
+    )
     host.check_output("rm /run/accounts.tar")
 
 
 def become(host, password, name=PROBE):
     """Log in as the account through PAM, from an account that has to give the password; return whether it succeeded."""
-    tried = host.run("printf '%%s\\n' %s | setpriv --reuid=nobody --regid=nogroup --clear-groups su %s -c 'id -un'", password, name)
+    tried = host.run(
+        "printf '%%s\\n' %s | setpriv --reuid=nobody --regid=nogroup --clear-groups su %s -c 'id -un'", password, name
+    )
     return tried.rc == 0 and tried.stdout.strip() == name
 
 
@@ -70,9 +76,12 @@ def test_only_members_of_a_group_use_su(host, accounts):
 
 
 def change(host, old, new):
-    """Have the user change its password itself; returns whether that was accepted. The limit of one change a day is put aside."""
+    """Have the user change its password itself; returns whether that was accepted. The limit of one change a day is put
+    aside."""
     host.check_output(f"chage -d 2026-01-01 -M -1 {FINN}")
-    done = host.run(f"printf '%%s\\n' %s %s %s %s %s %s %s | runuser -u {FINN} -- passwd", old, new, new, new, new, new, new)
+    done = host.run(
+        f"printf '%%s\\n' %s %s %s %s %s %s %s | runuser -u {FINN} -- passwd", old, new, new, new, new, new, new
+    )
     return done.rc == 0
 
 
@@ -91,7 +100,14 @@ def test_users_change_their_passwords_and_weak_or_former_ones_are_refused(host, 
 
 
 def test_no_unit_is_left_failed_by_what_the_hardening_brought(host):
-    brought = {"sssd.service", "sssd-nss.socket", "sssd-pam.socket", "pkcs11-eventmgr.service", "rsyslog.service", "fail2ban.service"}
+    brought = {
+        "sssd.service",
+        "sssd-nss.socket",
+        "sssd-pam.socket",
+        "pkcs11-eventmgr.service",
+        "rsyslog.service",
+        "fail2ban.service",
+    }
     failed = host.check_output("systemctl list-units --failed --plain --no-legend").splitlines()
     assert not {one.split()[0] for one in failed} & brought
     assert host.check_output("systemctl is-active rsyslog.service fail2ban.service").split() == ["active", "active"]
@@ -100,11 +116,17 @@ def test_no_unit_is_left_failed_by_what_the_hardening_brought(host):
 def test_values_of_the_network_hold_after_interfaces_come_anew(host):
     assert host.check_output("sysctl -n net.ipv4.conf.all.accept_redirects") == "0"
     listed = host.check_output("/usr/lib/systemd/systemd-sysctl --cat-config")
-    for key in ("net.ipv4.conf.all.accept_redirects", "net.ipv6.conf.default.accept_redirects", "net.ipv4.conf.*.secure_redirects"):
+    for key in (
+        "net.ipv4.conf.all.accept_redirects",
+        "net.ipv6.conf.default.accept_redirects",
+        "net.ipv4.conf.*.secure_redirects",
+    ):
         assert f"\n{key} = 0\n" in listed
     host.check_output("ip link add name proof0 type veth peer name proof1")
     try:
-        host.check_output("/usr/lib/systemd/systemd-sysctl --prefix=/net/ipv4/conf/proof0 --prefix=/net/ipv6/conf/proof0")
+        host.check_output(
+            "/usr/lib/systemd/systemd-sysctl --prefix=/net/ipv4/conf/proof0 --prefix=/net/ipv6/conf/proof0"
+        )
         for family in ("ipv4", "ipv6"):
             assert host.check_output(f"cat /proc/sys/net/{family}/conf/proof0/accept_redirects") == "0"
         assert host.check_output("cat /proc/sys/net/ipv4/conf/proof0/secure_redirects") == "0"

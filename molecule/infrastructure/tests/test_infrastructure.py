@@ -46,7 +46,9 @@ print(len(taken))
 def test_the_message_queue_takes_and_gives_messages(host):
     assert host.run("rabbitmqctl -q await_startup --timeout 30").rc == 0
     user, password = "proof", "a-password-for-the-proof-alone"
-    login = json.dumps({"host": f"{address(host)}:5672", "userid": user, "password": password, "virtual_host": "/proof"})
+    login = json.dumps(
+        {"host": f"{address(host)}:5672", "userid": user, "password": password, "virtual_host": "/proof"}
+    )
     host.check_output("apt-get -q -y --no-install-recommends install python3-amqp")
     host.check_output("rabbitmqctl -q add_vhost /proof && rabbitmqctl -q add_user %s %s", user, password)
     try:
@@ -59,11 +61,16 @@ def test_the_message_queue_takes_and_gives_messages(host):
 
 
 def test_the_cache_keeps_what_it_is_given(host):
-    script = "import memcache; c = memcache.Client(['127.0.0.1:11211']); assert c.set('proof', 'kept'); print(c.get('proof'))"
+    script = (
+        "import memcache; c = memcache.Client(['127.0.0.1:11211']); assert c.set('proof', 'kept'); "
+        "print(c.get('proof'))"
+    )
     assert host.check_output(f'python3 -c "{script}"') == "kept"
 
 
-@pytest.mark.parametrize(("port", "own"), [(3306, ""), (5672, ""), (11211, "127.0.0.1"), (4369, "127.0.0.1"), (25672, "127.0.0.1")])
+@pytest.mark.parametrize(
+    ("port", "own"), [(3306, ""), (5672, ""), (11211, "127.0.0.1"), (4369, "127.0.0.1"), (25672, "127.0.0.1")]
+)
 def test_services_listen_on_one_address_only(host, port, own):
     listening = host.check_output(f"ss -H -l -t -n 'sport = :{port}'").splitlines()
     assert [line.split()[3] for line in listening] == [f"{own or address(host)}:{port}"]

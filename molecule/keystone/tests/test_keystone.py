@@ -24,7 +24,8 @@ def ask(host, password):
     address = host.ansible.get_variables()["lab_management_address"]
     script = (
         "import json, sys, urllib.request as u, urllib.error as e\n"
-        f"r = u.Request('http://{address}:5000/v3/auth/tokens', sys.argv[1].encode(), {{'Content-Type': 'application/json'}})\n"
+        f"r = u.Request('http://{address}:5000/v3/auth/tokens', sys.argv[1].encode(), {{'Content-Type': "
+        f"'application/json'}})\n"
         "try:\n    a = u.urlopen(r); print(a.status, len(a.headers['X-Subject-Token']), a.read().decode())\n"
         "except e.HTTPError as x:\n    print(x.code, 0, x.read().decode())\n"
     )
@@ -49,7 +50,8 @@ def test_the_administrator_gets_a_fernet_token_and_the_catalogue(host):
 
 
 def as_administrator(host, script, *arguments):
-    """Run Python that finds the API at ``b``, a token's header in ``t`` and urllib.request as ``u``; return the JSON that it prints."""
+    """Run Python that finds the API at ``b``, a token's header in ``t`` and urllib.request as ``u``; return the JSON
+    that it prints."""
     request = json.loads(json.dumps(REQUEST))
     request["auth"]["identity"]["password"]["user"]["password"] = secret(host, "keystone_admin")
     address = host.ansible.get_variables()["lab_management_address"]

@@ -90,7 +90,8 @@ def local(*command, given=None, check=True):
 
 @contextlib.contextmanager
 def neighbour():
-    """A machine beside this one, which sends what it has for the lab through this one: the words that run a program on it."""
+    """A machine beside this one, which sends what it has for the lab through this one: the words that run a program on
+    it."""
     name = "stackwright-next"
     local("ip", "netns", "add", name)
     try:
@@ -112,7 +113,8 @@ def test_neighbours_of_the_control_node_do_not_get_in(host):
     network = variables["lab_definition"]["networks"]["management"]["cidr"]
 
     def dropped():
-        """How many packets the lab's own rule dropped: this machine may drop some by rules of its own as well, later."""
+        """How many packets the lab's own rule dropped: this machine may drop some by rules of its own as well,
+        later."""
         lines = local("nft", "list", "table", "inet", table).stdout.splitlines()
         (rule,) = [line for line in lines if f"ip daddr {network} " in line]
         return int(rule.split("counter packets ")[1].split()[0])

@@ -27,7 +27,16 @@ def done() -> list[dict[str, Any]]:
 
 def test_every_command_of_the_page_was_given(done: list[dict[str, Any]]) -> None:
     text = "".join(entry["block"] for entry in done)
-    for word in ("make setup", "encrypt_string", "preflight.yml", "site.yml", "verify.yml", "first-project.yml", "tools/openstack", "client_login.yml"):
+    for word in (
+        "make setup",
+        "encrypt_string",
+        "preflight.yml",
+        "site.yml",
+        "verify.yml",
+        "first-project.yml",
+        "tools/openstack",
+        "client_login.yml",
+    ):
         assert word in text
 
 
@@ -48,7 +57,9 @@ def test_sudo_asks_the_user_for_a_password(name: str) -> None:
     assert inside(name).run("runuser -u debian -- sudo -n true").rc != 0
 
 
-@pytest.mark.parametrize(("name", "log"), [("controller1", "/var/log/keystone/keystone.log"), ("compute1", "/var/log/nova/nova-compute.log")])
+@pytest.mark.parametrize(
+    ("name", "log"), [("controller1", "/var/log/keystone/keystone.log"), ("compute1", "/var/log/nova/nova-compute.log")]
+)
 def test_logs_are_rotated(name: str, log: str) -> None:
     host = inside(name)
     assert host.run("systemctl is-active logrotate.timer").stdout.strip() == "active"

@@ -1,7 +1,7 @@
 """One authenticated session of a cloud: requests, pages, retries that the service asks for, and errors in plain words.
 
-The SDK finds the credentials (clouds.yaml, environment, arguments), authenticates and carries the requests. Endpoints are
-taken from the catalogue that comes with the token, so no version discovery is needed.
+The SDK finds the credentials (clouds.yaml, environment, arguments), authenticates and carries the requests. Endpoints
+are taken from the catalogue that comes with the token, so no version discovery is needed.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def _arguments(login: Login) -> dict[str, Any]:
 
 
 def _is_v3(config: Mapping[str, Any]) -> bool:
-    """Whether a login with a password, of no version said, can only be one of version 3: that spares the question for it."""
+    """Whether a login with a password, of no version said, can only be one of version 3: that spares the question for
+    it."""
     auth = config.get("auth") or {}
     return (
         config.get("auth_type") in (None, "password")
@@ -263,7 +264,8 @@ class Cloud:
         return self.login.region_name or str(getattr(self._region, "region_name", "") or "")
 
     def endpoint(self, service: str, project: str = "") -> str:
-        """Base address of a service with its version part, without a slash at the end; empty if the catalogue lacks it."""
+        """Base address of a service with its version part, without a slash at the end; empty if the catalogue lacks
+        it."""
         names, version = SERVICES[service]
         wanted = self.login.interface.removesuffix("URL")
         region = self.region_name
@@ -299,12 +301,15 @@ class Cloud:
         return url
 
     def require(self, services: Mapping[str, str]) -> None:
-        """Raise for every service that the catalogue lacks; ``services`` maps a type to the document path that needs it."""
+        """Raise for every service that the catalogue lacks; ``services`` maps a type to the document path that needs
+        it."""
         problems = [
             Problem(
                 f"The catalogue of this cloud offers no service of type {service}"
-                f"{f' in region {self.login.region_name}' if self.login.region_name else ''} with a {self.login.interface} endpoint.",
-                f"It offers {', '.join(self.services()) or 'nothing'}. Deploy and register the service, or remove the entry.",
+                f"{f' in region {self.login.region_name}' if self.login.region_name else ''} with a "
+                f"{self.login.interface} endpoint.",
+                f"It offers {', '.join(self.services()) or 'nothing'}. Deploy and register the service, "
+                f"or remove the entry.",
                 path,
             )
             for service, path in services.items()
@@ -357,8 +362,8 @@ class Cloud:
     ) -> Answer:
         """Do one request. 429 and 503 are repeated when the service says how long to wait.
 
-        ``data`` is a body that is no JSON: bytes, or a function that opens it anew for each attempt. ``timeout`` replaces that of
-        the login, in seconds. Without ``authenticated`` no token is sent, and a 401 is final.
+        ``data`` is a body that is no JSON: bytes, or a function that opens it anew for each attempt. ``timeout``
+        replaces that of the login, in seconds. Without ``authenticated`` no token is sent, and a 401 is final.
 
         :raises ApiError: the answer is an error that ``accept`` does not list, or there is no answer.
         """
@@ -522,7 +527,8 @@ def _login_problem(error: Exception, url: str) -> Problem:
     if name == "Unauthorized":
         return Problem(
             f"The identity service at {url} refuses the login (401).",
-            "Check username, password, project and their domains. It says the same of an account that is disabled, expired, "
+            "Check username, password, project and their domains. It says the same of an account that "
+            "is disabled, expired, "
             "or locked after too many failed logins.",
         )
     # A login of no certain version asks for the versions first, and hides the cause in its text.

@@ -1,8 +1,8 @@
 """How a resource type is declared, and what its functions get to work with.
 
-A declaration is data. Functions appear only where a service departs from "a collection of objects that are listed, made with
-POST, changed with PATCH or PUT and removed with DELETE". They get a query (what to list), an operation (what to change), an
-entry of the document, or the plan as far as it is theirs to ask.
+A declaration is data. Functions appear only where a service departs from "a collection of objects that are listed, made
+with POST, changed with PATCH or PUT and removed with DELETE". They get a query (what to list), an operation (what to
+change), an entry of the document, or the plan as far as it is theirs to ask.
 """
 
 from __future__ import annotations
@@ -33,16 +33,17 @@ LABELS = "tags"
 class Field:
     """One key of a document entry.
 
-    ``api`` is the key in the API object, dotted when nested; ``name`` otherwise. ``ref`` names the resource type that the value
-    (or each element of a list or set) refers to. ``immutable`` fields can only change by replacing the resource. A ``write_only``
-    field is sent when the resource is made and never compared. ``merge`` compares only the given keys of a dict.
-    ``read`` takes the value from the API object, ``normal`` brings values of both sides into one form, ``apply`` sets the value by
-    calls of its own after the resource was made, instead of in its body. ``default`` is what the service assumes when the field
-    is left out; it counts for identity and is not compared. ``keys`` describe the elements of a list of mappings.
-    ``compare`` gets the API object, the wanted value and all values of the entry, and returns both sides where the object's
-    own value is not enough. ``fixed`` gets the same and the two sides; it says why this change needs a new object, or nothing.
-    ``lets_go`` gives the value that an object must have since something that it refers to, or would, leaves with this run,
-    though the entry does not speak of the field; None for no change.
+    ``api`` is the key in the API object, dotted when nested; ``name`` otherwise. ``ref`` names the resource type that
+    the value (or each element of a list or set) refers to. ``immutable`` fields can only change by replacing the
+    resource. A ``write_only`` field is sent when the resource is made and never compared. ``merge`` compares only the
+    given keys of a dict. ``read`` takes the value from the API object, ``normal`` brings values of both sides into one
+    form, ``apply`` sets the value by calls of its own after the resource was made, instead of in its body. ``default``
+    is what the service assumes when the field is left out; it counts for identity and is not compared. ``keys``
+    describe the elements of a list of mappings. ``compare`` gets the API object, the wanted value and all values of the
+    entry, and returns both sides where the object's own value is not enough. ``fixed`` gets the same and the two sides;
+    it says why this change needs a new object, or nothing. ``lets_go`` gives the value that an object must have since
+    something that it refers to, or would, leaves with this run, though the entry does not speak of the field; None for
+    no change.
     """
 
     name: str
@@ -70,8 +71,8 @@ class Field:
     compare: Callable[[Raw, Any, Mapping[str, Any]], tuple[Any, Any]] | None = None
     fixed: Callable[[Raw, Any, Any, Mapping[str, Any]], str] | None = None
     lets_go: Callable[[Plan, Item, Field], Any] | None = None
-    # Whether an object has the wanted value, where that can only be tried out: asked once all else of the plan is sound. None
-    # where nothing is to be tried, a text for a warning.
+    # Whether an object has the wanted value, where that can only be tried out: asked once all else of the plan is
+    # sound. None where nothing is to be tried, a text for a warning.
     proved: Callable[[Plan, Item], bool | str | None] | None = None
     keys: tuple[Field, ...] = ()
 
@@ -135,7 +136,8 @@ class ResourceType:
     failed: tuple[str, ...] = ("error",)
     # Waits for a new object and returns it in full; by default its state has to become ``ready``.
     settle: Callable[[Operation], Raw] | None = None
-    # Whether the service makes the object of such an entry by itself, so that it is never made, only changed: gets the values.
+    # Whether the service makes the object of such an entry by itself, so that it is never made, only changed: gets the
+    # values.
     comes_by_itself: Callable[[Mapping[str, Any]], bool] | None = None
     # Why an object can only be made anew, and whether something would be lost with it; None for a sound one.
     broken: Callable[[Raw], tuple[str, bool] | None] | None = None
@@ -144,8 +146,8 @@ class ResourceType:
     list_last: bool = False
     create: Callable[[Operation], Raw] | None = None
     update: Callable[[Operation, dict[str, Any]], None] | None = None
-    # Gives up what an update gives up, before anything else in the run takes it: gets the fields that change. What it does is
-    # noted in the operation's object.
+    # Gives up what an update gives up, before anything else in the run takes it: gets the fields that change. What it
+    # does is noted in the operation's object.
     release: Callable[[Operation, frozenset[str]], None] | None = None
     # No two objects may have one name in one domain, not even for a moment.
     unique_names: bool = False
@@ -246,7 +248,8 @@ def canonical(declared: Field, value: Any) -> Any:
     return value
 
 
-# What functions get ----------------------------------------------------------------------------------------------------
+# What functions get
+# ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(eq=False)
@@ -345,9 +348,10 @@ class Plan(Protocol):
 class Query:
     """Which objects of a type are wanted.
 
-    ``names`` None means all. ``projects`` are the ids of those that entries name, for types that are asked project by project;
-    empty stands for the login's. ``entries`` are the values of the document's entries, ``owned`` the ids in the ledger. With
-    ``full``, what takes calls of its own is read of every object, otherwise of those whose entry has it.
+    ``names`` None means all. ``projects`` are the ids of those that entries name, for types that are asked project by
+    project; empty stands for the login's. ``entries`` are the values of the document's entries, ``owned`` the ids in
+    the ledger. With ``full``, what takes calls of its own is read of every object, otherwise of those whose entry has
+    it.
     """
 
     cloud: Cloud
@@ -360,7 +364,8 @@ class Query:
     full: bool = False
     # Whether objects that no entry names are looked for, too.
     all: bool = False
-    # Identifier of the only object that a reference can mean: type, reference; empty if it is not there, None if unsure.
+    # Identifier of the only object that a reference can mean: type, reference; empty if it is not there, None if
+    # unsure.
     ident: Callable[[str, Any], str | None] = lambda kind, value: None
 
     def call(self, method: str, path: str, **options: Any) -> Answer:
@@ -387,7 +392,8 @@ class Query:
 
 @dataclass
 class Operation:
-    """One change under way: the type, the object (``raw``, empty before it is made) and all values with references as ids."""
+    """One change under way: the type, the object (``raw``, empty before it is made) and all values with references as
+    ids."""
 
     cloud: Cloud
     type: ResourceType

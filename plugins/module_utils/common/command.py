@@ -18,7 +18,9 @@ class CommandTimeoutError(Exception):
     def __init__(self, command: Sequence[str], seconds: float, said: str) -> None:
         self.command, self.seconds, self.said = list(command), seconds, said
         last = " ".join(said.split())[-300:]
-        super().__init__(f"{' '.join(command[:4])} did not end within {seconds:g} s" + (f"; its last words: {last}" if last else ""))
+        super().__init__(
+            f"{' '.join(command[:4])} did not end within {seconds:g} s" + (f"; its last words: {last}" if last else "")
+        )
 
 
 def run(
@@ -66,7 +68,8 @@ def _kill(started: subprocess.Popen[str]) -> None:
 
 
 def _end(started: subprocess.Popen[str]) -> str:
-    """Kill the program's session; return what it had said. Whoever left that session and holds the pipes is not waited for."""
+    """Kill the program's session; return what it had said. Whoever left that session and holds the pipes is not waited
+    for."""
     _kill(started)
     try:
         output, errors = started.communicate(timeout=LAST_SECONDS)

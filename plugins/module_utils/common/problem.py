@@ -21,7 +21,8 @@ def clean_fields(told: DataclassInstance) -> None:
 
 @dataclass(frozen=True)
 class Problem:
-    """One fault. ``where`` is the place in a document ("users[2].domain") or file, ``about`` names the thing ("user 'eve'")."""
+    """One fault. ``where`` is the place in a document ("users[2].domain") or file, ``about`` names the thing ("user
+    'eve'")."""
 
     cause: str
     mend: str = ""

@@ -1,8 +1,9 @@
-"""Steps of a long task, told while it runs: by modules on this machine, and by such on hosts that an action plug-in asks.
+"""Steps of a long task, told while it runs: by modules on this machine, and by such on hosts that an action plug-in
+asks.
 
-The console makes a directory for the run and names it in the environment, which workers and local modules inherit. Whoever has
-something to tell appends lines to a file of its own there; the console's heartbeat reads them. Nothing waits for anything, and
-what cannot be told is left out.
+The console makes a directory for the run and names it in the environment, which workers and local modules inherit.
+Whoever has something to tell appends lines to a file of its own there; the console's heartbeat reads them. Nothing
+waits for anything, and what cannot be told is left out.
 """
 
 from __future__ import annotations

@@ -12,7 +12,8 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class Step(Generic[T]):
-    """A piece of work on something, the steps that must be done before it, and those that must have ended, done or not."""
+    """A piece of work on something, the steps that must be done before it, and those that must have ended, done or
+    not."""
 
     about: T
     work: Callable[[], None]
@@ -22,7 +23,8 @@ class Step(Generic[T]):
 
 @dataclass
 class Outcome(Generic[T]):
-    """What became of steps: those that failed, each with its error, and those that wait for themselves through others."""
+    """What became of steps: those that failed, each with its error, and those that wait for themselves through
+    others."""
 
     failed: list[tuple[Step[T], Exception]] = field(default_factory=list)
     circle: list[Step[T]] = field(default_factory=list)

@@ -9,7 +9,8 @@ from typing import Any
 LONGEST = 20_000
 """Characters of one text that are shown."""
 
-# Control characters, lone surrogates, characters that reorder or hide text, and what XML 1.0 does not allow (section 2.2).
+# Control characters, lone surrogates, characters that reorder or hide text, and what XML 1.0 does not allow (section
+# 2.2).
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb"
     "\ufffe\uffff\U000e0000-\U000e007f]"
@@ -43,7 +44,8 @@ def one_line(value: str, longest: int = LONGEST) -> str:
 
 
 def clean_painted(text: str, longest: int = LONGEST) -> str:
-    """Clean text for a terminal in which colors (SGR sequences) stay: for what is painted already and was cleaned before."""
+    """Clean text for a terminal in which colors (SGR sequences) stay: for what is painted already and was cleaned
+    before."""
     parts = _COLOR.split(text)
     if len(parts) == 1:
         return clean(text, longest)
@@ -52,7 +54,8 @@ def clean_painted(text: str, longest: int = LONGEST) -> str:
 
 
 def whole_text(data: Any) -> Any:
-    """JSON data in which lone surrogates are U+FFFD: JSON can spell them, and no file, terminal or further answer can hold them."""
+    """JSON data in which lone surrogates are U+FFFD: JSON can spell them, and no file, terminal or further answer can
+    hold them."""
     if isinstance(data, str):
         return _SURROGATE.sub("\ufffd", data)
     if isinstance(data, dict):

@@ -21,7 +21,10 @@ class Shadowed:
     def mend(self) -> str:
         """What to do."""
         if self.taken.is_dir():
-            return f"Move what is in {_names(self.ignored)} into a file in {self.taken}, such as {self.taken / 'main.yml'}."
+            return (
+                f"Move what is in {_names(self.ignored)} into a file in {self.taken}, such as "
+                f"{self.taken / 'main.yml'}."
+            )
         return f"Keep one of them, or put both into a directory {self.taken.with_suffix('')}."
 
 
@@ -48,7 +51,10 @@ def below(directories: Iterable[Path]) -> list[Shadowed]:
             place = directory / kind
             if not place.is_dir():
                 continue
-            names = {path.name.removesuffix(path.suffix) if path.suffix in ENDINGS[1:] else path.name for path in place.iterdir()}
+            names = {
+                path.name.removesuffix(path.suffix) if path.suffix in ENDINGS[1:] else path.name
+                for path in place.iterdir()
+            }
             cases = (of_name(place, name) for name in sorted(names) if name and not name.startswith("."))
             found |= {case.taken: case for case in cases if case}
     return list(found.values())

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 # Ratio of difflib's from which on two words are alike: what a hint offers for a word that is wrong anyway.
 ALIKE = 0.6
-# From here on the likeness itself is the evidence that a name is a slip of the pen and not one of the operator's own. Names of one
-# role share a long beginning, so what remains behind it must be alike as well.
+# From here on the likeness itself is the evidence that a name is a slip of the pen and not one of the operator's own.
+# Names of one role share a long beginning, so what remains behind it must be alike as well.
 SLIP = 0.86
 # So many names are listed where none is alike.
 LISTED = 40

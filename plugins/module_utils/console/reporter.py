@@ -121,7 +121,8 @@ class Reporter:
         """
         self._screen = screen
         self._log_file = log
-        # What hosts and tenants wrote is made harmless before it is painted: afterwards, colors are all that may be in a line.
+        # What hosts and tenants wrote is made harmless before it is painted: afterwards, colors are all that may be in
+        # a line.
         self._paint: Paint = lambda text, kind: paint(clean(text), kind)
         self._verbosity = verbosity
         self._heartbeat = heartbeat

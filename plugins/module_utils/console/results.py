@@ -64,7 +64,8 @@ ADVICE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (
             # When ssh ends before Ansible has written to it, ssh's own words are lost and the last of these remains.
-            r"connection (refused|timed out|closed|reset)|no route to host|operation timed out|could not be sent to remote host",
+            r"connection (refused|timed out|closed|reset)|no route to host|operation timed out|could "
+            r"not be sent to remote host",
             "See whether the machine runs and its address (ansible_host) is right, then try: ssh ADDRESS.",
         ),
         (
@@ -90,7 +91,8 @@ ADVICE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (
             r"attempting to decrypt but no vault secrets found|decryption failed",
-            "No vault key in use opens a file of the inventory. The first line of an encrypted file names its label, if it has one: give "
+            "No vault key in use opens a file of the inventory. The first line of an encrypted file "
+            "names its label, if it has one: give "
             "--vault-id LABEL@FILE. Otherwise put its key into the file that tools/vault-key path names.",
         ),
         (
@@ -328,7 +330,9 @@ def dump(data: Mapping[str, Any], action: str = "") -> list[str]:
             lines += [f"  {line}" for line in value.strip("\n").splitlines()]
         elif value not in ("", None, [], {}):
             shown = (
-                value.strip("\n") if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
+                value.strip("\n")
+                if isinstance(value, str)
+                else json.dumps(value, sort_keys=True, default=str, ensure_ascii=False)
             )
             lines.append(f"{key}: {shown}")
     return lines

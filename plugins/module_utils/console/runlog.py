@@ -18,7 +18,8 @@ LAST_LOG = "last.log"
 
 
 class RunLog:
-    """Files `<playbook>-<time>.log` and `.json`, readable by their owner alone; `last.json` and `last.log` are the newest."""
+    """Files `<playbook>-<time>.log` and `.json`, readable by their owner alone; `last.json` and `last.log` are the
+    newest."""
 
     def __init__(self, directory: Path, playbook: str, now: datetime, keep: int) -> None:
         """Open the log and remove all but the newest `keep` of this playbook.

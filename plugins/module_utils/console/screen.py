@@ -13,7 +13,8 @@ ERASE = "\r\x1b[K"
 
 
 class Screen:
-    """Safe to use from the thread that keeps the live line up to date. Nothing but colors gets to the terminal as a command."""
+    """Safe to use from the thread that keeps the live line up to date. Nothing but colors gets to the terminal as a
+    command."""
 
     def __init__(self, stream: TextIO, terminal: bool) -> None:
         """:param terminal: whether `stream` can rewrite a line; without that live lines are dropped."""

@@ -1,6 +1,7 @@
 """Files, through descriptors: nobody can put another file or directory in the place of one that is being worked on.
 
-What is written is complete, on disk, with its owner and mode, before it has its name: a reader sees the old file or the new one.
+What is written is complete, on disk, with its owner and mode, before it has its name: a reader sees the old file or the
+new one.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ DRAFTS = f".stackwright-{'[0-9a-f]' * 16}"
 class Place:
     """Where a path is: an open directory, the last component's name, and whose the directories on the way are.
 
-    `owners` are the accounts other than root that a directory belongs to, `shared` tells whether somebody other than root can put
-    something into one of them.
+    `owners` are the accounts other than root that a directory belongs to, `shared` tells whether somebody other than
+    root can put something into one of them.
     """
 
     directory: int

@@ -1,6 +1,7 @@
 """The proof that one can still log in: a second connection over the same path, which becomes root.
 
-Runs on the control node inside an action plug-in, for whatever may lock operators out (sshd, PAM, sudo, the packet filter).
+Runs on the control node inside an action plug-in, for whatever may lock operators out (sshd, PAM, sudo, the packet
+filter).
 """
 
 from __future__ import annotations
@@ -71,11 +72,18 @@ class Proof:
 
 
 # What connections say when nobody gets in at all, before any question of who may become root.
-NO_WAY_IN = ("Failed to connect to the host", "Permission denied (", "Connection refused", "Connection timed out", "No route to host")
+NO_WAY_IN = (
+    "Failed to connect to the host",
+    "Permission denied (",
+    "Connection refused",
+    "Connection timed out",
+    "No route to host",
+)
 
 
 def _likeliest(failure: str, groups: list[str]) -> str:
-    """The group that is undone next: where the connection itself fails, those of sshd and the packet filter come first."""
+    """The group that is undone next: where the connection itself fails, those of sshd and the packet filter come
+    first."""
     if any(one in failure for one in NO_WAY_IN):
         return next((one for one in ("sshd", "firewall", "account") if one in groups), groups[0])
     return groups[0]

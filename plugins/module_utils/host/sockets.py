@@ -34,7 +34,8 @@ def decode(hexadecimal: str) -> str:
 
 
 def holders(inodes: Any, proc: str = "/proc") -> dict[str, str]:
-    """Socket inode to the id of a process that holds it; process 1, which hands sockets on, only where no other does."""
+    """Socket inode to the id of a process that holds it; process 1, which hands sockets on, only where no other
+    does."""
     found: dict[str, str] = {}
     try:
         paths = sorted(Path(proc).glob("[0-9]*/fd/*"))
@@ -80,11 +81,17 @@ def rows(protocol: str, state: str, proc: str = "/proc") -> list[tuple[str, int,
 def listeners(proc: str = "/proc") -> list[dict[str, Any]]:
     """Everything that waits for others: protocol, address, port, process, unit. Naming the process takes root.
 
-    UDP sockets in the range from which the kernel takes ports for clients are left out: a question that waits for its answer.
+    UDP sockets in the range from which the kernel takes ports for clients are left out: a question that waits for its
+    answer.
     """
-    ephemeral = [int(one) for one in re.findall(r"\d+", _read(f"{proc}/sys/net/ipv4/ip_local_port_range"))] or [32768, 60999]
+    ephemeral = [int(one) for one in re.findall(r"\d+", _read(f"{proc}/sys/net/ipv4/ip_local_port_range"))] or [
+        32768,
+        60999,
+    ]
     open_sockets = [("tcp", *row) for row in rows("tcp", LISTEN, proc)]
-    open_sockets += [("udp", *row) for row in rows("udp", UNCONNECTED, proc) if not ephemeral[0] <= row[1] <= ephemeral[-1]]
+    open_sockets += [
+        ("udp", *row) for row in rows("udp", UNCONNECTED, proc) if not ephemeral[0] <= row[1] <= ephemeral[-1]
+    ]
     held = holders({row[3] for row in open_sockets}, proc) if open_sockets else {}
     found = []
     for protocol, address, port, inode in sorted(set(open_sockets), key=lambda row: (row[0], row[2], row[1])):
@@ -103,7 +110,8 @@ def listeners(proc: str = "/proc") -> list[dict[str, Any]]:
 
 
 def ports_of_ancestors(proc: str = "/proc") -> set[int]:
-    """Local ports of the connections that this process's ancestors named sshd hold: the way by which one is logged in now."""
+    """Local ports of the connections that this process's ancestors named sshd hold: the way by which one is logged in
+    now."""
     inodes = {inode: port for _address, port, inode in rows("tcp", ESTABLISHED, proc)}
     found: set[int] = set()
     process = str(os.getppid())

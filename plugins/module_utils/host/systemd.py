@@ -1,4 +1,5 @@
-"""systemd: one way to ask it, one reader of what it shows, one rule on whether a unit stays up, and units' last words."""
+"""systemd: one way to ask it, one reader of what it shows, one rule on whether a unit stays up, and units' last
+words."""
 
 from __future__ import annotations
 
@@ -23,9 +24,18 @@ STAYS_RESTARTED = 15.0
 SUFFIXES = ("service", "socket", "target", "timer", "mount", "path", "slice")
 # What staying_up() judges by.
 LIFE = (
-    "Id", "Names", "LoadState", "ActiveState", "SubState", "Result", "ExecMainStatus", "NRestarts", "ActiveEnterTimestampMonotonic",
-    "Job", "TriggeredBy",
-)  # fmt: skip
+    "Id",
+    "Names",
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "Result",
+    "ExecMainStatus",
+    "NRestarts",
+    "ActiveEnterTimestampMonotonic",
+    "Job",
+    "TriggeredBy",
+)
 # Most bytes of the end of a log file that are looked at.
 LOG_BYTES = 64 << 10
 _MARKS = (" ERROR ", " CRITICAL ", "Error:")
@@ -40,7 +50,8 @@ class UnitsError(Exception):
 
 
 def systemctl(*arguments: str, seconds: float = ANSWER_SECONDS) -> subprocess.CompletedProcess[str]:
-    """Run systemctl, whatever it says; raises :class:`UnitsError` where there is none, or when it does not end in time."""
+    """Run systemctl, whatever it says; raises :class:`UnitsError` where there is none, or when it does not end in
+    time."""
     try:
         return command.run(["systemctl", *arguments], seconds)
     except OSError as error:
@@ -63,7 +74,8 @@ def _words(arguments: Collection[str]) -> str:
 
 
 def _unfinished(arguments: tuple[str, ...], seconds: float) -> str:
-    """Say which of the units of a systemctl call hold it up: those with a job in systemd's queue, and their last words."""
+    """Say which of the units of a systemctl call hold it up: those with a job in systemd's queue, and their last
+    words."""
     text = f"systemctl {_words(arguments)} did not end within {seconds:g} s"
     wanted = {full_name(word) for word in arguments[1:] if word[0] != "-"}
     try:
@@ -86,7 +98,8 @@ def full_name(name: str) -> str:
 
 
 def blocks(text: str) -> list[Properties]:
-    """What ``systemctl show`` prints, one dictionary per unit, in the order asked for; a repeated property has all its lines."""
+    """What ``systemctl show`` prints, one dictionary per unit, in the order asked for; a repeated property has all its
+    lines."""
     found: list[Properties] = []
     for block in text.strip("\n").split("\n\n"):
         properties: Properties = {}
@@ -105,7 +118,14 @@ def show(names: Sequence[str], properties: Sequence[str], run: Runner | None = N
     """
     if not names:
         return {}
-    argv = ["show", "--no-pager", "--timestamp=us+utc", f"--property={','.join(properties)}", "--", *map(full_name, names)]
+    argv = [
+        "show",
+        "--no-pager",
+        "--timestamp=us+utc",
+        f"--property={','.join(properties)}",
+        "--",
+        *map(full_name, names),
+    ]
     if run is None:
         told = must(*argv)
     else:
@@ -155,7 +175,9 @@ def staying_up(
     found = show(sorted(names), LIFE, run)
     stopped = [one for one in found.values() if one.get("ActiveState") == "inactive"]
     triggers = sorted({trigger for one in stopped for trigger in one.get("TriggeredBy", "").split()})
-    waking = {name for name, one in show(triggers, ("Id", "ActiveState"), run).items() if one.get("ActiveState") == "active"}
+    waking = {
+        name for name, one in show(triggers, ("Id", "ActiveState"), run).items() if one.get("ActiveState") == "active"
+    }
     moment = (now or time.monotonic)()
     return {
         name: ("", False)

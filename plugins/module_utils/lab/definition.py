@@ -93,7 +93,8 @@ class Lab:
             ) from error
 
     def external_network(self) -> dict[str, str]:
-        """Return cidr, gateway and the pool of floating addresses of the external network, and unique local IPv6 networks.
+        """Return cidr, gateway and the pool of floating addresses of the external network, and unique local IPv6
+        networks.
 
         They are made for the time of a test: one for the external network, one that is routed to from there.
         """

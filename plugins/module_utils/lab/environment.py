@@ -85,9 +85,19 @@ def network_matches(network: Network, found: Mapping[str, Any]) -> bool:
 def network_command(network: Network, lab: str) -> list[str]:
     """Return podman's arguments that make a network."""
     return [
-        "network", "create", "--disable-dns", "--subnet", network.cidr, "--gateway", network.gateway,
-        *(["--internal"] if network.internal else []), *(["--opt", f"mtu={network.mtu}"] if network.mtu else []), "--label", f"{machine.LABEL}={lab}", network.name,
-    ]  # fmt: skip
+        "network",
+        "create",
+        "--disable-dns",
+        "--subnet",
+        network.cidr,
+        "--gateway",
+        network.gateway,
+        *(["--internal"] if network.internal else []),
+        *(["--opt", f"mtu={network.mtu}"] if network.mtu else []),
+        "--label",
+        f"{machine.LABEL}={lab}",
+        network.name,
+    ]
 
 
 def plan(

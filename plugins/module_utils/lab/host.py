@@ -165,8 +165,8 @@ def inotify_instances(processes: Path = Path("/proc")) -> int:
 def check_inotify(machines: int, limit: int, held: int) -> None:
     """Refuse to start more machines than this host has inotify instances for.
 
-    All machines' root is the same user of the kernel. A machine that gets none comes up, and then systemctl, libvirt and
-    others wait for what they are never told.
+    All machines' root is the same user of the kernel. A machine that gets none comes up, and then systemctl, libvirt
+    and others wait for what they are never told.
 
     Args:
         machines: How many are to be started.
@@ -180,8 +180,10 @@ def check_inotify(machines: int, limit: int, held: int) -> None:
     if wanted > limit:
         raise LabError(
             f"Looking whether {machines} more machines can watch their files",
-            f"fs.inotify.max_user_instances is {limit}, {held} are in use, and each machine takes {MACHINE_INOTIFY} or more",
-            f"Run: sysctl -w fs.inotify.max_user_instances={max(512, 2 * wanted)}, and put the line into a file of /etc/sysctl.d",
+            f"fs.inotify.max_user_instances is {limit}, {held} are in use, and each machine takes "
+            f"{MACHINE_INOTIFY} or more",
+            f"Run: sysctl -w fs.inotify.max_user_instances={max(512, 2 * wanted)}, and put the line "
+            f"into a file of /etc/sysctl.d",
         )
 
 

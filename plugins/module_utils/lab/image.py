@@ -240,8 +240,19 @@ def import_tree(tree: Path, name: str, labels: Mapping[str, str], podman: Podman
     """
     changes = label_changes(labels)
     doing = f"Storing image {name}"
-    command = ["tar", "-c", "--xattrs", "--xattrs-include=*", "--one-file-system", "--exclude=./dev/*", "-C", str(tree), "."]
-    # What tar says waits in a file, and only podman holds the end of the pipe that is read: neither waits for this process.
+    command = [
+        "tar",
+        "-c",
+        "--xattrs",
+        "--xattrs-include=*",
+        "--one-file-system",
+        "--exclude=./dev/*",
+        "-C",
+        str(tree),
+        ".",
+    ]
+    # What tar says waits in a file, and only podman holds the end of the pipe that is read: neither waits for this
+    # process.
     with tempfile.TemporaryFile() as said, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as tar:
         try:
             done = subprocess.run(
@@ -341,11 +352,30 @@ def build_preloaded(
         podman("rm", "--force", "--ignore", container, *left, doing=doing)
         progress.tell(f"{len(set(packages))} packages and what they need are installed for {purpose}")
         podman(
-            "run", "--name", container, "--label", mark, "--network", "host", "--hostname", "localhost", "--uts", "private",
-            "--stop-signal", "SIGKILL", base, "/bin/sh", "-c", write_options(options) + PRELOAD, "preload",
-            "--install-recommends" if recommends else "--no-install-recommends", *sorted(set(packages)),
-            doing=doing, log=log, remedy="Check the package names and the mirror.",
-        )  # fmt: skip
+            "run",
+            "--name",
+            container,
+            "--label",
+            mark,
+            "--network",
+            "host",
+            "--hostname",
+            "localhost",
+            "--uts",
+            "private",
+            "--stop-signal",
+            "SIGKILL",
+            base,
+            "/bin/sh",
+            "-c",
+            write_options(options) + PRELOAD,
+            "preload",
+            "--install-recommends" if recommends else "--no-install-recommends",
+            *sorted(set(packages)),
+            doing=doing,
+            log=log,
+            remedy="Check the package names and the mirror.",
+        )
         progress.tell(f"the image for {purpose} is stored")
         changes = label_changes({"purpose": purpose, "packages": str(len(set(packages)))})
         podman("commit", "--quiet", "--pause=false", *changes, container, name, doing=f"Storing image {name}")

@@ -1,6 +1,8 @@
-"""Nobody beside this host gets into a lab through it: an nftables table of the lab's own that drops what is forwarded to its networks.
+"""Nobody beside this host gets into a lab through it: an nftables table of the lab's own that drops what is forwarded
+to its networks.
 
-podman lets this host forward packets, so without it every neighbour with a route reaches the machines, whose passwords are examples.
+podman lets this host forward packets, so without it every neighbour with a route reaches the machines, whose passwords
+are examples.
 """
 
 from __future__ import annotations
@@ -25,11 +27,17 @@ def table(name: str) -> str:
 def rules(lab: Lab, networks: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The rules as nftables lists them.
 
-    :param networks: the networks that exist, as podman describes them: what comes in through their bridges is the lab's own.
+    :param networks: the networks that exist, as podman describes them: what comes in through their bridges is the lab's
+        own.
     """
-    bridges = sorted(str(networks[one.name]["network_interface"]) for one in lab.networks.values() if one.name in networks)
+    bridges = sorted(
+        str(networks[one.name]["network_interface"]) for one in lab.networks.values() if one.name in networks
+    )
     own = "{ " + ", ".join(f'"{one}"' for one in bridges) + " }"
-    return [f"iifname != {own} ip daddr {one.cidr} ct state != {{ established, related }} counter drop" for one in lab.networks.values()]
+    return [
+        f"iifname != {own} ip daddr {one.cidr} ct state != {{ established, related }} counter drop"
+        for one in lab.networks.values()
+    ]
 
 
 def text(name: str, lines: list[str]) -> str:
@@ -48,7 +56,8 @@ def listing(name: str) -> list[str]:
 
 
 def _ordered(line: str) -> str:
-    """A rule with its sets in alphabetical order, those of one element as it stands: the kernel has an order of its own."""
+    """A rule with its sets in alphabetical order, those of one element as it stands: the kernel has an order of its
+    own."""
 
     def ordered(match: re.Match[str]) -> str:
         elements = sorted(set(match[1].split(", ")))

@@ -394,6 +394,8 @@ def _login(lab: Lab, machine: Machine, user: str) -> str:
 def _exec(podman: Podman, machine: Machine, *command: str) -> str:
     """What a program in the machine prints; nothing when it does not end, which the caller asks again."""
     try:
-        return programs.run(["podman", "exec", machine.container, *command], ANSWER, {**os.environ, **podman.environment}).stdout
+        return programs.run(
+            ["podman", "exec", machine.container, *command], ANSWER, {**os.environ, **podman.environment}
+        ).stdout
     except programs.CommandTimeoutError:
         return ""

@@ -95,7 +95,8 @@ def locked(path: Path, doing: str, patience: int = LOCK_PATIENCE) -> Iterator[No
     """Hold an exclusive lock on a file, so that two runs do not build or make the same thing at once.
 
     Raises:
-        LabError: Another run kept the lock for longer than ``patience`` seconds, or its name is a link or somebody else's file.
+        LabError: Another run kept the lock for longer than ``patience`` seconds, or its name is a link or somebody
+        else's file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     remedy = f"Remove {path}"

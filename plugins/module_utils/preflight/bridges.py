@@ -1,4 +1,5 @@
-"""Checks of the bridges of physical networks: each needs an interface, and each network that is offered needs a bridge."""
+"""Checks of the bridges of physical networks: each needs an interface, and each network that is offered needs a
+bridge."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ class Names:
     external: str
     tunnel: str
     offered: tuple[tuple[str, str], ...]
-    """Options with physical networks on which networks are offered, each with the option without which it says nothing."""
+    """Options with physical networks on which networks are offered, each with the option without which it says
+    nothing."""
 
     @classmethod
     def of(cls, rules: Rules) -> Names:
@@ -41,7 +43,8 @@ class Names:
         )
 
     def interfaces(self, host: Host) -> dict[str, tuple[str, str]]:
-        """Bridge to its interface on the host, with the variable that says so; as the role ovn puts the two variables together."""
+        """Bridge to its interface on the host, with the variable that says so; as the role ovn puts the two variables
+        together."""
         found: dict[str, tuple[str, str]] = {}
         external = host.get(self.external)
         if external and (bridges := list(_mapping(host, self.mappings).values())):
@@ -115,7 +118,8 @@ def _bridges(host: Host, names: Names) -> Iterator[Problem]:
                 host.name,
                 names.given,
                 f"no interface is named for {bridge}, the bridge of {network!r}",
-                f"Add it, as in {names.given}: {{{bridge}: eth2}}, or give this host {names.mappings} without {network!r}.",
+                f"Add it, as in {names.given}: {{{bridge}: eth2}}, or give this host {names.mappings} "
+                f"without {network!r}.",
                 host.where(names.given),
             )
 
@@ -154,12 +158,14 @@ def _shared(host: Host, names: Names) -> Iterator[Problem]:
 
 
 def _offered(inventory: Snapshot, policy: Policy, names: Names, hypervisors: list[Host]) -> Iterator[Problem]:
-    """Physical networks on which Neutron offers networks and that no bridge leads to: their guests would have no wire."""
+    """Physical networks on which Neutron offers networks and that no bridge leads to: their guests would have no
+    wire."""
     mapped = sorted({str(network) for host in hypervisors for network in _mapping(host, names.mappings)})
     if not hypervisors:
         return
     for host in inventory.hosts.values():
-        # hosts of an operator's own have no networks, and what the inventory says nothing of is the product's own affair
+        # hosts of an operator's own have no networks, and what the inventory says nothing of is the product's own
+        # affair
         if not host.roles or not host.touched & {names.mappings, *(name for name, _where in names.offered)}:
             continue
         for name, where in names.offered:

@@ -92,7 +92,8 @@ def _peer(peer: Host, own: str) -> dict[str, Any]:
 
 
 def _components(host: Host, policy: Policy) -> Iterator[Component]:
-    """What all services that the host carries say of units and ports; a check of its own tells of those that are unknown."""
+    """What all services that the host carries say of units and ports; a check of its own tells of those that are
+    unknown."""
     for term in policy.services(host):
         try:
             yield policy.book.component(term, host.work_out, "account", "api", "units", "filter")
@@ -101,7 +102,8 @@ def _components(host: Host, policy: Policy) -> Iterator[Component]:
 
 
 def _listeners(component: Component, site: derive.Site) -> Iterator[dict[str, Any]]:
-    """Where the component will listen, as its filter says: `{service, address, port, unit}`, one for each address and port."""
+    """Where the component will listen, as its filter says: `{service, address, port, unit}`, one for each address and
+    port."""
     for entry in derive.filter_entries(component, site):
         if entry.get("protocol", "tcp") != "tcp" or not entry.get("unit"):
             continue

@@ -24,8 +24,8 @@ def examine(inventory: Snapshot, policy: Policy) -> list[Problem]:
 
 
 def members(inventory: Snapshot, policy: Policy) -> Snapshot:
-    """The inventory without hosts that stand in groups of the operator's own alone: monitoring, a deployment host. They are
-    not the cloud's, so nothing is expected of them."""
+    """The inventory without hosts that stand in groups of the operator's own alone: monitoring, a deployment host. They
+    are not the cloud's, so nothing is expected of them."""
     hosts = {
         name: host
         for name, host in inventory.hosts.items()

@@ -83,7 +83,8 @@ def _own_name(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[
         yield (
             "inventory_hostname",
             f"{wrong}, and services of the cloud run on it",
-            f"If it was renamed since, give it its name back and reboot it: {rename}. If the cloud knows it as {own!r}, call it so in the "
+            f"If it was renamed since, give it its name back and reboot it: {rename}. If the cloud "
+            f"knows it as {own!r}, call it so in the "
             "inventory: Nova refuses to start under another name.",
         )
     else:
@@ -147,7 +148,8 @@ def _network(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[F
         if lost:
             yield (
                 variable,
-                f"the interface {interface!r} carries {lost[0][1]}, this host's {lost[0][0]}, which it would lose inside a bridge",
+                f"the interface {interface!r} carries {lost[0][1]}, this host's {lost[0][0]}, which it "
+                f"would lose inside a bridge",
                 "Name an interface that carries no address the host needs.",
             )
         elif interface in seen["default_routes"]:
@@ -252,7 +254,8 @@ def notes(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
     found: list[str] = []
     if expected["name"] and seen["hosts_rewritten"]:
         found.append(
-            f"cloud-init writes /etc/hosts anew at each boot, without the cloud's names: set manage_etc_hosts: false ({seen['hosts_rewritten']})"
+            f"cloud-init writes /etc/hosts anew at each boot, without the cloud's names: set "
+            f"manage_etc_hosts: false ({seen['hosts_rewritten']})"
         )
     if expected["shared_address"]:
         kept = (
@@ -267,7 +270,8 @@ def notes(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
         found.append("the kernel has no Open vSwitch: guests' packets go through the userspace datapath")
     for server in sorted({server for line in expected["sources"] if (server := _any_key(line))}):
         found.append(
-            f"packages of {server} may be signed with any key that apt knows: name the mirror's own with [signed-by=...]"
+            f"packages of {server} may be signed with any key that apt knows: name the mirror's own "
+            f"with [signed-by=...]"
         )
     return found
 

@@ -1,4 +1,5 @@
-"""Kinds of values: what each must look like, wherever it stands. Which option is of which kind, its role says in ``meta/checks.yml``."""
+"""Kinds of values: what each must look like, wherever it stands. Which option is of which kind, its role says in
+``meta/checks.yml``."""
 
 from __future__ import annotations
 
@@ -225,10 +226,11 @@ class Option(str):
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of value. `settings` maps what an entry may say beside ``is`` to its type or choices, `needed` are those that it must say.
+    """A kind of value. `settings` maps what an entry may say beside ``is`` to its type or choices, `needed` are those
+    that it must say.
 
-    `test` makes the test of a single value from the settings; None where other options or hosts decide and the value alone says nothing.
-    `continued` is true where variables with longer names are merged into the option.
+    `test` makes the test of a single value from the settings; None where other options or hosts decide and the value
+    alone says nothing. `continued` is true where variables with longer names are merged into the option.
     """
 
     test: Callable[[Mapping[str, Any]], Test] | None = None

@@ -25,8 +25,9 @@ CARRIES = (APIS, GUESTS, VIRTUAL_ADDRESS)
 class Group:
     """A kind of nodes: a group of the inventory, and what its hosts carry.
 
-    `roles` are node roles or services; without any, the kind can be described, not deployed, and so it is with more hosts than `maximum`
-    (None: no limit). `odd` asks for an odd number of members, for the sake of quorum. `carries` are words of `CARRIES`.
+    `roles` are node roles or services; without any, the kind can be described, not deployed, and so it is with more
+    hosts than `maximum` (None: no limit). `odd` asks for an odd number of members, for the sake of quorum. `carries`
+    are words of `CARRIES`.
     """
 
     roles: tuple[str, ...] = ()

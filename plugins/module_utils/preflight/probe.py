@@ -192,7 +192,8 @@ def _resolve(name: str) -> bool:
 
 
 def _connect(address: str, port: int, timeout: float) -> dict[str, Any]:
-    """`reason` is empty when the connection comes about, otherwise why it does not; `refused` says that the machine itself answered no."""
+    """`reason` is empty when the connection comes about, otherwise why it does not; `refused` says that the machine
+    itself answered no."""
     try:
         socket.create_connection((address, port), timeout).close()
     except OSError as error:
@@ -255,7 +256,8 @@ def _proxy(scheme: str) -> str | None:
 
 
 def _ask(url: str, timeout: float) -> dict[str, Any]:
-    """`reason` is empty when the server has the file, otherwise what it, or the way to it, answers; `answered` tells the two apart."""
+    """`reason` is empty when the server has the file, otherwise what it, or the way to it, answers; `answered` tells
+    the two apart."""
     scheme = url.split(":", 1)[0]
     if scheme not in ("http", "https"):  # a directory or a disc, which APT itself will look at
         return {"reason": "", "answered": True}

@@ -22,7 +22,8 @@ _SIGNS: tuple[tuple[str, str, str, str], ...] = (
         r"host key verification failed|no .*host key is known",
         "ansible_host",
         "the SSH host key is not known here yet",
-        "Log in once by hand, and compare the fingerprint with what ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub says on the machine: "
+        "Log in once by hand, and compare the fingerprint with what ssh-keygen -lf "
+        "/etc/ssh/ssh_host_ed25519_key.pub says on the machine: "
         "ssh {address}",
     ),
     (

@@ -1,7 +1,8 @@
 """What the roles say of their options beyond a type, in ``meta/checks.yml``: each option with the kind of its value.
 
-An entry is ``option: {is: kind}``, with the kind's own settings beside it (`KINDS`) and, with any kind, ``same: true`` for what must be the
-same on every host and ``family: 4`` for addresses that no role writes with the brackets that IPv6 needs.
+An entry is ``option: {is: kind}``, with the kind's own settings beside it (`KINDS`) and, with any kind, ``same: true``
+for what must be the same on every host and ``family: 4`` for addresses that no role writes with the brackets that IPv6
+needs.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ class Rules:
         return [one for one in self.rules if one.kind in names]
 
     def option(self, kind: str, **settings: Any) -> str:
-        """The option of a kind of which there is one, with these settings where there are several; empty when no role has one."""
+        """The option of a kind of which there is one, with these settings where there are several; empty when no role
+        has one."""
         found = (
             one for one in self.kind(kind) if all(one.settings.get(key) == value for key, value in settings.items())
         )
@@ -73,7 +75,8 @@ class Rules:
 def parse(roles: Mapping[str, Role]) -> Rules:
     """The rules of all roles.
 
-    :raises InterfaceError: a file has an option that its role does not have, an unknown kind, or settings that its kind does not take.
+    :raises InterfaceError: a file has an option that its role does not have, an unknown kind, or settings that its kind
+        does not take.
     """
     options = frozenset(all_options(roles))
     return Rules(tuple(rule for role in roles.values() for rule in _of_role(role, options)))
@@ -92,7 +95,8 @@ def _of_role(role: Role, options: frozenset[str]) -> Iterator[Rule]:
         kind = str(entry["is"])
         if kind not in KINDS:
             raise InterfaceError(
-                f"{where}: there is no kind {kind!r}.{words.hint(kind, KINDS, ' ')} Kinds are {', '.join(sorted(KINDS))}."
+                f"{where}: there is no kind {kind!r}.{words.hint(kind, KINDS, ' ')} Kinds are "
+                f"{', '.join(sorted(KINDS))}."
             )
         settings = {str(key): value for key, value in entry.items() if key not in ("is", *_COMMON)}
         _check_settings(where, kind, entry, options)

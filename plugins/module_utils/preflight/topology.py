@@ -32,7 +32,9 @@ def _groups(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
         if group.minimum and members is None:
             meant = words.nearest(name, [one for one in inventory.groups if one not in policy.groups])
             hint = f" The group {meant!r} may have been meant for it: rename it." if meant else ""
-            yield Problem(INVENTORY, name, "this group is missing", f"Add it with at least {_hosts(group.minimum)}.{hint}")
+            yield Problem(
+                INVENTORY, name, "this group is missing", f"Add it with at least {_hosts(group.minimum)}.{hint}"
+            )
         elif len(members or []) < group.minimum:
             yield Problem(INVENTORY, name, "this group has no host", f"Put at least {_hosts(group.minimum)} into it.")
         elif group.odd and members and len(members) % 2 == 0:
@@ -47,7 +49,8 @@ def _groups(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
             yield Problem(
                 INVENTORY,
                 name,
-                f"this group has {len(members)} hosts, and no role is mapped to it yet: nothing of it would be deployed",
+                f"this group has {len(members)} hosts, and no role is mapped to it yet: nothing of it "
+                f"would be deployed",
                 "Leave it empty, or remove it.",
             )
         elif policy.deploying and group.maximum is not None and len(members or []) > group.maximum:
@@ -89,7 +92,8 @@ def _placement(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                 host.name,
                 "groups",
                 "this host is in no group at all",
-                f"Put it into one of {', '.join(policy.groups)}; or, if it is not one of the cloud's, into a group of your own.",
+                f"Put it into one of {', '.join(policy.groups)}; or, if it is not one of the cloud's, "
+                f"into a group of your own.",
             )
 
 
@@ -101,7 +105,8 @@ def _unused(host: Host, policy: Policy) -> Iterator[Problem]:
             yield Problem(
                 host.name,
                 "groups",
-                f"this host is in {name!r}, and no play of site.yml applies {', '.join(left)} to it: nothing of it would be deployed",
+                f"this host is in {name!r}, and no play of site.yml applies {', '.join(left)} to it: "
+                f"nothing of it would be deployed",
                 "Take it out of the group, or add a play for the group.",
             )
 

@@ -36,8 +36,8 @@ def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
     seen: dict[tuple[str, str], list[Fault]] = {}
     for host in inventory.hosts.values():
         wrong_here: set[str] = set()
-        # A default that nothing of the inventory flows into is the product's own affair. What the inventory sets comes first: a default
-        # that is made of a wrong value is wrong, too, and not told again.
+        # A default that nothing of the inventory flows into is the product's own affair. What the inventory sets comes
+        # first: a default that is made of a wrong value is wrong, too, and not told again.
         touched = host.touched - {cloud_secrets.VARIABLE}  # which has checks of its own
         for name in sorted(touched, key=lambda name: (name not in host.own, name)):
             if name not in host.own and wrong_here & _read_by(host, name):

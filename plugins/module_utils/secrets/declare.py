@@ -6,7 +6,8 @@ A role says in `meta/secrets.yml` which secrets it needs:
       description: Password of Nova's database user
       kind: password          # password (default), hex, base64 or uuid
       length: 32              # characters of a password or hex string, bytes of a base64 one
-      unreserved: true        # letters, digits and -_.~ alone, for a service that cannot read an encoded one (default false)
+      unreserved: true        # letters, digits and -_.~ alone, for a service that cannot read an encoded one (default
+      false)
 
 The values live in one variable, `stackwright_secrets: {name: value}`, in an encrypted file of the inventory.
 """
@@ -128,7 +129,9 @@ def parse_declarations(role: str, path: str, document: object) -> list[Declarati
         if not wrong:
             kind = entry.get("kind", "password")
             length = 36 if kind == "uuid" else entry.get("length", DEFAULT_LENGTH)
-            found.append(Declaration(entry["name"], entry["description"], kind, length, (role,), entry.get("unreserved") is True))
+            found.append(
+                Declaration(entry["name"], entry["description"], kind, length, (role,), entry.get("unreserved") is True)
+            )
     if faults:
         raise DeclarationError("\n".join(faults))
     return found

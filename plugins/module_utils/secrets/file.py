@@ -30,8 +30,8 @@ class VaultKeyError(RuntimeError):
 class Vault(Protocol):
     """The part of Ansible's vault that is used here.
 
-    `decrypt` raises when no key fits, :class:`VaultKeyError` where it knows more. `encrypt` takes the key and the label of what was
-    decrypted before it.
+    `decrypt` raises when no key fits, :class:`VaultKeyError` where it knows more. `encrypt` takes the key and the label
+    of what was decrypted before it.
     """
 
     def is_encrypted(self, content: bytes) -> bool:
@@ -76,7 +76,8 @@ def update(
     if hidden and hidden.taken == path.parent and path.parent.parent.name in ("group_vars", "host_vars"):
         ignored = " and ".join(map(str, hidden.ignored))
         raise SecretsFileError(
-            f"{path} cannot be kept: from the directory {path.parent} on, Ansible no longer reads {ignored}, and all variables in it are "
+            f"{path} cannot be kept: from the directory {path.parent} on, Ansible no longer reads "
+            f"{ignored}, and all variables in it are "
             f"lost without a word. Nothing was changed. {hidden.mend}"
         )
     document, encrypted = read(path, vault)

@@ -1,7 +1,7 @@
 """Steps that make a service's own beginnings: schema migrations, key repositories, cells.
 
-A step is due when it never succeeded with the present inputs, when its database holds no tables, or when a file that it makes is
-missing. What succeeded is stamped, so an unchanged host runs nothing. Independent steps run side by side.
+A step is due when it never succeeded with the present inputs, when its database holds no tables, or when a file that it
+makes is missing. What succeeded is stamped, so an unchanged host runs nothing. Independent steps run side by side.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ class BootstrapError(Exception):
 class Step:
     """One command. ``inputs`` are what makes it due again when they change; ``after`` names steps that come first.
 
-    ``done_query`` is an SQL statement that finds a row once the step's work is there: for commands that fail when repeated.
-    ``removes`` is a path that the step takes away: it is due as long as that is there, and never otherwise.
+    ``done_query`` is an SQL statement that finds a row once the step's work is there: for commands that fail when
+    repeated. ``removes`` is a path that the step takes away: it is due as long as that is there, and never otherwise.
     """
 
     name: str
@@ -64,7 +64,10 @@ def _stamp(step: Step) -> str:
 
 
 def is_due(
-    step: Step, versions: dict[str, str], tables: dict[str, int] | None, found: Callable[[str], bool] = lambda query: False
+    step: Step,
+    versions: dict[str, str],
+    tables: dict[str, int] | None,
+    found: Callable[[str], bool] = lambda query: False,
 ) -> str:
     """Say why a step is to run; empty if it is not.
 
@@ -110,7 +113,9 @@ def execute(step: Step, lock: int | None = None) -> str:
         return ""
     words = [line.strip() for line in (done.stderr + "\n" + done.stdout).splitlines() if line.strip()]
     marked = [line for line in words if re.search("error|denied|critical", line, re.IGNORECASE)][-4:] or words[-4:]
-    return f"{step.name}: {' '.join(step.command[:3])} ended with {done.returncode}: " + " | ".join(line[-400:] for line in marked)
+    return f"{step.name}: {' '.join(step.command[:3])} ended with {done.returncode}: " + " | ".join(
+        line[-400:] for line in marked
+    )
 
 
 def _linked(todo: list[Step], work: Callable[[Step], None]) -> list[steps.Step[Step]]:

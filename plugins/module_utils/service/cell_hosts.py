@@ -30,11 +30,13 @@ def short(host: str) -> str:
     return host.split(".")[0].lower()
 
 
-def wait_for(connection: Any, database: str, hosts: list[str], timeout: float) -> tuple[dict[str, bool], list[str], list[str]]:
+def wait_for(
+    connection: Any, database: str, hosts: list[str], timeout: float
+) -> tuple[dict[str, bool], list[str], list[str]]:
     """Wait until all hosts registered, under their name or one that differs from it by domain or capitals.
 
-    :returns: the hosts, each with whether it waits to be mapped; the hosts that are missing in the end; the names of all nodes that
-        did register.
+    :returns: the hosts, each with whether it waits to be mapped; the hosts that are missing in the end; the names of
+        all nodes that did register.
     """
     deadline = time.monotonic() + timeout
     while True:

@@ -37,7 +37,8 @@ class ProbeError(Exception):
 
     def __init__(self, cause: str) -> None:
         super().__init__(
-            f"whether guests run with KVM on this machine cannot be found out: {cause}. Set nova_virt_type to kvm or qemu for this "
+            f"whether guests run with KVM on this machine cannot be found out: {cause}. Set "
+            f"nova_virt_type to kvm or qemu for this "
             "host (kvm where it is known to run guests), or mend the cause and run again."
         )
 
@@ -48,10 +49,13 @@ def boot_id() -> str:
 
 
 def processor() -> str:
-    """What the kernel tells of the first processor: model, microcode, abilities. A machine may be moved to another without a new start."""
+    """What the kernel tells of the first processor: model, microcode, abilities. A machine may be moved to another
+    without a new start."""
     with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as stream:
         first = stream.read().split("\n\n")[0]
-    return "\n".join(line for line in first.splitlines() if re.match(r"vendor_id|cpu family|model|stepping|microcode|flags", line))
+    return "\n".join(
+        line for line in first.splitlines() if re.match(r"vendor_id|cpu family|model|stepping|microcode|flags", line)
+    )
 
 
 def security_module() -> bool:
@@ -83,8 +87,8 @@ def run_sector(virt_type: str, hardware: Hardware) -> Outcome:
 def kvm(hardware: Hardware, guest: Guest) -> tuple[bool, str]:
     """Whether guests run with KVM, and by what it was told.
 
-    First a system in one boot sector, a quick no; then the test guest's kernel and user space. A guest that fails is a no only if
-    the same one runs without KVM: otherwise the fault is not KVM's.
+    First a system in one boot sector, a quick no; then the test guest's kernel and user space. A guest that fails is a
+    no only if the same one runs without KVM: otherwise the fault is not KVM's.
 
     :raises ProbeError: it cannot be found out.
     """

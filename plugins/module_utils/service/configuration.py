@@ -44,8 +44,8 @@ class ConfigurationError(Exception):
 class File:
     """What one path is to be. ``state`` is file, directory, link or absent; ``content`` is None unless it is a file.
 
-    ``ini`` files are made of ``sections``; ``known`` are their services' definitions, once they were asked for. The text of other
-    files is shown in differences only if they are ``public``.
+    ``ini`` files are made of ``sections``; ``known`` are their services' definitions, once they were asked for. The
+    text of other files is shown in differences only if they are ``public``.
     """
 
     path: str
@@ -79,7 +79,8 @@ class Change:
 
 @dataclass
 class Outcome:
-    """What a transaction did (or would do): changes and the files that they are of, warnings, the generation's directory."""
+    """What a transaction did (or would do): changes and the files that they are of, warnings, the generation's
+    directory."""
 
     changes: list[Change] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -92,7 +93,8 @@ class Outcome:
 
 
 def masked(text: str, hidden: Iterable[str] = ()) -> str:
-    """Hide what is or looks like a secret in a text that is only shown, such as a value that has just been rotated away."""
+    """Hide what is or looks like a secret in a text that is only shown, such as a value that has just been rotated
+    away."""
     return masking.hide(text, hidden)
 
 
@@ -122,8 +124,8 @@ def shown(file: File, change: Change, secrets: Iterable[Any] = ()) -> tuple[str,
 def secrets_in(file: File) -> set[str]:
     """Values of a file that its service marks as secret, and the passwords in its URLs.
 
-    They are taken out of everything that is said, so a name that only sounds like a secret is not enough: with the value of
-    `change_password_upon_first_use` every "false" would go.
+    They are taken out of everything that is said, so a name that only sounds like a secret is not enough: with the
+    value of `change_password_upon_first_use` every "false" would go.
     """
     found: set[str] = set()
     for section, options in file.sections.items():
@@ -149,11 +151,13 @@ def render_ini(
     path: str = "",
     problems: list[str] | None = None,
 ) -> str:
-    """Render nested data as the INI dialect of oslo.config. None leaves an option out, an empty section is left out whole.
+    """Render nested data as the INI dialect of oslo.config. None leaves an option out, an empty section is left out
+    whole.
 
     Sections and options keep their order, so that the same data always gives the same bytes.
 
-    :param definitions: say how a list or mapping is written for its option; without them, a list is one line per element.
+    :param definitions: say how a list or mapping is written for its option; without them, a list is one line per
+        element.
     :param problems: takes a sentence for each value that its option cannot hold.
     """
     blocks = []
@@ -182,9 +186,21 @@ def from_data(path: str, data: dict[str, Any]) -> File:
     :raises ValueError: the entry contradicts itself; the text names the path.
     """
     known = {
-        "content", "options", "link", "state", "owner", "group", "mode", "units", "validate", "definitions", "free_sections", "hosts",
-        "lines", "public",
-    }  # fmt: skip
+        "content",
+        "options",
+        "link",
+        "state",
+        "owner",
+        "group",
+        "mode",
+        "units",
+        "validate",
+        "definitions",
+        "free_sections",
+        "hosts",
+        "lines",
+        "public",
+    }
     unknown = sorted(set(data) - known)
     if unknown:
         raise ValueError(f"{path}: unknown key {unknown[0]!r}{words.hint(unknown[0], known, '. ')}")
@@ -236,11 +252,14 @@ def _identities(file: File) -> tuple[int, int]:
     try:
         return pwd.getpwnam(file.owner).pw_uid, grp.getgrnam(file.group).gr_gid
     except KeyError as error:
-        raise ConfigurationError([f"{file.path}: {error.args[0]!s}; is the package that makes it installed?"]) from error
+        raise ConfigurationError(
+            [f"{file.path}: {error.args[0]!s}; is the package that makes it installed?"]
+        ) from error
 
 
 def _describe(path: str) -> tuple[str, str]:
-    """Return the present kind of a path (absent, file, directory, link, other) and its text (the link's target for a link)."""
+    """Return the present kind of a path (absent, file, directory, link, other) and its text (the link's target for a
+    link)."""
     try:
         info = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -353,7 +372,9 @@ def _write(file: File) -> None:
 def _validate(file: File) -> str:
     """Run the file's own validator on a copy (``%s`` stands for it); return what it says against it, or nothing."""
     assert file.content is not None
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", errors="surrogateescape", suffix=os.path.basename(file.path)) as copy:
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", errors="surrogateescape", suffix=os.path.basename(file.path)
+    ) as copy:
         copy.write(file.content)
         copy.flush()
         command = [copy.name if word == "%s" else word for word in file.validate]
@@ -419,10 +440,12 @@ def apply(files: list[File], check_mode: bool, packages_pending: bool = False) -
 
     :param files: every file of the host; a path may occur once.
     :param check_mode: compare and validate only.
-    :param packages_pending: the packages that bring owners and option definitions are not installed yet (check mode on a new host).
+    :param packages_pending: the packages that bring owners and option definitions are not installed yet (check mode on
+        a new host).
     :raises ConfigurationError: a path, option or value is wrong; nothing was written.
     """
-    # Definitions are read where they decide what is written, and for what changes: a host that is as it should be costs no more.
+    # Definitions are read where they decide what is written, and for what changes: a host that is as it should be costs
+    # no more.
     define([file for file in files if _has_lists(file)], packages_pending)
     changed = [(file, change) for file in files if (change := compare(file, packages_pending))]
     define([file for file, _ in changed], packages_pending)
@@ -445,7 +468,8 @@ def apply(files: list[File], check_mode: bool, packages_pending: bool = False) -
         except OSError as error:
             raise ConfigurationError(
                 [
-                    f"{file.path}: cannot be written: {error.strerror}; files before it were written, the state before is kept in"
+                    f"{file.path}: cannot be written: {error.strerror}; files before it were written, "
+                    f"the state before is kept in"
                     f" {outcome.generation}; mend the cause and run again"
                 ]
             ) from error

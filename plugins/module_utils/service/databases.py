@@ -35,13 +35,16 @@ class Database:
     def __post_init__(self) -> None:
         for what in (self.name, self.user):
             if not re.fullmatch(r"[A-Za-z0-9_]{1,64}", what):
-                raise DatabaseError(f"{what!r} is no name for a database or its user: letters, digits and underscores only")
+                raise DatabaseError(
+                    f"{what!r} is no name for a database or its user: letters, digits and underscores only"
+                )
         for host in self.hosts:
             try:
                 ipaddress.ip_address(host)
             except ValueError:
                 raise DatabaseError(
-                    f"database user {self.user}: {host!r} is no address from which it could log in; the server resolves no names"
+                    f"database user {self.user}: {host!r} is no address from which it could log in; the "
+                    f"server resolves no names"
                 ) from None
         if not self.hosts:
             raise DatabaseError(f"database user {self.user}: there is no address from which it may log in")
@@ -84,10 +87,11 @@ def native_hash(password: str) -> str:
 
 
 def converge(connection: Any, wanted: list[Database], check_mode: bool) -> list[str]:
-    """Create databases and users, set passwords and grants where they differ; remove accounts of these users that any host may use.
+    """Create databases and users, set passwords and grants where they differ; remove accounts of these users that any
+    host may use.
 
-    An account that is any host's goes last, when its successors are complete, so that a service that runs can always log in.
-    Accounts at other addresses stay: they are those of other controllers.
+    An account that is any host's goes last, when its successors are complete, so that a service that runs can always
+    log in. Accounts at other addresses stay: they are those of other controllers.
 
     :returns: what was (or would be) changed, a line each, without secrets.
     """
@@ -104,7 +108,10 @@ def converge(connection: Any, wanted: list[Database], check_mode: bool) -> list[
 
         present = {row[0] for row in rows("SHOW DATABASES")}
         users = {(row[0], row[1]): row[2] for row in rows("SELECT User, Host, authentication_string FROM mysql.user")}
-        grants = {(row[0], row[1], row[2]) for row in rows("SELECT Db, User, Host FROM mysql.db WHERE Create_priv = 'Y' AND Drop_priv = 'Y'")}
+        grants = {
+            (row[0], row[1], row[2])
+            for row in rows("SELECT Db, User, Host FROM mysql.db WHERE Create_priv = 'Y' AND Drop_priv = 'Y'")
+        }
         for one in wanted:
             if one.name not in present:
                 write(f"CREATE DATABASE `{one.name}` CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")

@@ -1,7 +1,8 @@
 """What follows from a component's facts: the text that every service would otherwise spell out itself.
 
-Of ``account``, ``databases``, ``messaging`` and ``api`` become users, passwords, registration, units, uWSGI's files, listeners, packet
-filter rules and health checks. All functions are pure: a component worked out for a host, and the :class:`Site` that it stands in.
+Of ``account``, ``databases``, ``messaging`` and ``api`` become users, passwords, registration, units, uWSGI's files,
+listeners, packet filter rules and health checks. All functions are pure: a component worked out for a host, and the
+:class:`Site` that it stands in.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ UWSGI: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Site:
-    """Where a component stands. ``variable`` works out a variable of its host, and is asked for no more than is needed."""
+    """Where a component stands. ``variable`` works out a variable of its host, and is asked for no more than is
+    needed."""
 
     variable: Callable[[str], Any]
 
@@ -78,13 +80,15 @@ class Site:
         secrets = self.variable("stackwright_secrets") or {}
         if name not in secrets:
             raise SpecificationError(
-                f"specification {wanted_by}: there is no secret {name!r}; playbooks/secrets.yml makes those in roles/*/meta/secrets.yml"
+                f"specification {wanted_by}: there is no secret {name!r}; playbooks/secrets.yml makes "
+                f"those in roles/*/meta/secrets.yml"
             )
         return str(secrets[name])
 
 
 def addresses(api: Api, site: Site) -> list[str]:
-    """Addresses on which an API listens. A daemon that takes one gets all, where there are several, and the packet filter decides."""
+    """Addresses on which an API listens. A daemon that takes one gets all, where there are several, and the packet
+    filter decides."""
     if USERS not in api.origins:
         return [site.management]
     return site.listening if api.wsgi or len(site.listening) == 1 else ["0.0.0.0"]
@@ -264,7 +268,8 @@ class Derived:
 
 
 def registration_packages(component: Component) -> list[str]:
-    """What a component's registration with the identity service needs on its host; the component need not be worked out."""
+    """What a component's registration with the identity service needs on its host; the component need not be worked
+    out."""
     account = bool(component.account and component.account.roles)
     registered = account or component.identity or any(one.type and one.type != IDENTITY for one in component.api)
     return [REGISTRATION_PACKAGE] if registered else []

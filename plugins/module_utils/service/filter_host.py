@@ -1,8 +1,8 @@
 """The packet filter on its host: tried in the kernel under a timer, and written down only when a fresh login proved it.
 
-The kernel's table is loaded first, with a timer of systemd's that puts back what was there. The file that the next boot reads is
-written when the control node has logged in anew and confirms. Whatever goes wrong in between (a lost control node, a reboot, a
-full disk) leads back to the table that was proved before.
+The kernel's table is loaded first, with a timer of systemd's that puts back what was there. The file that the next boot
+reads is written when the control node has logged in anew and confirms. Whatever goes wrong in between (a lost control
+node, a reboot, a full disk) leads back to the table that was proved before.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ STATE = "/var/lib/stackwright/filter"
 TIMER = "stackwright-filter-undo"
 SECONDS = 60
 
-UNIT_TEXT = f"""# Written by Stackwright. Change it through the inventory (base_filter); edits made here are overwritten.
+UNIT_TEXT = f"""\
+# Written by Stackwright. Change it through the inventory (base_filter); edits made here are overwritten.
 [Unit]
 Description=Packet filter of Stackwright
 DefaultDependencies=no
@@ -79,7 +80,9 @@ class State:
 def run(command: Sequence[str], data: str | None = None) -> tuple[int, str, str]:
     """Run a program; return exit status, output and errors."""
     try:
-        done = subprocess.run(command, input=data, capture_output=True, text=True, errors="replace", check=False, timeout=30)
+        done = subprocess.run(
+            command, input=data, capture_output=True, text=True, errors="replace", check=False, timeout=30
+        )
     except FileNotFoundError:
         return 127, "", f"{command[0]} is not installed"
     except subprocess.TimeoutExpired:
@@ -107,7 +110,9 @@ def ssh_ports(config: str, socket: str, held: Sequence[Mapping[str, Any]], own: 
             found |= {int(port) for port in re.findall(r"^Listen=\S*?:?(\d+) \(Stream\)", block, re.MULTILINE)}
     # the daemon that takes servers' disks is for other compute nodes alone, as its specification says
     daemons = [one for one in held if not str(one.get("unit", "")).startswith(sockets.OWN_UNITS)]
-    found |= {int(one["port"]) for one in daemons if one["protocol"] == "tcp" and str(one["process"]).startswith("sshd")}
+    found |= {
+        int(one["port"]) for one in daemons if one["protocol"] == "tcp" and str(one["process"]).startswith("sshd")
+    }
     return found | own
 
 
@@ -183,7 +188,17 @@ def attempt(text: str, seconds: int = SECONDS) -> str:
     run(["systemctl", "stop", f"{TIMER}.timer"])
     run(["systemctl", "reset-failed", f"{TIMER}.service"])
     _must(
-        ["systemd-run", "--quiet", f"--on-active={seconds}", "--timer-property=AccuracySec=1s", f"--unit={TIMER}", "--", NFT, "-f", undo],
+        [
+            "systemd-run",
+            "--quiet",
+            f"--on-active={seconds}",
+            "--timer-property=AccuracySec=1s",
+            f"--unit={TIMER}",
+            "--",
+            NFT,
+            "-f",
+            undo,
+        ],
         "Starting the timer that guards the access to this host",
     )
     try:
@@ -211,7 +226,9 @@ def confirm(text: str, tried: str) -> None:
     """
     run(["systemctl", "stop", f"{TIMER}.timer"])
     if listing() != tried:
-        raise FilterHostError("The table in the kernel is no longer the one with which the login was proved: the timer took it back")
+        raise FilterHostError(
+            "The table in the kernel is no longer the one with which the login was proved: the timer took it back"
+        )
     configuration.apply(files(text), False)
     systemd.must("daemon-reload")
     systemd.must("-q", "enable", f"{UNIT}.service")
@@ -234,12 +251,15 @@ def remove() -> None:
 
 
 def complaints(wanted: bool) -> list[str]:
-    """Whether the kernel has the table that was proved, and the next boot will: a sentence for each thing that is not so."""
+    """Whether the kernel has the table that was proved, and the next boot will: a sentence for each thing that is not
+    so."""
     now, proved = listing(), _accepted()
     if not wanted:
         return ["the packet filter is still loaded although base_filter is false; run base.yml"] if now else []
     if not now:
-        return ["the kernel has no table inet stackwright, so every port is open; run base.yml, and see what flushed it"]
+        return [
+            "the kernel has no table inet stackwright, so every port is open; run base.yml, and see what flushed it"
+        ]
     found = []
     if now != proved.get("listing"):
         found.append("the table inet stackwright in the kernel is not the one that was proved; run base.yml")
@@ -256,7 +276,9 @@ def named(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     told = run(["systemctl", "show", "--property=Id,Listen", "--state=active", "*.socket"])[1]
     for block in told.split("\n\n"):
         name = re.search(r"^Id=(\S+)\.socket$", block, re.MULTILINE)
-        for place, port in re.findall(r"^Listen=(\S*?):?(\d+) \((?:Stream|Datagram)\)", block, re.MULTILINE) if name else []:
+        for place, port in (
+            re.findall(r"^Listen=(\S*?):?(\d+) \((?:Stream|Datagram)\)", block, re.MULTILINE) if name else []
+        ):
             units_by_place[place.strip("[]"), int(port)] = name[1] if name else ""
     for one in found:
         if one["pid"] == "1":

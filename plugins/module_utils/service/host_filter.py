@@ -1,4 +1,5 @@
-"""What one host lets in and where its services may listen, put together from specifications, inventory and the site's variables."""
+"""What one host lets in and where its services may listen, put together from specifications, inventory and the site's
+variables."""
 
 from __future__ import annotations
 
@@ -47,7 +48,10 @@ def entries_of(term: str, book: Book, view: View) -> list[packet_filter.Entry]:
     """
     component = book.component(term, view, "account", "api", "filter")
     given = derive.filter_entries(component, derive.Site(lambda name: view("{{ " + name + " }}")))
-    return [packet_filter.read(f"specification {term}: filter entry {number}", one) for number, one in enumerate(given, start=1)]
+    return [
+        packet_filter.read(f"specification {term}: filter entry {number}", one)
+        for number, one in enumerate(given, start=1)
+    ]
 
 
 def site_of(view: View) -> tuple[packet_filter.Site, list[packet_filter.Entry], list[packet_filter.Entry]]:
@@ -69,7 +73,11 @@ def site_of(view: View) -> tuple[packet_filter.Site, list[packet_filter.Entry], 
         for number, one in enumerate(_list(view, "base_filter_rules"), start=1)
     ]
     listeners = [
-        packet_filter.read(f"base_listeners, entry {number}", {"from": packet_filter.LOCAL, **one} if isinstance(one, dict) else one, site=True)
+        packet_filter.read(
+            f"base_listeners, entry {number}",
+            {"from": packet_filter.LOCAL, **one} if isinstance(one, dict) else one,
+            site=True,
+        )
         for number, one in enumerate(_list(view, "base_listeners"), start=1)
     ]
     return site, rules, listeners
@@ -79,20 +87,31 @@ def of_host(name: str, carriers: Mapping[str, Sequence[str]], book: Book, views:
     """The filter of one host, as plain data.
 
     :param carriers: every host of the cloud and what it carries. :param views: how to work data out for each of them.
-    :returns: ``rules`` (see :class:`packet_filter.Rules`), ``listeners``, ``sockets`` (name, path, accounts) and ``closed``
-        (host, name, address, port, sources), the ends that not everybody may reach; ``enabled`` says whether there is to be a filter.
+    :returns: ``rules`` (see :class:`packet_filter.Rules`), ``listeners``, ``sockets`` (name, path, accounts) and
+        ``closed`` (host, name, address, port, sources), the ends that not everybody may reach; ``enabled`` says whether
+        there is to be a filter.
     :raises packet_filter.FilterError: an entry or a variable is wrong.
     """
     view = views[name]
     known = book.names()
     members = [member(host, carried, book, views[host]) for host, carried in sorted(carriers.items())]
-    entries = [entry for term in book.services_of(carriers.get(name, []), view) for entry in entries_of(canonical(term), book, view)]
+    entries = [
+        entry
+        for term in book.services_of(carriers.get(name, []), view)
+        for entry in entries_of(canonical(term), book, view)
+    ]
     site, rules, extra = site_of(view)
     management = str(_value(view, "stackwright_management_address"))
     public = [str(one) for one in _list(view, "stackwright_listen_addresses") if str(one) != management]
     worked_out = packet_filter.work_out([*entries, *rules], members, site, known, public)
     closed = [
-        {"host": name, "name": entry.name, "address": address, "port": entry.ports[0][0], "sources": packet_filter.sources_of(entry, members, site, known)}
+        {
+            "host": name,
+            "name": entry.name,
+            "address": address,
+            "port": entry.ports[0][0],
+            "sources": packet_filter.sources_of(entry, members, site, known),
+        }
         for entry in entries
         for address in entry.addresses
         if entry.protocol == "tcp" and len(entry.ports) == 1 and entry.ports[0][0] == entry.ports[0][1]
@@ -103,7 +122,9 @@ def of_host(name: str, carriers: Mapping[str, Sequence[str]], book: Book, views:
         "rules": asdict(worked_out),
         "listeners": [entry.listener() for entry in [*entries, *rules, *extra] if entry.ports],
         "sockets": [
-            {"name": entry.name, "path": path, "accounts": list(entry.accounts)} for entry in entries for path in entry.sockets
+            {"name": entry.name, "path": path, "accounts": list(entry.accounts)}
+            for entry in entries
+            for path in entry.sockets
         ],
         "closed": [one for one in closed if one["sources"]],
     }

@@ -1,4 +1,5 @@
-"""Ansible's side of specifications, on the control node: the roles' own files, and a host's variables to work them out with."""
+"""Ansible's side of specifications, on the control node: the roles' own files, and a host's variables to work them out
+with."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """/etc/hosts with a block of ours in it; every other line is the site's.
 
-The C library takes the first line that has a name, and some programs take all of them: a name of the cloud must stand in one line
-only. So the names of the block are taken out of the site's lines, and what a line called such a host besides, its full name above
-all, follows as further name in the block. The host's own name stays the first: that is what ``hostname -f`` answers, under which
-Open vSwitch, libvirt and Nova know each other.
+The C library takes the first line that has a name, and some programs take all of them: a name of the cloud must stand
+in one line only. So the names of the block are taken out of the site's lines, and what a line called such a host
+besides, its full name above all, follows as further name in the block. The host's own name stays the first: that is
+what ``hostname -f`` answers, under which Open vSwitch, libvirt and Nova know each other.
 """
 
 from __future__ import annotations
@@ -28,7 +28,14 @@ class _Block:
     def host_of(self, name: str) -> str:
         """The host that a name belongs to: its own, in any capitals, or with a domain behind it."""
         small = name.lower()
-        return next((host for host in self.hosts if small == host or small.startswith(f"{host}.") or host.startswith(f"{small}.")), "")
+        return next(
+            (
+                host
+                for host in self.hosts
+                if small == host or small.startswith(f"{host}.") or host.startswith(f"{small}.")
+            ),
+            "",
+        )
 
     def add(self, host: str, name: str) -> None:
         known = self.others.setdefault(host, [])
@@ -99,7 +106,13 @@ def merge(text: str, hosts: Mapping[str, str], extra: Sequence[str] = ()) -> str
             block.add(words[1], name)
     given = {" ".join(line.split()) for line in extra}
     site = [
-        [left for line in lines if line.strip() != WHOLE and " ".join(line.split()) not in given and (left := block.absorb(line)) is not None]
+        [
+            left
+            for line in lines
+            if line.strip() != WHOLE
+            and " ".join(line.split()) not in given
+            and (left := block.absorb(line)) is not None
+        ]
         for lines in (before, after)
     ]
     while site[0] and not site[0][-1].strip():

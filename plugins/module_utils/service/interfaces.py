@@ -14,8 +14,8 @@ import yaml
 class Role:
     """A role's interface. `options` follow the argument_specs format; the others are raw, with templates.
 
-    `internals` are what the role keeps in vars/: an inventory that sets one of them changes nothing. `checks` say of options what
-    their types cannot, see `rules`.
+    `internals` are what the role keeps in vars/: an inventory that sets one of them changes nothing. `checks` say of
+    options what their types cannot, see `rules`.
     """
 
     name: str

@@ -30,7 +30,9 @@ def exclusive(path: str, seconds: float | None = None) -> Iterator[int]:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() >= deadline:
-                    raise LockError(f"another run of Stackwright has been at work on this host for {seconds:.0f} s") from None
+                    raise LockError(
+                        f"another run of Stackwright has been at work on this host for {seconds:.0f} s"
+                    ) from None
                 time.sleep(0.5)
             else:
                 break

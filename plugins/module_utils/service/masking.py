@@ -1,8 +1,9 @@
-"""What of a configuration file may be shown: secrets are known by where they are declared, and what is not known is not shown.
+"""What of a configuration file may be shown: secrets are known by where they are declared, and what is not known is not
+shown.
 
-Three things say that a value is a secret: the service's own mark in its option definitions, the list of the operator's secrets
-(vaulted values and ``stackwright_secrets``), and its place in a URL. Names that sound like secrets are only the last net, for what
-has no definitions.
+Three things say that a value is a secret: the service's own mark in its option definitions, the list of the operator's
+secrets (vaulted values and ``stackwright_secrets``), and its place in a URL. Names that sound like secrets are only the
+last net, for what has no definitions.
 """
 
 from __future__ import annotations
@@ -17,10 +18,14 @@ HIDDEN = "********"
 # Shorter values would hide words that are no secrets, and are none that could be kept.
 SHORTEST = 4
 
-SOUNDS_SECRET = re.compile(r"pass(word|wd|phrase)?(_|-|$)|password|passwd|secret|token|credential|[_-]key$|^key$|hmac_keys|private", re.IGNORECASE)
+SOUNDS_SECRET = re.compile(
+    r"pass(word|wd|phrase)?(_|-|$)|password|passwd|secret|token|credential|[_-]key$|^key$|hmac_keys|private",
+    re.IGNORECASE,
+)
 _SECTION = re.compile(r"\s*\[(.+)\]\s*$")
 _OPTION = re.compile(r"([^\s=:#;\[(][^=:]*?)(\s*[=:]\s*)(.*)$")
-# Everything between the scheme and the last @ of the word: with several hosts, and with signs that should have been encoded.
+# Everything between the scheme and the last @ of the word: with several hosts, and with signs that should have been
+# encoded.
 _LOGIN = re.compile(r"(\w://)(\S.*@)")
 _QUOTED_NAME = re.compile(r"""(["']?)([\w.-]+)\1(\s*(?:=>|[=:])\s*)(\S.*)$""")
 
@@ -67,7 +72,8 @@ def _without_login(match: re.Match[str]) -> str:
 
 
 def hide(text: str, hidden: Iterable[str] = ()) -> str:
-    """`text` without these words, logins of URLs, and values whose names sound like secrets in INI, YAML, JSON and Python."""
+    """`text` without these words, logins of URLs, and values whose names sound like secrets in INI, YAML, JSON and
+    Python."""
     for word in hidden:
         text = text.replace(word, HIDDEN)
     lines = []

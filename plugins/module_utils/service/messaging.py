@@ -1,7 +1,7 @@
 """Users of a RabbitMQ broker, read and written as one set of definitions.
 
-``rabbitmqctl`` takes more than a second for each call, so all users are read in one export and written in one import. Passwords
-travel as salted hashes in a private file on a temporary file system and never stand in an argument list.
+``rabbitmqctl`` takes more than a second for each call, so all users are read in one export and written in one import.
+Passwords travel as salted hashes in a private file on a temporary file system and never stand in an argument list.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class User:
 
 
 def password_hash(password: str, salt: bytes) -> str:
-    """Hash as the broker stores it: base64 of a 4-byte salt and SHA-256 of salt and password. Source: RabbitMQ's documentation on passwords."""
+    """Hash as the broker stores it: base64 of a 4-byte salt and SHA-256 of salt and password. Source: RabbitMQ's
+    documentation on passwords."""
     return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
 
 
@@ -59,7 +60,13 @@ def matches(password: str, stored: str) -> bool:
 def _control(arguments: list[str]) -> str:
     try:
         done = subprocess.run(
-            [CONTROL, "-q", *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT
+            [CONTROL, "-q", *arguments],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=TIMEOUT,
         )
     except subprocess.TimeoutExpired as error:
         raise MessagingError(f"rabbitmqctl {arguments[0]} did not end within {TIMEOUT} s") from error
@@ -82,10 +89,13 @@ def read() -> dict[str, Any]:
 
 @dataclass
 class Difference:
-    """What is to change, a line each, and how: definitions to import (hashes, no passwords), then what is taken away."""
+    """What is to change, a line each, and how: definitions to import (hashes, no passwords), then what is taken
+    away."""
 
     changes: list[str] = field(default_factory=list)
-    write: dict[str, list[dict[str, Any]]] = field(default_factory=lambda: {"vhosts": [], "users": [], "permissions": []})
+    write: dict[str, list[dict[str, Any]]] = field(
+        default_factory=lambda: {"vhosts": [], "users": [], "permissions": []}
+    )
     forbid: list[tuple[str, str]] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
     vhosts: list[str] = field(default_factory=list)
@@ -94,12 +104,14 @@ class Difference:
 def difference(present: dict[str, Any], wanted: list[User], absent: list[str]) -> Difference:
     """Compare definitions with the wanted users.
 
-    A wanted user may use the virtual hosts named for it and no other. The broker's own virtual host ``/`` goes with the queues that
-    were left in it once nobody may use it any more, since no service could ever empty it.
+    A wanted user may use the virtual hosts named for it and no other. The broker's own virtual host ``/`` goes with the
+    queues that were left in it once nobody may use it any more, since no service could ever empty it.
     """
     users = {user["name"]: user for user in present.get("users", [])}
     vhosts = {vhost["name"] for vhost in present.get("vhosts", [])}
-    permissions = {(p["user"], p["vhost"]): (p["configure"], p["write"], p["read"]) for p in present.get("permissions", [])}
+    permissions = {
+        (p["user"], p["vhost"]): (p["configure"], p["write"], p["read"]) for p in present.get("permissions", [])
+    }
     own = {(user.name, user.vhost) for user in wanted}
     names = {user.name for user in wanted}
     result = Difference()
@@ -110,13 +122,23 @@ def difference(present: dict[str, Any], wanted: list[User], absent: list[str]) -
             vhosts.add(user.vhost)
         stored = users.get(user.name)
         if stored is None or not matches(user.password, stored.get("password_hash", "")):
-            result.changes.append(f"{'create' if stored is None else 'change the password of'} message queue user {user.name}")
+            result.changes.append(
+                f"{'create' if stored is None else 'change the password of'} message queue user {user.name}"
+            )
             hashed = password_hash(user.password, os.urandom(4))
-            users[user.name] = {"name": user.name, "password_hash": hashed, "hashing_algorithm": HASHING, "tags": [], "limits": {}}
+            users[user.name] = {
+                "name": user.name,
+                "password_hash": hashed,
+                "hashing_algorithm": HASHING,
+                "tags": [],
+                "limits": {},
+            }
             result.write["users"].append(users[user.name])
         if permissions.get((user.name, user.vhost)) != (".*", ".*", ".*"):
             result.changes.append(f"permit message queue user {user.name} in {user.vhost}")
-            result.write["permissions"].append({"user": user.name, "vhost": user.vhost, "configure": ".*", "write": ".*", "read": ".*"})
+            result.write["permissions"].append(
+                {"user": user.name, "vhost": user.vhost, "configure": ".*", "write": ".*", "read": ".*"}
+            )
     result.forbid = sorted(pair for pair in permissions if pair[0] in names and pair not in own)
     result.changes += [f"forbid message queue user {user} in {vhost}" for user, vhost in result.forbid]
     result.users = [user["name"] for user in present.get("users", []) if user["name"] in absent]

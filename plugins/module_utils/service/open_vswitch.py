@@ -79,7 +79,8 @@ def _ip(*arguments: str) -> list[dict[str, Any]]:
 def forbid_own_interface(bridge: Bridge, needed: Collection[str]) -> None:
     """Refuse to take an interface with an address that the host needs, or that carries its default route.
 
-    :param needed: addresses under which the control node and other hosts reach this one. One that the bridge takes over is not lost.
+    :param needed: addresses under which the control node and other hosts reach this one. One that the bridge takes over
+        is not lost.
     :raises SwitchError: the interface is absent or in use.
     """
     if not bridge.interface:
@@ -87,10 +88,16 @@ def forbid_own_interface(bridge: Bridge, needed: Collection[str]) -> None:
     if not os.path.exists(f"/sys/class/net/{bridge.interface}"):
         present = ", ".join(sorted(os.listdir("/sys/class/net")))
         raise SwitchError(f"interface {bridge.interface} does not exist on this host; it has {present}")
-    addresses = {str(a.get("local")) for link in _ip("address", "show", "dev", bridge.interface) for a in link.get("addr_info", [])}
+    addresses = {
+        str(a.get("local"))
+        for link in _ip("address", "show", "dev", bridge.interface)
+        for a in link.get("addr_info", [])
+    }
     lost = sorted(addresses & set(needed) - {bridge.address.split("/")[0]})
     if lost:
-        raise SwitchError(f"interface {bridge.interface} carries {lost[0]}, by which this host is reached; name another one")
+        raise SwitchError(
+            f"interface {bridge.interface} carries {lost[0]}, by which this host is reached; name another one"
+        )
     if any(route.get("dev") == bridge.interface for route in _ip("route", "show", "default")):
         raise SwitchError(f"interface {bridge.interface} carries this host's default route; name another one")
 
@@ -110,7 +117,8 @@ class _Change:
 def converge(wanted: Wanted, needed: Collection[str], check_mode: bool) -> tuple[list[str], bool]:
     """Bring the switch to what is wanted.
 
-    Bridges and ports that were made here bear a mark; those that nobody wants any more are removed, others are left alone.
+    Bridges and ports that were made here bear a mark; those that nobody wants any more are removed, others are left
+    alone.
 
     :returns: what was (or would be) changed, a line each; whether the daemon has to restart for it.
     :raises SwitchError: an interface must not be used, or the switch refuses a command.
@@ -140,17 +148,21 @@ def converge(wanted: Wanted, needed: Collection[str], check_mode: bool) -> tuple
 
 
 def _managers(wanted: Wanted, change: _Change) -> None:
-    """Where the database takes clients. The command that sets managers replaces all of them, so what stays is said again."""
+    """Where the database takes clients. The command that sets managers replaces all of them, so what stays is said
+    again."""
     managers = [str(row["target"]) for row in table("Manager", "target")]
     kept = [one for one in managers if one == wanted.manager or one.split(":", 1)[0] not in wanted.forbidden_managers]
     final = list(dict.fromkeys([*kept, *([wanted.manager] if wanted.manager else [])]))
-    lines = [f"manager {one} removed" for one in managers if one not in final] + [f"manager {one}" for one in final if one not in managers]
+    lines = [f"manager {one} removed" for one in managers if one not in final] + [
+        f"manager {one}" for one in final if one not in managers
+    ]
     if lines:
         change.add("; ".join(lines), ["set-manager", *final] if final else ["del-manager"])
 
 
 def _bridges(wanted: Wanted, change: _Change) -> None:
-    """What the bridges and their ports need. What is no longer wanted leaves first: its interface may have a new place."""
+    """What the bridges and their ports need. What is no longer wanted leaves first: its interface may have a new
+    place."""
     bridges = {str(row["name"]): row for row in table("Bridge", "name,datapath_type,external_ids")}
     marked = {str(row["name"]) for row in table("Port", "name,external_ids") if MARK in _map(row["external_ids"])}
     names = {bridge.name for bridge in wanted.bridges}
@@ -165,18 +177,34 @@ def _bridges(wanted: Wanted, change: _Change) -> None:
     for bridge in wanted.bridges:
         datapath = f"datapath_type={wanted.datapath}"
         if bridge.name not in bridges:
-            made = ["--may-exist", "add-br", bridge.name, "--", "set", "Bridge", bridge.name, datapath, f"external_ids:{MARK}=true"]
+            made = [
+                "--may-exist",
+                "add-br",
+                bridge.name,
+                "--",
+                "set",
+                "Bridge",
+                bridge.name,
+                datapath,
+                f"external_ids:{MARK}=true",
+            ]
             change.add(f"bridge {bridge.name} ({wanted.datapath})", made)
         else:
             present = str(bridges[bridge.name]["datapath_type"]) or "system"
             if present != wanted.datapath:
-                change.add(f"bridge {bridge.name} datapath {present} -> {wanted.datapath}", ["set", "Bridge", bridge.name, datapath])
+                change.add(
+                    f"bridge {bridge.name} datapath {present} -> {wanted.datapath}",
+                    ["set", "Bridge", bridge.name, datapath],
+                )
             if MARK not in _map(bridges[bridge.name]["external_ids"]):
-                change.add(f"bridge {bridge.name} marked as ours", ["set", "Bridge", bridge.name, f"external_ids:{MARK}=true"])
+                change.add(
+                    f"bridge {bridge.name} marked as ours", ["set", "Bridge", bridge.name, f"external_ids:{MARK}=true"]
+                )
         if bridge.interface and bridge.interface not in ports.get(bridge.name, []):
             mark = ["--", "set", "Port", bridge.interface, f"external_ids:{MARK}=true"]
             change.add(
-                f"bridge {bridge.name} port {bridge.interface}", ["--may-exist", "add-port", bridge.name, bridge.interface, *mark]
+                f"bridge {bridge.name} port {bridge.interface}",
+                ["--may-exist", "add-port", bridge.name, bridge.interface, *mark],
             )
         elif bridge.interface and bridge.interface not in marked:
             change.add(

@@ -26,16 +26,17 @@ TRUE_WORDS = ("true", "1", "yes", "on")
 LIST, MULTI, DICT = "list value", "multi valued", "dict value"
 FALSE_WORDS = ("false", "0", "no", "off")
 
-# Options that keystoneauth registers only once `auth_type` is read, so no generator lists them. Source: the option lists of
-# keystoneauth1.loading for the adapter, the session and the password plug-in.
+# Options that keystoneauth registers only once `auth_type` is read, so no generator lists them. Source: the option
+# lists of keystoneauth1.loading for the adapter, the session and the password plug-in.
 KEYSTONEAUTH_LISTS = frozenset({"valid_interfaces", "retriable_status_codes"})
 KEYSTONEAUTH_SECRETS = frozenset({"password"})
 KEYSTONEAUTH_OPTIONS = frozenset(
-    """auth_type auth_section auth_url username user_id password user_domain_name user_domain_id project_name project_id
-    project_domain_name project_domain_id default_domain_name default_domain_id domain_name domain_id system_scope trust_id
-    cafile certfile keyfile insecure timeout collect_timing split_loggers service_type service_name valid_interfaces
-    region_name endpoint_override min_version max_version connect_retries connect_retry_delay status_code_retries
-    status_code_retry_delay retriable_status_codes interface tenant_name tenant_id""".split()
+    """auth_type auth_section auth_url username user_id password user_domain_name user_domain_id project_name
+    project_id project_domain_name project_domain_id default_domain_name default_domain_id domain_name domain_id
+    system_scope trust_id cafile certfile keyfile insecure timeout collect_timing split_loggers service_type
+    service_name valid_interfaces region_name endpoint_override min_version max_version connect_retries
+    connect_retry_delay status_code_retries status_code_retry_delay retriable_status_codes interface tenant_name
+    tenant_id""".split()
 )
 
 
@@ -79,7 +80,8 @@ class Definitions:
         )
 
     def option(self, section: str, name: str) -> Option | None:
-        """The definition of an option, also of one that keystoneauth reads, or that stands in a section of the operator's naming.
+        """The definition of an option, also of one that keystoneauth reads, or that stands in a section of the
+        operator's naming.
 
         In such a section any section's option of the name may be meant: it counts where all of them are of one type.
         """
@@ -98,8 +100,8 @@ class Definitions:
 def from_generator(data: dict[str, Any]) -> Definitions:
     """Reduce what ``oslo-config-generator --format json`` prints to definitions.
 
-    ``data`` is the parsed document: ``options`` maps a group to ``opts``, a list of dictionaries; ``deprecated_options`` maps
-    a group to the names that still work under an older name.
+    ``data`` is the parsed document: ``options`` maps a group to ``opts``, a list of dictionaries;
+    ``deprecated_options`` maps a group to the names that still work under an older name.
     """
     definitions = Definitions()
     for group, content in data.get("options", {}).items():
@@ -107,7 +109,11 @@ def from_generator(data: dict[str, Any]) -> Definitions:
         for option in content.get("opts", []):
             choices = tuple("" if c[0] is None else str(c[0]) for c in option.get("choices") or [])
             known = Option(
-                str(option.get("type", "")), choices, option.get("min"), option.get("max"), secret=option.get("secret") is True
+                str(option.get("type", "")),
+                choices,
+                option.get("min"),
+                option.get("max"),
+                secret=option.get("secret") is True,
             )
             section[option["dest"]] = known
             section[option["name"]] = known
@@ -161,7 +167,8 @@ def load(namespaces: list[str]) -> Definitions | None:
 
 
 def _type_problem(option: Option, text: str) -> str:
-    """Say why a value does not fit an option's type; empty when it does or when it refers to another option (``$name``)."""
+    """Say why a value does not fit an option's type; empty when it does or when it refers to another option
+    (``$name``)."""
     if "$" in text:
         return ""
     if option.choices:
@@ -194,7 +201,8 @@ def check(
 
     :param sections: the file's data: section, option, value (see :func:`lines_of`).
     :param free_sections: sections whose names the operator or another option chooses; not checked.
-    :returns: errors and warnings, each a sentence that names file, section, option and, for a misspelling, the nearest name.
+    :returns: errors and warnings, each a sentence that names file, section, option and, for a misspelling, the nearest
+        name.
     """
     errors: list[str] = []
     warnings: list[str] = []
@@ -213,7 +221,9 @@ def check(
             option = known.get(name)
             if option is None:
                 elsewhere = [s for s, names in definitions.sections.items() if name in names]
-                hint = words.hint(name, known, ". ") or (f"; it belongs to section [{elsewhere[0]}]" if elsewhere else "")
+                hint = words.hint(name, known, ". ") or (
+                    f"; it belongs to section [{elsewhere[0]}]" if elsewhere else ""
+                )
                 errors.append(f"{path}: section [{section}] has no option {name!r}{hint}")
                 continue
             if option.deprecated_for:
@@ -232,7 +242,8 @@ def lines_of(value: Any, option: Option | None) -> list[str]:
     A list is one line with commas for a list option and a line per element for one that may be repeated; a mapping is
     ``key:value`` with commas. Without a definition a list is a line per element. None leaves the option out.
 
-    :raises ValueError: the option cannot hold the value; the text goes on from the option's name and does not quote the value.
+    :raises ValueError: the option cannot hold the value; the text goes on from the option's name and does not quote the
+        value.
     """
     if value is None:
         return []
@@ -253,13 +264,19 @@ def _a(option: Option | None) -> str:
     """What an option takes, for messages."""
     if option is None:
         return "one value or a list"
-    kind = option.type if option.type and not option.type.startswith("unknown") else "value of a type that is not known: write its text"
+    kind = (
+        option.type
+        if option.type and not option.type.startswith("unknown")
+        else "value of a type that is not known: write its text"
+    )
     return f"{'an' if kind[:1] in 'aeiou' else 'a'} {kind}"
 
 
 def _element(value: Any, separators: str) -> str:
     if value is None or isinstance(value, dict | list):
-        raise ValueError(f"has an element that is no single value but {'nothing' if value is None else 'a ' + type(value).__name__}")
+        raise ValueError(
+            f"has an element that is no single value but {'nothing' if value is None else 'a ' + type(value).__name__}"
+        )
     text = text_of(value)
     found = [mark for mark in separators if mark in text] or (["a line break"] if "\n" in text else [])
     if found:

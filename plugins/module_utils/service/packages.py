@@ -203,7 +203,9 @@ def finish() -> None:
 
 def simulate(names: list[str], recommends: bool) -> list[str]:
     """Names of all packages that an installation would bring."""
-    output = _run([*APT, *_recommends(recommends), "-s", "install", *names], "simulating the installation", LISTS_SECONDS)
+    output = _run(
+        [*APT, *_recommends(recommends), "-s", "install", *names], "simulating the installation", LISTS_SECONDS
+    )
     return re.findall(r"^Inst (\S+)", output, re.MULTILINE)
 
 

@@ -1,8 +1,9 @@
 """What a host lets in: the ports that its services' specifications name, from those whom they name.
 
-A specification's ``filter`` is a list of entries. The same entries say where a service may listen, so that verification finds every
-listener that nobody named. The result is one nftables table, ``inet stackwright``, with an input chain of its own: what others put into
-tables of theirs (Open vSwitch, libvirt, podman, ufw, the site's own nftables) stays as it is.
+A specification's ``filter`` is a list of entries. The same entries say where a service may listen, so that verification
+finds every listener that nobody named. The result is one nftables table, ``inet stackwright``, with an input chain of
+its own: what others put into tables of theirs (Open vSwitch, libvirt, podman, ufw, the site's own nftables) stays as it
+is.
 """
 
 from __future__ import annotations
@@ -47,10 +48,11 @@ class FilterError(Exception):
 class Entry:
     """One entry of a ``filter``.
 
-    ``ports`` are pairs of first and last. ``addresses`` are those that the service listens on; empty where the kernel listens, or where
-    it does not matter. ``unit`` and ``process`` (the beginning of its name) say who listens. ``origins`` (key ``from``) are words of :data:`WORDS`, components, or networks. ``interfaces`` alone, with
-    ``nobody``, are those through which nothing may come in. ``sockets`` are paths of sockets in the file system, which only
-    ``accounts`` (and root) may connect to.
+    ``ports`` are pairs of first and last. ``addresses`` are those that the service listens on; empty where the kernel
+    listens, or where it does not matter. ``unit`` and ``process`` (the beginning of its name) say who listens.
+    ``origins`` (key ``from``) are words of :data:`WORDS`, components, or networks. ``interfaces`` alone, with
+    ``nobody``, are those through which nothing may come in. ``sockets`` are paths of sockets in the file system, which
+    only ``accounts`` (and root) may connect to.
     """
 
     name: str
@@ -98,8 +100,8 @@ class Site:
 class Rules:
     """What one host lets in, ready to be rendered: all plain values that a module takes.
 
-    ``refused`` are interfaces through which nothing comes in, ``rules`` mappings of ``name``, ``protocol``, ``ports``, ``sources``
-    (networks; empty for everybody), ``addresses`` (own addresses; empty for any) and ``interfaces``.
+    ``refused`` are interfaces through which nothing comes in, ``rules`` mappings of ``name``, ``protocol``, ``ports``,
+    ``sources`` (networks; empty for everybody), ``addresses`` (own addresses; empty for any) and ``interfaces``.
     """
 
     refused: list[str] = field(default_factory=list)
@@ -225,7 +227,12 @@ def sources_of(entry: Entry, members: Sequence[Member], site: Site, known: Itera
             if origin not in components:
                 near = words.hint(origin, [*components, *WORDS], ". ")
                 raise FilterError(entry.name, f"from: there is no component {origin!r}{near}")
-            networks += [network_of(one.name, address) for one in members if origin in one.components for address in one.addresses]
+            networks += [
+                network_of(one.name, address)
+                for one in members
+                if origin in one.components
+                for address in one.addresses
+            ]
         else:
             networks.append(network_of(entry.name, origin))
     return [text for family in _families(networks) for text in family]
@@ -239,12 +246,18 @@ def work_out(
     :param entries: those of the host's components, then the site's.
     :param members: all hosts of the cloud.
     :param known: all components that there are.
-    :param public: own addresses beside the management address on which APIs listen: users reach the ends that are open to users
-        there and nowhere else.
+    :param public: own addresses beside the management address on which APIs listen: users reach the ends that are open
+        to users there and nowhere else.
     :raises FilterError: an entry names something that there is not.
     """
     components = sorted(known)
-    result = Rules(ssh=[text for family in _families(network_of("base_filter_ssh_networks", one) for one in site.ssh) for text in family])
+    result = Rules(
+        ssh=[
+            text
+            for family in _families(network_of("base_filter_ssh_networks", one) for one in site.ssh)
+            for text in family
+        ]
+    )
     for entry in entries:
         if NOBODY in entry.origins:
             result.refused += [one for one in entry.interfaces if one not in result.refused]
@@ -322,9 +335,11 @@ def render(rules: Rules, ssh_ports: Iterable[int]) -> str:
         *(f'iifname "{one}" counter drop comment "nothing comes in from guests"' for one in rules.refused),
         "ct state established,related accept",
         "icmp type { echo-request, destination-unreachable, time-exceeded, parameter-problem } accept",
-        "icmpv6 type { echo-request, destination-unreachable, packet-too-big, time-exceeded, parameter-problem } accept",
+        "icmpv6 type { echo-request, destination-unreachable, packet-too-big, time-exceeded, "
+        "parameter-problem } accept",
         # neighbours and routers are on the link itself (RFC 4861, RFC 2710)
-        "icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, mld-listener-query, mld2-listener-report } accept",
+        "icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, mld-listener-query, "
+        "mld2-listener-report } accept",
         'udp sport 67 udp dport 68 accept comment "DHCP"',
         'ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept comment "DHCPv6"',
         *ssh,
@@ -333,7 +348,8 @@ def render(rules: Rules, ssh_ports: Iterable[int]) -> str:
     ]
     body = "".join(f"    {line}\n" for line in inner)
     return (
-        "# Written by Stackwright. Change it through the inventory (base_filter_rules); edits made here are overwritten.\n"
+        "# Written by Stackwright. Change it through the inventory (base_filter_rules); edits made here "
+        "are overwritten.\n"
         f"table inet {TABLE}\n"
         f"delete table inet {TABLE}\n"
         f"table inet {TABLE} {{\n  chain input {{\n{body}  }}\n}}\n"

@@ -49,7 +49,8 @@ def overridden(
     """Apply the operator's overrides and additional files of one role.
 
     :param files: files of the role's components on this host.
-    :param all_paths: paths of all components of the role: an override for one that this host does not carry is not an error.
+    :param all_paths: paths of all components of the role: an override for one that this host does not carry is not an
+        error.
     :param overrides: variable name to its value (file, section, option, value), merged in the order of the names.
     :param extra: variable name to its value (path, entry of the configuration module).
     """
@@ -80,7 +81,8 @@ def overridden(
 
 
 def spelled(files: dict[str, Any], secrets: Iterable[str]) -> dict[str, Any]:
-    """Files in which a secret that is an option's whole value stands as oslo.config reads it: a secret refers to no other option."""
+    """Files in which a secret that is an option's whole value stands as oslo.config reads it: a secret refers to no
+    other option."""
     known = set(secrets)
 
     def value(one: Any) -> Any:
@@ -118,7 +120,8 @@ def _texts(value: Any) -> Iterator[str]:
 def levels(components: Sequence[Derived]) -> list[list[Derived]]:
     """Components by the order in which they have to run: each level answers before the next one starts.
 
-    A component runs as late as what needs it allows; what registers services comes before all that is not needed to run it.
+    A component runs as late as what needs it allows; what registers services comes before all that is not needed to run
+    it.
 
     :raises PlanError: components need each other in a circle.
     """
@@ -149,8 +152,9 @@ def levels(components: Sequence[Derived]) -> list[list[Derived]]:
 def combine(components: Sequence[Derived]) -> dict[str, Any]:
     """Sum up the components of a host, overrides applied.
 
-    :returns: ``packages``, ``files``, ``databases``, ``messaging``, ``identity``, ``bootstrap`` and ``switch`` of all; ``early``, the levels that
-        run before services are registered, and ``units`` and ``health`` of the last level. Units carry the files that they read.
+    :returns: ``packages``, ``files``, ``databases``, ``messaging``, ``identity``, ``bootstrap`` and ``switch`` of all;
+        ``early``, the levels that run before services are registered, and ``units`` and ``health`` of the last level.
+        Units carry the files that they read.
     :raises PlanError: components contradict each other.
     """
     plan: dict[str, Any] = {
@@ -191,8 +195,8 @@ ONCE = ("databases", "messaging", "identity")
 def for_host(plan: Mapping[str, Any], host: str, leader: str, present: Iterable[str]) -> dict[str, Any]:
     """A combined plan with what falls to one host of its group.
 
-    :param leader: the group's first host, whatever ``--limit`` says: it makes databases, registers services and does the steps that
-        are done once.
+    :param leader: the group's first host, whatever ``--limit`` says: it makes databases, registers services and does
+        the steps that are done once.
     :param present: the hosts of the run.
     :raises PlanError: another host needs what the leader does, and the run leaves the leader out.
     """
@@ -202,7 +206,8 @@ def for_host(plan: Mapping[str, Any], host: str, leader: str, present: Iterable[
     each = [step for step, given in zip(steps, plan["bootstrap"], strict=True) if not given.get("once")]
     if leader not in set(present) and (len(each) < len(steps) or any(plan[key] for key in ONCE)):
         raise PlanError(
-            f"this run is limited to hosts without {leader}, which makes databases, schemas and registrations for {host} too: "
+            f"this run is limited to hosts without {leader}, which makes databases, schemas and "
+            f"registrations for {host} too: "
             f"add it, as in --limit {leader},{host}"
         )
     return {**plan, "bootstrap": each, **{key: type(plan[key])() for key in ONCE}}

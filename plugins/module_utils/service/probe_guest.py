@@ -1,7 +1,8 @@
-"""A guest as Nova starts them, run until its own system has said so on its console: the proof that a hypervisor works here.
+"""A guest as Nova starts them, run until its own system has said so on its console: the proof that a hypervisor works
+here.
 
-libvirt itself makes QEMU's command line of the domain, in a process of this module's own (``virt-qemu-run``), so that the proof needs
-no running daemon and touches nothing of its domains.
+libvirt itself makes QEMU's command line of the domain, in a process of this module's own (``virt-qemu-run``), so that
+the proof needs no running daemon and touches nothing of its domains.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from xml.etree import ElementTree as Xml
 
 RUNNER = "/usr/bin/virt-qemu-run"
 LOG_LINES = 3
-# What libvirt finds out about QEMU takes it some seconds. It keeps that here, also for its daemon, and knows when it is outdated.
+# What libvirt finds out about QEMU takes it some seconds. It keeps that here, also for its daemon, and knows when it is
+# outdated.
 CACHE = Path("/var/cache/libvirt")
 # QEMU cannot go on, whether it has ended or only paused the guest.
 ENDED = re.compile(r"KVM internal error|kvm run failed|shutting down, reason=(?!destroyed)")
@@ -33,8 +35,9 @@ CONFIGURATION = 'security_driver = "none"\nremember_owner = 0\nstdio_handler = "
 # Seconds that libvirt may take until QEMU runs.
 START_SECONDS = 240.0
 
-# A whole small system in one boot sector. In real mode the firmware has read it from the disk; it enters protected mode, returns from an
-# interrupt there, switches paging on, goes to user space, and has its kernel write a line to the serial port from there.
+# A whole small system in one boot sector. In real mode the firmware has read it from the disk; it enters protected
+# mode, returns from an interrupt there, switches paging on, goes to user space, and has its kernel write a line to the
+# serial port from there.
 SECTOR_SAYS = "stackwright-probe: user space"
 SECTOR = (
     bytes.fromhex(
@@ -52,7 +55,9 @@ SECTOR = (
         "66b823008ed866bafd03eca82074fb66baf803ac84c07403eeebebcf"  # interrupt 1: writes the text at esi to port 0x3f8
     )
     + f"{SECTOR_SAYS}\r\n\0".encode().ljust(38, b"\0")
-    + bytes.fromhex("0000000000000000ffff0000009acf00ffff00000092cf00ffff000000facf00ffff000000f2cf006700002000890000")  # segments
+    + bytes.fromhex(
+        "0000000000000000ffff0000009acf00ffff00000092cf00ffff000000facf00ffff000000f2cf006700002000890000"
+    )  # segments
     + bytes.fromhex("8b7c0800008e00008e7c080000ee0000")  # the two interrupts
     + bytes.fromhex("2f00d07c00000f00007d0000")  # where both tables are
 ).ljust(510, b"\0") + b"\x55\xaa"
@@ -78,7 +83,8 @@ class Outcome:
 def domain(virt_type: str, hardware: Hardware, disk: Path, disk_format: str, console: Path) -> str:
     """The domain as Nova defines it: machine, processor, clock, virtio disk, random numbers, serial console.
 
-    After ``_get_guest_config`` of Nova's libvirt driver. Emulated guests (``qemu``) get no processor model, as the role sets it.
+    After ``_get_guest_config`` of Nova's libvirt driver. Emulated guests (``qemu``) get no processor model, as the role
+    sets it.
     """
     root = Xml.Element("domain", type=virt_type)
 
@@ -107,7 +113,9 @@ def domain(virt_type: str, hardware: Hardware, disk: Path, disk_format: str, con
             processor = add(root, "cpu", mode="custom", match="exact")
             add(processor, "model", hardware.cpu_models[0] if hardware.cpu_models else "", fallback="allow")
         else:
-            processor = add(root, "cpu", mode=hardware.cpu_mode, **({"match": "exact"} if hardware.cpu_mode == "host-model" else {}))
+            processor = add(
+                root, "cpu", mode=hardware.cpu_mode, **({"match": "exact"} if hardware.cpu_mode == "host-model" else {})
+            )
         add(processor, "topology", sockets="1", cores="1", threads="1")
     # a guest that stops is to be seen as it stopped
     for event, action in (("poweroff", "destroy"), ("reboot", "destroy"), ("crash", "destroy")):
@@ -128,16 +136,28 @@ def clean(text: str, lines: int = LOG_LINES) -> str:
     """The last lines of what a program said, without control characters and time stamps, as one line."""
     kept = []
     for line in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).splitlines():
-        line = re.sub(r"^\d{4}-\d\d-\d\d[ T][\d:.]+(?:\+0000|Z)?:?\s*(?:\d+: )?", "", "".join(c for c in line if " " <= c <= "~")).strip()
+        line = re.sub(
+            r"^\d{4}-\d\d-\d\d[ T][\d:.]+(?:\+0000|Z)?:?\s*(?:\d+: )?", "", "".join(c for c in line if " " <= c <= "~")
+        ).strip()
         if line:
             kept.append(line[:200])
     return "; ".join(kept[-lines:])
 
 
 def said_by_qemu(log: str) -> str:
-    """The lines of a domain's log that tell of a fault; what libvirt writes itself, and registers' contents, are left out."""
-    known = re.compile(r"KVM internal error|emulation failure|kvm run failed|hardware error|[Ee]rror|[Ff]ail|cannot|not supported|denied")
-    return clean("\n".join(line for line in log.splitlines() if known.search(line) and not re.match(r"LC_ALL=|-|EAX=|.*shutting down, reason=", line)))
+    """The lines of a domain's log that tell of a fault; what libvirt writes itself, and registers' contents, are left
+    out."""
+    known = re.compile(
+        r"KVM internal error|emulation failure|kvm run failed|hardware "
+        r"error|[Ee]rror|[Ff]ail|cannot|not supported|denied"
+    )
+    return clean(
+        "\n".join(
+            line
+            for line in log.splitlines()
+            if known.search(line) and not re.match(r"LC_ALL=|-|EAX=|.*shutting down, reason=", line)
+        )
+    )
 
 
 def read(path: Path) -> str:
@@ -169,7 +189,8 @@ def boot(
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Outcome:
-    """Start a guest from a copy of ``disk`` and wait until it ``says`` this on its console, at most ``limit`` seconds from its start.
+    """Start a guest from a copy of ``disk`` and wait until it ``says`` this on its console, at most ``limit`` seconds
+    from its start.
 
     Ends as soon as QEMU or libvirt report that the guest has stopped.
     """
@@ -227,10 +248,16 @@ def watch(
             begun, end = True, now() + limit
         log = "\n".join(read(path) for path in sorted(root.glob("log/qemu/*.log")))
         if ended or ENDED.search(log):
-            return Outcome(False, said_by_qemu(log) or said_by_qemu(read(root / "runner.log")) or "the guest ended without a word")
+            return Outcome(
+                False, said_by_qemu(log) or said_by_qemu(read(root / "runner.log")) or "the guest ended without a word"
+            )
         if now() >= end and not begun:
-            return Outcome(False, f"libvirt started no guest within {START_SECONDS:g} s: {clean(read(root / 'runner.log'))}")
+            return Outcome(
+                False, f"libvirt started no guest within {START_SECONDS:g} s: {clean(read(root / 'runner.log'))}"
+            )
         if now() >= end:
             last = clean(read(console), 1)
-            return Outcome(False, f"{f'its console says {last!r}' if last else 'its console is empty'} after {limit:g} s")
+            return Outcome(
+                False, f"{f'its console says {last!r}' if last else 'its console is empty'} after {limit:g} s"
+            )
         sleep(0.1)

@@ -1,10 +1,13 @@
 """What service roles say of themselves, read into typed components.
 
-A role keeps its specification in ``__<role>_specifications``: a mapping of components (``api``, ``compute``) to the keys of
-:class:`Component`. This is the one reader of it: plans, packet filter, health checks, packages, preflight and verification ask a
+A role keeps its specification in ``__<role>_specifications``: a mapping of components (``api``, ``compute``) to the
+keys of
+:class:`Component`. This is the one reader of it: plans, packet filter, health checks, packages, preflight and
+verification ask a
 :class:`Book`. The classes say what there may be; ``docs/reference/specification.md`` is written from them.
 
-A specification is read twice: as the role has it, where a template may stand for a value of any kind, and worked out for a host.
+A specification is read twice: as the role has it, where a template may stand for a value of any kind, and worked out
+for a host.
 """
 
 from __future__ import annotations
@@ -29,7 +32,8 @@ class SpecificationError(Exception):
 
 @dataclass(frozen=True)
 class Shape:
-    """What a key may hold: in a reader's words, and how it is read. `part` is the class of its entries, for the documentation."""
+    """What a key may hold: in a reader's words, and how it is read. `part` is the class of its entries, for the
+    documentation."""
 
     said: str
     read: Callable[[str, Any], Any]
@@ -178,9 +182,11 @@ class Account:
         required=True,
     )
     roles: Sequence[str] = _key(
-        TEXTS, "Roles in the project `service`; by default `admin` and `service`. With none there is no user of the identity service.",
+        TEXTS,
+        "Roles in the project `service`; by default `admin` and `service`. With none there is no user "
+        "of the identity service.",
         default=("admin", "service"),
-    )  # fmt: skip
+    )
     secrets: Secrets = _key(_one(Secrets), "Passwords that lie elsewhere.", default=Secrets())
 
 
@@ -202,12 +208,14 @@ class Wsgi:
 
 @dataclass(frozen=True)
 class Api:
-    """An HTTP server, from which follow unit, listener, packet filter, health check and, with a type, service and endpoints."""
+    """An HTTP server, from which follow unit, listener, packet filter, health check and, with a type, service and
+    endpoints."""
 
     name: str = _key(TEXT, "Name in the catalogue of services, such as `glance`.", required=True)
     type: str | None = _key(
         TEXT,
-        "Type in the catalogue, such as `image`. Without one nothing is registered; `identity` is what registers the others.",
+        "Type in the catalogue, such as `image`. Without one nothing is registered; `identity` is what "
+        "registers the others.",
     )
     description: str | None = _key(TEXT, "Description in the catalogue.")
     title: str | None = _key(TEXT, "Name for people; by default the name with a capital letter.")
@@ -220,9 +228,12 @@ class Api:
         _one(Wsgi), "The application, where uWSGI serves it; otherwise the unit is its own server."
     )
     origins: Sequence[str] = _key(
-        TEXTS, "Who may reach it: `users` (the default), `members`, `local`, components. Only for users it listens on the public address too.",
-        default=("users",), name="from",
-    )  # fmt: skip
+        TEXTS,
+        "Who may reach it: `users` (the default), `members`, `local`, components. Only for users it "
+        "listens on the public address too.",
+        default=("users",),
+        name="from",
+    )
 
     @property
     def title_or_name(self) -> str:
@@ -248,7 +259,9 @@ class Step:
     inputs: Any = _key(VALUES, "Values whose change makes the step due again.")
     database: str | None = _key(TEXT, "Database that the step fills.")
     creates: str | None = _key(TEXT, "Path that the step makes.")
-    removes: str | None = _key(TEXT, "Path that the step takes away. It is due as long as that is there, and never otherwise.")
+    removes: str | None = _key(
+        TEXT, "Path that the step takes away. It is due as long as that is there, and never otherwise."
+    )
     done_query: str | None = _key(TEXT, "SQL statement that finds a row once the step's work is there.")
     once: bool | None = _key(FLAG, "Whether one host of a group, its leader, does it for all; otherwise each does.")
 
@@ -282,7 +295,8 @@ class Health:
 
 @dataclass(frozen=True)
 class Agent:
-    """One agent or service that an API lists, which verification expects to be alive on every host that carries the component."""
+    """One agent or service that an API lists, which verification expects to be alive on every host that carries the
+    component."""
 
     api: str = _key(TEXT, "The API that lists it: `compute`, `network`, `volume` or `orchestration`.", required=True)
     binary: str = _key(TEXT, "Its name in the listing.", required=True)
@@ -290,7 +304,8 @@ class Agent:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is found out on the host before it is planned; the answers are in `services_facts`. See the module `compute_probe`."""
+    """What is found out on the host before it is planned; the answers are in `services_facts`. See the module
+    `compute_probe`."""
 
     datapath: str | None = _key(TEXT, "Asks which datapath Open vSwitch gets: `auto`, or the one that is wanted.")
     kvm: bool | None = _key(FLAG, "Asks whether guests run with KVM.")
@@ -340,7 +355,8 @@ class Component:
     agents: Sequence[Agent] = _key(_some(Agent), "What verification expects to be alive.", default=())
     filter: Sequence[Any] = _key(
         VALUES,
-        "Ports, and who may reach them, behind those of the HTTP servers: see [the packet filter](../packet-filter.md).",
+        "Ports, and who may reach them, behind those of the HTTP servers: see [the packet "
+        "filter](../packet-filter.md).",
         default=(),
     )
 
@@ -418,7 +434,8 @@ class Book:
         return component(term, self.raw(term))
 
     def services(self, names: Iterable[str], view: View, *keys: str) -> Iterator[tuple[str, Component]]:
-        """Name and component of every service that a host carries, in order. :param keys: what is asked for, as in `component`."""
+        """Name and component of every service that a host carries, in order. :param keys: what is asked for, as in
+        `component`."""
         for term in self.services_of(names, view):
             yield term, self.component(term, view, *keys)
 

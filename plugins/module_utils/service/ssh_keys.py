@@ -1,7 +1,8 @@
-"""Keys for SSH that follow from one secret of the cloud: each host gets its own, and all public halves are known on the control node.
+"""Keys for SSH that follow from one secret of the cloud: each host gets its own, and all public halves are known on the
+control node.
 
-The keys are Ed25519 (RFC 8709). The private file has the format of OpenSSH's PROTOCOL.key, without encryption. It holds a number that
-is random there; here it follows from the key, so that an unchanged key is an unchanged file.
+The keys are Ed25519 (RFC 8709). The private file has the format of OpenSSH's PROTOCOL.key, without encryption. It holds
+a number that is random there; here it follows from the key, so that an unchanged key is an unchanged file.
 """
 
 from __future__ import annotations

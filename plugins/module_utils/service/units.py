@@ -25,7 +25,16 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.host.systemd imp
     systemctl,
 )
 
-PROPERTIES = ("Id", "LoadState", "ActiveState", "UnitFileState", "ActiveEnterTimestamp", "NeedDaemonReload", "FragmentPath", "DropInPaths")
+PROPERTIES = (
+    "Id",
+    "LoadState",
+    "ActiveState",
+    "UnitFileState",
+    "ActiveEnterTimestamp",
+    "NeedDaemonReload",
+    "FragmentPath",
+    "DropInPaths",
+)
 # Lines of a unit's journal and of its log that a failure quotes.
 LINES = 12
 
@@ -53,7 +62,13 @@ class Plan:
     missing: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        verbs = (("start", self.start), ("restart", self.restart), ("stop", self.stop), ("enable", self.enable), ("disable", self.disable))
+        verbs = (
+            ("start", self.start),
+            ("restart", self.restart),
+            ("stop", self.stop),
+            ("enable", self.enable),
+            ("disable", self.disable),
+        )
         return [f"{verb} {name}" for verb, names in verbs for name in names]
 
 

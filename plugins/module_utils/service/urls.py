@@ -83,7 +83,8 @@ def transport_url(
 def endpoint_url(hosts: str | Sequence[str], port: int | str = "", path: str = "", tls: bool = False) -> str:
     """The URL under which an API is reached.
 
-    :param hosts: one address, as text or as a list of one: a client asks one. :param path: begins with ``/``, or is empty.
+    :param hosts: one address, as text or as a list of one: a client asks one. :param path: begins with ``/``, or is
+        empty.
     :raises ValueError: there is not exactly one host, or the path does not begin with ``/``.
     """
     found = _hosts(hosts)
@@ -95,7 +96,8 @@ def endpoint_url(hosts: str | Sequence[str], port: int | str = "", path: str = "
 
 
 def option_value(text: str) -> str:
-    """A value as it stands in a file that oslo.config reads, which takes ``$`` for a reference and drops enclosing quotes."""
+    """A value as it stands in a file that oslo.config reads, which takes ``$`` for a reference and drops enclosing
+    quotes."""
     doubled = text.replace("$", "$$")
     quoted = len(text) > 1 and text[0] == text[-1] and text[0] in "\"'"
     return f'"{doubled}"' if quoted or text != text.strip() else doubled

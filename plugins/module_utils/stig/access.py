@@ -35,7 +35,8 @@ PAM_DIRECTORY = "/etc/pam.d"
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of sshd as it reads it: where it stands, its keyword in small letters, its value, the Match block around it."""
+    """One setting of sshd as it reads it: where it stands, its keyword in small letters, its value, the Match block
+    around it."""
 
     path: str
     at: int
@@ -45,8 +46,9 @@ class Setting:
 
 
 def ssh_words(line: str) -> tuple[str, list[str]]:
-    """Keyword and arguments of a line as sshd takes them apart (sshd_config(5)): a blank or one ``=`` after the keyword,
-    double or single quotes around arguments, a comment after ``#``. An empty keyword is an empty line or a comment.
+    """Keyword and arguments of a line as sshd takes them apart (sshd_config(5)): a blank or one ``=`` after the
+    keyword, double or single quotes around arguments, a comment after ``#``. An empty keyword is an empty line or a
+    comment.
     """
     found = re.match(r"[ \t\f\r]*\"?([^\s=\"#]+)\"?[ \t\f\r]*=?[ \t\f\r]*(.*)$", line)
     if found is None:
@@ -63,7 +65,8 @@ def ssh_words(line: str) -> tuple[str, list[str]]:
 
 
 def sshd_settings(host: Host) -> list[Setting]:
-    """Every setting in the order in which sshd reads it, included files where they are included, dormant ones not at all."""
+    """Every setting in the order in which sshd reads it, included files where they are included, dormant ones not at
+    all."""
     found: list[Setting] = []
 
     def read(path: str, match: str, depth: int) -> None:
@@ -85,7 +88,8 @@ def sshd_settings(host: Host) -> list[Setting]:
 
 
 def connection_for(host: Host, match: str) -> str:
-    """A connection that a Match block takes, as the argument of ``sshd -C``: its first pattern of each kind, made literal.
+    """A connection that a Match block takes, as the argument of ``sshd -C``: its first pattern of each kind, made
+    literal.
 
     Empty for a block that cannot be met so, as one that only negates.
     """
@@ -123,7 +127,8 @@ def _member(host: Host, group: str) -> str:
 
 
 def sshd_dump(host: Host) -> tuple[int, str]:
-    """What ``sshd -T`` ends with and prints, also where a Match block asks for a port or an address, without which it refuses."""
+    """What ``sshd -T`` ends with and prints, also where a Match block asks for a port or an address, without which it
+    refuses."""
     code, output = host.run(["sshd", "-T"])
     if code and "connection test specification" in output:
         return host.run(["sshd", "-T", "-C", NO_CONNECTION])
@@ -176,7 +181,8 @@ def remember_sshd(host: Host) -> None:
 
 
 def unasked(host: Host) -> list[str]:
-    """What sshd's new files change although no control asked for it, a phrase each; for all users and for each Match block."""
+    """What sshd's new files change although no control asked for it, a phrase each; for all users and for each Match
+    block."""
     wanted = host.notes.get("sshd options", set())
     found = []
     for connection, before in host.notes.get("sshd", {}).items():
@@ -254,7 +260,8 @@ def _silence(host: Host, places: dict[str, list[int]]) -> None:
 def fix_sshd(host: Host, spec: Spec) -> None:
     """Set the option at the head of sshd_config, where it is read first, and turn contrary values into comments.
 
-    No other file is included for it: one that sshd does not read may hold settings that were never meant to be in force.
+    No other file is included for it: one that sshd does not read may hold settings that were never meant to be in
+    force.
     """
     option = spec["option"]
     remember_sshd(host)
@@ -507,7 +514,8 @@ def _place(lines: list[PamLine], text: str, spec: Spec) -> int:
 
 @dataclass
 class SudoLine:
-    """A logical line of sudo's rules: file, first and last line index, text with continuations joined and comments gone."""
+    """A logical line of sudo's rules: file, first and last line index, text with continuations joined and comments
+    gone."""
 
     path: str
     start: int
@@ -530,7 +538,8 @@ class SudoLine:
 
 
 def _without_comment(text: str) -> str:
-    """A line of sudoers without its comment: ``#`` begins one unless digits follow, which make a number of an account."""
+    """A line of sudoers without its comment: ``#`` begins one unless digits follow, which make a number of an
+    account."""
     quoted = False
     for at, sign in enumerate(text):
         if sign == '"':
@@ -542,7 +551,8 @@ def _without_comment(text: str) -> str:
 
 
 def sudo_files(host: Host) -> list[str]:
-    """The files sudo reads: sudoers and what it includes (names with a dot or a tilde at the end are skipped, as sudo does)."""
+    """The files sudo reads: sudoers and what it includes (names with a dot or a tilde at the end are skipped, as sudo
+    does)."""
     return list(dict.fromkeys(["/etc/sudoers", *(one.path for one in _sudo_read(host))]))
 
 
@@ -623,8 +633,8 @@ def _is_user(host: Host, name: str, user: str) -> bool:
 def _sudo_kept(host: Host, spec: Spec) -> list[SudoLine]:
     """The lines by which the accounts of `except_users` come to root and that have to stay.
 
-    The last rule that fits an account decides. Of the rules that fit it through a group, an alias or ALL, which give the same to
-    others, only the one that decides stays; those that name the account stay all.
+    The last rule that fits an account decides. Of the rules that fit it through a group, an alias or ALL, which give
+    the same to others, only the one that decides stays; those that name the account stay all.
     """
     lines = sudo_lines(host)
     aliases = sudo_aliases(lines)
@@ -674,7 +684,8 @@ def _sudo_bad(host: Host, spec: Spec) -> list[SudoLine]:
 
 
 def without_arguments(rule: str) -> str:
-    """A rule of sudo as a finding shows it: programs without their arguments, among which a site may have put a password."""
+    """A rule of sudo as a finding shows it: programs without their arguments, among which a site may have put a
+    password."""
     users, equals, commands = rule.partition("=")
     if not equals or rule.startswith("Defaults"):
         return rule
@@ -721,7 +732,8 @@ def fix_sudoers(host: Host, spec: Spec) -> None:
 
 @dataclass
 class SudoSetting:
-    """One setting of a Defaults line: its place, its scope (empty for everybody), its name, its value, and the text that says it."""
+    """One setting of a Defaults line: its place, its scope (empty for everybody), its name, its value, and the text
+    that says it."""
 
     line: SudoLine
     scope: str
@@ -981,17 +993,44 @@ TYPES = {
     "sshd": Resource(check_sshd, fix_sshd, SSH_FIELDS, ("option", "value"), "sshd"),
     "ssh_client": Resource(check_ssh_client, fix_ssh_client, SSH_FIELDS, ("option", "value")),
     "pam": Resource(
-        check_pam, fix_pam,
-        {"stack": str, "kind": str, "module": str, "control": str, "args": list, "needs": list, "without": list,
-         "forbidden": str, "before": list, "after": list, "at": str, "compare": str},
-        ("stack", "kind", "module"), "pam",
+        check_pam,
+        fix_pam,
+        {
+            "stack": str,
+            "kind": str,
+            "module": str,
+            "control": str,
+            "args": list,
+            "needs": list,
+            "without": list,
+            "forbidden": str,
+            "before": list,
+            "after": list,
+            "at": str,
+            "compare": str,
+        },
+        ("stack", "kind", "module"),
+        "pam",
     ),
     "sudoers": Resource(
-        check_sudoers, fix_sudoers, {"absent": str, "strike": str, "except_users": list, "everybody": bool}, ("absent",), "sudo"
+        check_sudoers,
+        fix_sudoers,
+        {"absent": str, "strike": str, "except_users": list, "everybody": bool},
+        ("absent",),
+        "sudo",
     ),
-    "account": Resource(check_account, fix_account, {"check": str, "users": list, "days": int, "min": int, "max": int}, ("check",), "account"),
+    "account": Resource(
+        check_account,
+        fix_account,
+        {"check": str, "users": list, "days": int, "min": int, "max": int},
+        ("check",),
+        "account",
+    ),
     "sudo_default": Resource(
-        check_sudo_default, fix_sudo_default,
-        {"name": str, "value": (str, int), "allowed": list, "min": (int, str), "max": (int, str)}, ("name", "value"), "sudo",
+        check_sudo_default,
+        fix_sudo_default,
+        {"name": str, "value": (str, int), "allowed": list, "min": (int, str), "max": (int, str)},
+        ("name", "value"),
+        "sudo",
     ),
-}  # fmt: skip
+}

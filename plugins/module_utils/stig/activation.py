@@ -61,7 +61,8 @@ ACTIVATIONS = {
     "journald": _restarted("systemd-journald.service"),
     "cracklib": _always(
         ["update-cracklib"],
-        [f"/var/cache/cracklib/cracklib_dict.{one}" for one in ("hwm", "pwd", "pwi")] + ["/var/cache/cracklib/src-dicts"],
+        [f"/var/cache/cracklib/cracklib_dict.{one}" for one in ("hwm", "pwd", "pwi")]
+        + ["/var/cache/cracklib/src-dicts"],
     ),
     "aide": _always(
         ["aideinit", "-y", "-f"],

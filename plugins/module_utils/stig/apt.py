@@ -54,7 +54,8 @@ def wait_for_lock(root: str, seconds: float, pause: float = 1.0) -> str:
 
 @dataclass
 class Plan:
-    """What apt would do for `names` (a name with a minus is to go): the packages that come and go, those it needs included."""
+    """What apt would do for `names` (a name with a minus is to go): the packages that come and go, those it needs
+    included."""
 
     names: list[str] = field(default_factory=list)
     coming: set[str] = field(default_factory=set)
@@ -74,7 +75,8 @@ def _simulate(run: Tool, names: list[str]) -> tuple[int, str, Plan]:
 
 
 def plan(run: Tool, names: list[str]) -> Plan:
-    """Ask apt what it would do, with fresh lists where it does not know a name. What cannot be had keeps nothing else away."""
+    """Ask apt what it would do, with fresh lists where it does not know a name. What cannot be had keeps nothing else
+    away."""
     code, output, found = _simulate(run, names)
     if code and UNKNOWN.search(output):
         run(["apt-get", "-q", "-o", "DPkg::Lock::Timeout=60", "update"])

@@ -1,6 +1,7 @@
 """The catalogue on the control node: loading, validation, profiles, parameters and waivers.
 
-A control is an entry of roles/hardening/files/catalogue/*.yml. What is resolved here is sent to the host as one request.
+A control is an entry of roles/hardening/files/catalogue/*.yml. What is resolved here is sent to the host as one
+request.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class CatalogueError(Exception):
 
 @dataclass
 class Catalogue:
-    """All controls by id, the parameters with their limits, and the profiles, each with its deviations: reasons by control."""
+    """All controls by id, the parameters with their limits, and the profiles, each with its deviations: reasons by
+    control."""
 
     controls: dict[str, dict[str, Any]]
     parameters: dict[str, dict[str, Any]]
@@ -67,7 +69,11 @@ def load(directory: Path = DIRECTORY) -> Catalogue:
     kinds = read(directory / "deviations.yml") or {}
     for profile in profiles.values():
         reasons = [one for kind in profile.get("deviations", []) for one in kinds.get(kind, [])]
-        problems += [f"profiles.yml: {kind} is not in deviations.yml." for kind in profile.get("deviations", []) if kind not in kinds]
+        problems += [
+            f"profiles.yml: {kind} is not in deviations.yml."
+            for kind in profile.get("deviations", [])
+            if kind not in kinds
+        ]
         profile["deviations"] = {control: one["reason"] for one in reasons for control in one["controls"]}
     for path in sorted((directory / "catalogue").glob("*.yml")):
         for at, entry in enumerate(read(path) or []):
@@ -85,7 +91,9 @@ def entry_problems(entry: Any, parameters: dict[str, Any]) -> list[str]:
     """What is wrong with one entry of the catalogue, a sentence each."""
     if not isinstance(entry, dict):
         return ["an entry must be a mapping."]
-    found = [f"{name} is not a field of a control.{words.hint(name, ENTRY, ' ')}" for name in entry if name not in ENTRY]
+    found = [
+        f"{name} is not a field of a control.{words.hint(name, ENTRY, ' ')}" for name in entry if name not in ENTRY
+    ]
     for name, kind in ENTRY.items():
         if name in entry and not isinstance(entry[name], kind):
             found.append(f"{name} must be {FORMS[kind]}.")
@@ -207,7 +215,8 @@ def select(catalogue: Catalogue, profile: str, add: list[str], exclude: list[str
                 found |= tagged
             else:
                 problems.append(
-                    f"{where}: {name} is neither a control nor a tag.{words.hint(name, [*catalogue.controls, *tags], ' ')}"
+                    f"{where}: {name} is neither a control nor a "
+                    f"tag.{words.hint(name, [*catalogue.controls, *tags], ' ')}"
                 )
         return found
 

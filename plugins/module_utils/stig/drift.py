@@ -38,9 +38,7 @@ def remember(host: Host, journal: journals.Journal | None, run_id: str | None) -
         "time": findings.now(),
         "run_id": run_id,
         "paths": {one: host.fingerprint(one) for one in sorted(paths)},
-        "directories": {
-            pattern: names for pattern, names in host.globbed.items() if pattern.startswith("/etc/")
-        },
+        "directories": {pattern: names for pattern, names in host.globbed.items() if pattern.startswith("/etc/")},
         "packages": sorted(host.packages),
     }
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)

@@ -1,4 +1,5 @@
-"""Enforcement on one host: plan, journal and make changes until nothing more can be changed, and guard those of access."""
+"""Enforcement on one host: plan, journal and make changes until nothing more can be changed, and guard those of
+access."""
 
 from __future__ import annotations
 
@@ -123,8 +124,10 @@ class Enforcement:
             return []
         forwards = self.host.sysctl("net.ipv4.ip_forward") == "1"
         return [
-            f"ufw refuses connections from outside to what listens here on {', '.join(cut)}: name in hardening parameter "
-            f"firewall_allow what is to be reached.{' Packets that this host forwards are dropped, too.' if forwards else ''}"
+            f"ufw refuses connections from outside to what listens here on {', '.join(cut)}: name in "
+            f"hardening parameter "
+            f"firewall_allow what is to be "
+            f"reached.{' Packets that this host forwards are dropped, too.' if forwards else ''}"
         ]
 
     def _give_time_for_the_proof(self) -> None:
@@ -135,7 +138,8 @@ class Enforcement:
             self._arm()
             return
         self.problems.append(
-            f"The run took longer than the {self.request.get('undo_after', 180)} s after which access changes are undone, so "
+            f"The run took longer than the {self.request.get('undo_after', 180)} s after which access "
+            f"changes are undone, so "
             f"the timer on the host undid {', '.join(sorted(self.armed))}. Give hardening_undo_after more seconds."
         )
         self.armed.clear()
@@ -226,7 +230,8 @@ class Enforcement:
         if "sshd" in access:
             activations.setdefault("sshd", "sshd")
         if host.full:
-            # What was written in part is taken back, and what was written is taken into use: nothing waits for a later restart.
+            # What was written in part is taken back, and what was written is taken into use: nothing waits for a later
+            # restart.
             failed_paths = {one.path for one in host.failures}
             partly = access & {one.group for one in host.failures}
             written = {group for path, group in planned.items() if path not in failed_paths}
@@ -283,7 +288,8 @@ class Enforcement:
             self._arm()
 
     def _refuse_sudoers(self) -> None:
-        """Take planned rules of sudo that visudo does not accept out of the plan: a single wrong line stops sudo for all."""
+        """Take planned rules of sudo that visudo does not accept out of the plan: a single wrong line stops sudo for
+        all."""
         host = self.host
         for path in sorted(access.sudo_files(host)):
             pending = host.overlay.get(path)
@@ -347,7 +353,8 @@ class Enforcement:
                     self.problems.append(f"{' '.join(one.argv)} failed ({code}): {output.strip()[-300:]}")
 
     def _activate_sshd(self, entries: journals.Journal) -> None:
-        """Have sshd read its new configuration, and see that it did; what it refuses or does not read is undone at once."""
+        """Have sshd read its new configuration, and see that it did; what it refuses or does not read is undone at
+        once."""
         code, output = self.host.run(["sshd", "-t"])
         if not code and (surplus := access.unasked(self.host)):
             code, output = 1, f"it would change what no control asked for: {'; '.join(surplus)}"
@@ -382,7 +389,8 @@ class Enforcement:
             self.host.packages_wanted = {}
             self.problems.append(
                 f"Packages could not be changed, since {holder} holds the lock of dpkg for more than "
-                f"{self.request.get('apt_wait', 120)} s: {', '.join([*present, *absent])}. Run again when it is done, or give "
+                f"{self.request.get('apt_wait', 120)} s: {', '.join([*present, *absent])}. Run again "
+                f"when it is done, or give "
                 "hardening_apt_wait more seconds."
             )
             return

@@ -1,6 +1,7 @@
 """Audit, enforcement and rollback of one host, in one process.
 
-The request is the catalogue as the control node resolved it: controls with their parameters filled in, waivers, and the mode.
+The request is the catalogue as the control node resolved it: controls with their parameters filled in, waivers, and the
+mode.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ def undo_groups(host: Host, run_id: str, groups: list[str]) -> list[str]:
 def carry_out(request: dict[str, Any], host: Host | None = None) -> dict[str, Any]:
     """Carry out a request and return the findings document with `changed`, `diff` and `problems` beside it.
 
-    :param request: ``mode`` (audit, enforce, rollback, confirm, undo), ``controls``, ``profile``, ``run_id``, ``groups``,
-        ``check_mode``, ``undo_after`` (seconds).
+    :param request: ``mode`` (audit, enforce, rollback, confirm, undo), ``controls``, ``profile``, ``run_id``,
+        ``groups``, ``check_mode``, ``undo_after`` (seconds).
     :raises EngineError: when the request cannot be carried out.
     :raises journals.JournalError: when the journal cannot be written or followed.
     """
@@ -65,7 +66,8 @@ def carry_out(request: dict[str, Any], host: Host | None = None) -> dict[str, An
                 drift.remember(host, engine.journal, engine.run_id)
             except OSError as error:
                 problems.append(
-                    f"{drift.BASELINE} could not be written: {error.strerror}. Audits will tell of no drift since this run."
+                    f"{drift.BASELINE} could not be written: {error.strerror}. Audits will tell of no "
+                    f"drift since this run."
                 )
     else:
         engine.audit()
@@ -84,7 +86,9 @@ def carry_out(request: dict[str, Any], host: Host | None = None) -> dict[str, An
         run_id=engine.run_id,
         findings=[one.finding for one in engine.controls],
         drift=drift.drift(host) if mode == "audit" else [],
-        state=resulting_state(host, engine.controls) if mode in ("audit", "enforce") or request.get("postponed") else [],
+        state=resulting_state(host, engine.controls)
+        if mode in ("audit", "enforce") or request.get("postponed")
+        else [],
     )
     return {
         "document": document.as_dict(),

@@ -222,7 +222,8 @@ def fix_content(host: Host, spec: Spec) -> None:
 
 # ---------------------------------------------------------------- permissions
 
-# Tags of the entries in system.posix_acl_default (linux/posix_acl.h, acl(5)); each entry is a tag, a permission and an id.
+# Tags of the entries in system.posix_acl_default (linux/posix_acl.h, acl(5)); each entry is a tag, a permission and an
+# id.
 ACL_HEAD, ACL_ENTRY = struct.Struct("<I"), struct.Struct("<HHI")
 ACL_USER_OBJ, ACL_GROUP_OBJ, ACL_MASK, ACL_OTHER = 0x01, 0x04, 0x10, 0x20
 ACL_VERSION, ACL_NOBODY = 2, 0xFFFFFFFF
@@ -231,8 +232,8 @@ ACL_VERSION, ACL_NOBODY = 2, 0xFFFFFFFF
 def limited_acl(acl: bytes | None, mode: int) -> bytes:
     """The default access control list of a directory in which no file comes into being with more than `mode`.
 
-    Where a directory has such a list, the kernel takes it in place of every program's umask. Entries for single accounts stay, and
-    directories made below inherit the list.
+    Where a directory has such a list, the kernel takes it in place of every program's umask. Entries for single
+    accounts stay, and directories made below inherit the list.
     """
     most = {one: bits | bits >> 2 & 1 for one, bits in ((ACL_GROUP_OBJ, mode >> 3 & 7), (ACL_OTHER, mode & 7))}
     entries = list(ACL_ENTRY.iter_unpack(acl[ACL_HEAD.size :])) if acl else []
@@ -392,7 +393,8 @@ def walk(host: Host) -> dict[str, WalkRule]:
 
 
 def _add(rules: list[WalkRule], more: list[WalkRule]) -> list[WalkRule]:
-    """Add the rules that are not there yet: paths of one resource may lie in each other, or be links to each other (/bin)."""
+    """Add the rules that are not there yet: paths of one resource may lie in each other, or be links to each other
+    (/bin)."""
     rules += [one for one in more if not any(one is other for other in rules)]
     return rules
 
@@ -464,7 +466,8 @@ def check_permissions(host: Host, spec: Spec) -> Check:
     evidence = [
         Evidence(
             expected,
-            f"mode {stat.S_IMODE(status.st_mode):04o}, owner {host.owner(status.st_uid)}, group {host.group_name(status.st_gid)}",
+            f"mode {stat.S_IMODE(status.st_mode):04o}, owner {host.owner(status.st_uid)}, group "
+            f"{host.group_name(status.st_gid)}",
             show(path),
         )
         for path, status in sorted(rule.found)[:MAX_EVIDENCE]
@@ -494,31 +497,72 @@ def fix_permissions(host: Host, spec: Spec) -> None:
         ):
             gid = next(iter(one for one in (host.gid(str(name)) for name in spec["group"]) if one is not None), None)
         acl = limited_acl(default_acl(host.root + path), rule.new_files) if rule.new_files is not None else None
-        # The mode is made anew of the one that is there by then: whose file it is may have changed it, or the file itself.
+        # The mode is made anew of the one that is there by then: whose file it is may have changed it, or the file
+        # itself.
         host.set_meta(path, uid=uid, gid=gid, acl=acl, clear=rule.forbid, add=rule.require, was=seen)
     _activate(host, spec)
 
 
 OPTION_FIELDS = {
-    "file": str, "key": str, "value": (str, int), "separator": str, "section": str, "min": (int, str), "max": (int, str),
-    "allowed": list, "flag": bool, "dropins": str, "default_ok": bool, "activate": str, "mode": str, "octal": bool,
-    "quote": bool, "unquote": bool, "comment": bool, "first_wins": bool, "at": str,
-}  # fmt: skip
+    "file": str,
+    "key": str,
+    "value": (str, int),
+    "separator": str,
+    "section": str,
+    "min": (int, str),
+    "max": (int, str),
+    "allowed": list,
+    "flag": bool,
+    "dropins": str,
+    "default_ok": bool,
+    "activate": str,
+    "mode": str,
+    "octal": bool,
+    "quote": bool,
+    "unquote": bool,
+    "comment": bool,
+    "first_wins": bool,
+    "at": str,
+}
 TYPES = {
     "option": Resource(check_option, fix_option, OPTION_FIELDS, ("file", "key")),
     "line": Resource(
-        check_line, fix_line,
-        {"file": str, "files": list, "present": str, "match": str, "absent": str, "replaces": str, "at": str, "mode": str,
-         "activate": str},
+        check_line,
+        fix_line,
+        {
+            "file": str,
+            "files": list,
+            "present": str,
+            "match": str,
+            "absent": str,
+            "replaces": str,
+            "at": str,
+            "mode": str,
+            "activate": str,
+        },
     ),
     "content": Resource(
         check_content, fix_content, {"file": str, "text": str, "mode": str, "activate": str}, ("file", "text")
     ),
     "permissions": Resource(
-        check_permissions, fix_permissions,
-        {"paths": list, "recursive": bool, "kind": str, "forbid": str, "require": str, "owner": list, "group": list,
-         "system_groups": bool, "name": str, "unless": str, "world_writable": bool, "new_files": str, "activate": str},
+        check_permissions,
+        fix_permissions,
+        {
+            "paths": list,
+            "recursive": bool,
+            "kind": str,
+            "forbid": str,
+            "require": str,
+            "owner": list,
+            "group": list,
+            "system_groups": bool,
+            "name": str,
+            "unless": str,
+            "world_writable": bool,
+            "new_files": str,
+            "activate": str,
+        },
         ("paths",),
     ),
-}  # fmt: skip
+}
 __all__ = ["TYPES", "HostError", "register", "walk"]

@@ -1,6 +1,7 @@
 """The findings document: what an audit, an enforcement or a rollback says about one host.
 
-The engine on the host makes it and every report reads it. It is plain JSON; `SCHEMA_VERSION` changes when the meaning of a field does.
+The engine on the host makes it and every report reads it. It is plain JSON; `SCHEMA_VERSION` changes when the meaning
+of a field does.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ class FindingsError(ValueError):
 
 @dataclass
 class Evidence:
-    """One observation: what the control wants, what the host has, and where that was read (file, file:line, command)."""
+    """One observation: what the control wants, what the host has, and where that was read (file, file:line,
+    command)."""
 
     expected: str
     found: str
@@ -30,7 +32,8 @@ class Evidence:
 
 @dataclass
 class Waiver:
-    """Why a failing control is accepted, by whom, and until which day (ISO 8601 date; empty for a built-in deviation)."""
+    """Why a failing control is accepted, by whom, and until which day (ISO 8601 date; empty for a built-in
+    deviation)."""
 
     reason: str
     owner: str
@@ -41,10 +44,10 @@ class Waiver:
 class Finding:
     """The result of one control on one host.
 
-    `rule` is the first benchmark rule of the control, `rules` all of them. `changed` tells that this run changed something
-    (in check mode: would change something) for the control. `evidence` lists the observations that decided the status; for a
-    control that passes it may hold what was seen. `detail` is a sentence for people: the reason of not_applicable, manual,
-    not_testable and error.
+    `rule` is the first benchmark rule of the control, `rules` all of them. `changed` tells that this run changed
+    something (in check mode: would change something) for the control. `evidence` lists the observations that decided
+    the status; for a control that passes it may hold what was seen. `detail` is a sentence for people: the reason of
+    not_applicable, manual, not_testable and error.
     """
 
     id: str
@@ -75,7 +78,8 @@ class System:
 
 @dataclass
 class Drift:
-    """A path that is no longer as the last enforcement left it; `what` says how, `since` is the time of that enforcement."""
+    """A path that is no longer as the last enforcement left it; `what` says how, `since` is the time of that
+    enforcement."""
 
     path: str
     what: str

@@ -1,11 +1,14 @@
-"""The guard of changes that may lock people out: they hold only after a fresh login was proved, and undo themselves otherwise.
+"""The guard of changes that may lock people out: they hold only after a fresh login was proved, and undo themselves
+otherwise.
 
 Any module that changes how a host is reached works in these steps:
 
 1. ``run = begin(...)``: a journal in a directory of its own, with a copy of the program that follows it back.
 2. ``run.add([...])`` says what is there now, and :func:`arm` starts the timer; only then are the changes made.
-3. :func:`taken` says that the running system has taken a group's changes into use. What was only written is never confirmed.
-4. The control node logs in anew (``module_utils/host/fresh_login.py``), and has the host :func:`confirm` or :func:`undo`.
+3. :func:`taken` says that the running system has taken a group's changes into use. What was only written is never
+  confirmed.
+4. The control node logs in anew (``module_utils/host/fresh_login.py``), and has the host :func:`confirm` or
+  :func:`undo`.
 
 When nobody comes back, the timer undoes the groups, and so does the next boot.
 """
@@ -57,7 +60,8 @@ def unproved(run: journals.Journal) -> list[str]:
 def arm(run: journals.Journal, groups: Iterable[str], seconds: int, tool: Tool, systemd: bool) -> None:
     """Have these groups of a run undone by a timer, and by the next boot, unless they are confirmed.
 
-    Call it before the changes are made. A second call replaces groups and timer; without groups nothing is guarded any more.
+    Call it before the changes are made. A second call replaces groups and timer; without groups nothing is guarded any
+    more.
 
     :raises GuardError: when no timer can be started.
     """
@@ -141,9 +145,18 @@ def _start_timer(run: journals.Journal, seconds: int, tool: Tool, systemd: bool)
     if systemd:
         tool(["systemctl", "stop", f"{unit(run)}.timer"])
         code, output = tool(
-            ["systemd-run", "--quiet", f"--on-active={seconds}", "--timer-property=AccuracySec=1s", f"--unit={unit(run)}",
-             "--collect", "/usr/bin/python3", "-I", path]
-        )  # fmt: skip
+            [
+                "systemd-run",
+                "--quiet",
+                f"--on-active={seconds}",
+                "--timer-property=AccuracySec=1s",
+                f"--unit={unit(run)}",
+                "--collect",
+                "/usr/bin/python3",
+                "-I",
+                path,
+            ]
+        )
         if code:
             raise GuardError(
                 f"The timer that guards the access to this host could not be started: {output.strip()[-200:]}"

@@ -1,4 +1,5 @@
-"""The host as the controls see it: files behind an overlay of planned changes, packages, units, and what the kernel says.
+"""The host as the controls see it: files behind an overlay of planned changes, packages, units, and what the kernel
+says.
 
 Controls plan their remedies into the overlay; nothing reaches the disk before :meth:`Host.commit` has journaled it.
 """
@@ -40,9 +41,9 @@ class HostError(Exception):
 class Pending:
     """A planned state of one path. `content` None keeps what is there; `removed` deletes the path.
 
-    `acl` is the default access control list of a directory, as the kernel keeps it. Where `mode` is None, the bits of `clear` are taken
-    from the mode that is found and those of `add` are given to it. `was` is device and inode of what the plan is made for; nothing
-    else gets its mode or owner.
+    `acl` is the default access control list of a directory, as the kernel keeps it. Where `mode` is None, the bits of
+    `clear` are taken from the mode that is found and those of `add` are given to it. `was` is device and inode of what
+    the plan is made for; nothing else gets its mode or owner.
     """
 
     content: bytes | None = None
@@ -319,7 +320,8 @@ class Host:
         return None
 
     def owns_sysctl(self, key: str) -> bool:
-        """Whether a running value is this host's own: in a container only ``net.*`` is, and that only where it can be written."""
+        """Whether a running value is this host's own: in a container only ``net.*`` is, and that only where it can be
+        written."""
         if not self.container:
             return True
         with contextlib.suppress(OSError):
@@ -369,9 +371,16 @@ class Host:
         self.mutations += 1
 
     def set_meta(
-        self, path: str, mode: int | None = None, uid: int | None = None, gid: int | None = None, acl: bytes | None = None,
-        clear: int = 0, add: int = 0, was: os.stat_result | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        path: str,
+        mode: int | None = None,
+        uid: int | None = None,
+        gid: int | None = None,
+        acl: bytes | None = None,
+        clear: int = 0,
+        add: int = 0,
+        was: os.stat_result | None = None,
+    ) -> None:
         """Plan mode, owner, group or the default access control list of what is at `path`.
 
         :param clear: bits to take from the mode that is found when the change is made; `add` those to give to it.
@@ -516,8 +525,8 @@ class Host:
     def commit(self, journal: journals.Journal) -> list[str]:
         """Journal the planned files, sysctls and units, then make them so.
 
-        A path that cannot be written keeps only itself from being changed: it is in :attr:`failures`. A disk without room stops
-        everything that follows (:attr:`full`).
+        A path that cannot be written keeps only itself from being changed: it is in :attr:`failures`. A disk without
+        room stops everything that follows (:attr:`full`).
 
         :returns: what could not be done, a sentence each. What was done is in the journal in any case.
         """
@@ -550,7 +559,8 @@ class Host:
         return [*(one.reason for one in self.failures if "could not be" in one.reason), *problems]
 
     def _announce(self, journal: journals.Journal) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
-        """The journal's entries for the plan, and what is at its paths now. What cannot be looked at is taken out of the plan."""
+        """The journal's entries for the plan, and what is at its paths now. What cannot be looked at is taken out of
+        the plan."""
         entries: list[dict[str, Any]] = []
         known: dict[str, dict[str, Any]] = {}
         for path, pending in sorted(self.overlay.items()):

@@ -1,7 +1,7 @@
 """The journal of an enforcement: what was there before each change, and the way back.
 
-This file is self-contained on purpose. A copy of it lies beside each journal on the host, where a timer runs it as a program
-to undo unproved changes of access (sshd, PAM, accounts, sudo, firewall) when the control node has gone away.
+This file is self-contained on purpose. A copy of it lies beside each journal on the host, where a timer runs it as a
+program to undo unproved changes of access (sshd, PAM, accounts, sudo, firewall) when the control node has gone away.
 """
 
 from __future__ import annotations
@@ -96,9 +96,10 @@ exit $code
 def reload_units(tool: Callable[[list[str]], tuple[int, str]], root: str = "") -> list[str]:
     """Have systemd read its units anew without losing one that runs.
 
-    systemd keeps a state for every name that a unit mentions. Where such a name has become an alias of a running unit, the reload may
-    take the empty state of the name for the unit's own: the unit counts as stopped, its process goes on unseen, and systemd itself
-    aborts when that process ends (systemd issues 14141 and 38817). Units with such a new alias are stopped while it reads.
+    systemd keeps a state for every name that a unit mentions. Where such a name has become an alias of a running unit,
+    the reload may take the empty state of the name for the unit's own: the unit counts as stopped, its process goes on
+    unseen, and systemd itself aborts when that process ends (systemd issues 14141 and 38817). Units with such a new
+    alias are stopped while it reads.
 
     :returns: what could not be done, a sentence each.
     """
@@ -152,16 +153,16 @@ def sync_directory(path: str) -> None:
 
 
 # ---------------------------------------------------------------- files, through descriptors
-# Copies of what stands in host/files.py, as the rules on systemd and dpkg below are of their own: a program beside the journal, which a
-# timer runs, has nothing to import. A test holds the copies the same.
+# Copies of what stands in host/files.py, as the rules on systemd and dpkg below are of their own: a program beside the
+# journal, which a timer runs, has nothing to import. A test holds the copies the same.
 
 
 @dataclass
 class Place:
     """Where a path is: an open directory, the last component's name, and whose the directories on the way are.
 
-    `owners` are the accounts other than root that a directory belongs to, `shared` tells whether somebody other than root can put
-    something into one of them.
+    `owners` are the accounts other than root that a directory belongs to, `shared` tells whether somebody other than
+    root can put something into one of them.
     """
 
     directory: int
@@ -318,8 +319,8 @@ def write_atomically(
 ) -> None:  # fmt: skip
     """Replace `path` by a file with this content, owner and mode, so that a reader sees the old file or the new one.
 
-    A symbolic link at `path` is replaced, never followed. The new file has a name that cannot be foretold until it is complete, so
-    that no other account holds it open.
+    A symbolic link at `path` is replaced, never followed. The new file has a name that cannot be foretold until it is
+    complete, so that no other account holds it open.
 
     :param owners: accounts other than root whose directories the path may lead through.
     :param make: whether missing directories are made.
@@ -420,7 +421,8 @@ def merge_lines(left: bytes, before: bytes, now: bytes) -> bytes:
             inserts = start == end and other_start == other_end and start == other_start
             if inserts or (start < other_end and other_start < end):
                 raise Unclear
-    # What was added beside lines that go or change stays on its side of them: equal places are made in the order of their ends.
+    # What was added beside lines that go or change stays on its side of them: equal places are made in the order of
+    # their ends.
     every = sorted({(a, b): (a, b, c) for a, b, c in [*ours, *theirs]}.values(), key=lambda one: one[:2], reverse=True)
     merged = list(base)
     for start, end, lines in every:
@@ -459,7 +461,8 @@ def _rows(content: bytes, fields: int) -> dict[bytes, list[bytes]]:
 
 
 def merge_table(path: str, left: bytes, before: bytes, now: bytes, keep_new: bool = False) -> tuple[bytes, list[str]]:
-    """A table of accounts as it is now, with only those fields, members and rows set back that the enforcement had changed.
+    """A table of accounts as it is now, with only those fields, members and rows set back that the enforcement had
+    changed.
 
     :param keep_new: whether rows that the enforcement brought stay, since the packages that need them do.
     :returns: the table, and what could not be set back, a phrase each.
@@ -573,7 +576,8 @@ class Journal:
     def before(self, path: str, content: bool = True) -> dict[str, Any]:
         """What is at `path` now, keeping its content in a blob where `content` is asked for.
 
-        :returns: type, mode, uid, gid, mtime_ns, number (the inode), digest and xattrs; beside them `owners` and `shared`, as in
+        :returns: type, mode, uid, gid, mtime_ns, number (the inode), digest and xattrs; beside them `owners` and
+            `shared`, as in
             :class:`Place`, where the path leads through what is not root's alone.
         :raises OSError: when it cannot be read, or the path leads through a link of somebody else.
         """
@@ -590,9 +594,13 @@ class Journal:
 
     def _describe(self, place: Place, found: os.stat_result, read: int, keep: int) -> dict[str, Any]:
         state: dict[str, Any] = {
-            "mode": stat.S_IMODE(found.st_mode), "uid": found.st_uid, "gid": found.st_gid, "mtime_ns": found.st_mtime_ns,
-            "number": found.st_ino, "device": found.st_dev,
-        }  # fmt: skip
+            "mode": stat.S_IMODE(found.st_mode),
+            "uid": found.st_uid,
+            "gid": found.st_gid,
+            "mtime_ns": found.st_mtime_ns,
+            "number": found.st_ino,
+            "device": found.st_dev,
+        }
         if place.owners:
             state["owners"] = sorted(place.owners)
         if place.shared:
@@ -614,7 +622,8 @@ class Journal:
         return state
 
     def seal(self, entries: Iterable[dict[str, Any]]) -> None:
-        """Note what the enforcement left where these entries announced a change, so that a rollback can tell what came later."""
+        """Note what the enforcement left where these entries announced a change, so that a rollback can tell what came
+        later."""
         paths = {one["path"]: one for one in entries if one["kind"] == "file"}
         self.add([self.left(one) for one in paths.values()])
 
@@ -644,11 +653,13 @@ class Journal:
             self._append(entries)
         except OSError as error:
             raise JournalError(
-                f"The journal {self.directory} cannot be written: {error.strerror}. The change it announces was not made."
+                f"The journal {self.directory} cannot be written: {error.strerror}. The change it "
+                f"announces was not made."
             ) from error
 
     def entries(self) -> list[dict[str, Any]]:
-        """All entries in order; a half-written last line (a crash while appending) announces nothing and is left out."""
+        """All entries in order; a half-written last line (a crash while appending) announces nothing and is left
+        out."""
         found: list[dict[str, Any]] = []
         try:
             lines = Path(f"{self.directory}/journal.jsonl").read_bytes().split(b"\n")
@@ -700,7 +711,8 @@ class Journal:
         """Take the run back, newest change first; what is no longer as the run left it stays.
 
         :param groups: only these groups of changes; all when None.
-        :returns: what could not be restored and what was left alone, a sentence each; empty when all is as before the run.
+        :returns: what could not be restored and what was left alone, a sentence each; empty when all is as before the
+            run.
         """
         outcome = self.follow(groups, tool)
         return [*outcome.problems, *outcome.kept]
@@ -732,8 +744,8 @@ class Journal:
 class Outcome:
     """What taking a run back did, or would do.
 
-    `problems` are failures, `kept` what was left alone since somebody changed it after the run, `told` what was done; a sentence each.
-    `parts` are the files before and after, as in a diff.
+    `problems` are failures, `kept` what was left alone since somebody changed it after the run, `told` what was done; a
+    sentence each. `parts` are the files before and after, as in a diff.
     """
 
     problems: list[str] = field(default_factory=list)
@@ -744,22 +756,49 @@ class Outcome:
 
 # What tools keep of their own: right again when they were not used since, and theirs otherwise.
 OF_TOOLS = (
-    "/var/lib/dpkg/", "/var/lib/apt/", "/var/cache/", "/var/lib/ucf/", "/var/lib/pam/", "/var/lib/systemd/", "/var/backups/",
-    "/etc/passwd-", "/etc/shadow-", "/etc/group-", "/etc/gshadow-", "/etc/subuid-", "/etc/subgid-", "/etc/ld.so.cache",
-    "/etc/mailcap", "/etc/.pwd.lock",
-)  # fmt: skip
+    "/var/lib/dpkg/",
+    "/var/lib/apt/",
+    "/var/cache/",
+    "/var/lib/ucf/",
+    "/var/lib/pam/",
+    "/var/lib/systemd/",
+    "/var/backups/",
+    "/etc/passwd-",
+    "/etc/shadow-",
+    "/etc/group-",
+    "/etc/gshadow-",
+    "/etc/subuid-",
+    "/etc/subgid-",
+    "/etc/ld.so.cache",
+    "/etc/mailcap",
+    "/etc/.pwd.lock",
+)
 # Their lines depend on each other.
 WHOLE = ("/etc/pam.d/",)
 # Password hashes, keys, and what they lie beside, whatever their modes say. /etc/shadow- and its like are meant, too.
 SECRET = (
-    "/etc/shadow", "/etc/gshadow", "/etc/security/opasswd", "/etc/sssd/", "/etc/grub.d/", "/boot/grub/", "/etc/ssl/private/",
-    "/etc/ssh/ssh_host_", "/etc/krb5.keytab",
-)  # fmt: skip
+    "/etc/shadow",
+    "/etc/gshadow",
+    "/etc/security/opasswd",
+    "/etc/sssd/",
+    "/etc/grub.d/",
+    "/boot/grub/",
+    "/etc/ssl/private/",
+    "/etc/ssh/ssh_host_",
+    "/etc/krb5.keytab",
+)
 # Rules that hold no secret, though hardening closes them.
 PLAIN = (
-    "/etc/ssh/sshd_config", "/etc/audit/", "/etc/cron", "/etc/at.", "/etc/security/", "/etc/sysctl", "/etc/pam.d/", "/etc/modprobe.d/",
+    "/etc/ssh/sshd_config",
+    "/etc/audit/",
+    "/etc/cron",
+    "/etc/at.",
+    "/etc/security/",
+    "/etc/sysctl",
+    "/etc/pam.d/",
+    "/etc/modprobe.d/",
     "/etc/login.defs",
-)  # fmt: skip
+)
 
 
 def is_secret(path: str, mode: int | None) -> bool:
@@ -1203,7 +1242,8 @@ class Way:
                 self._make_one(path, state)
 
     def _clear(self, path: str) -> None:
-        """Remove a directory in which a program kept its state that came with the run and is gone now, unless it holds people's files."""
+        """Remove a directory in which a program kept its state that came with the run and is gone now, unless it holds
+        people's files."""
         try:
             with opened(path, root=self.root) as place:
                 found = look(place)
@@ -1295,7 +1335,8 @@ def _restore_setting(key: str, value: str, container: bool, made: str | None) ->
         pass  # it went with its module
     except OSError as error:
         return [
-            f"sysctl {key} could not be set back to {value}: {error.strerror}. The kernel takes some settings back only when it "
+            f"sysctl {key} could not be set back to {value}: {error.strerror}. The kernel takes some "
+            f"settings back only when it "
             "starts: restart the host."
         ]
     return []
@@ -1341,7 +1382,8 @@ CONFIGURATION = " (configuration)"
 
 
 class Leaving:
-    """What becomes of the packages of a run: those that it brought go, unless something needs them, and those it took come back."""
+    """What becomes of the packages of a run: those that it brought go, unless something needs them, and those it took
+    come back."""
 
     def __init__(self, entry: dict[str, Any], root: str) -> None:
         self.entry, self.root = entry, root
@@ -1454,7 +1496,8 @@ def needed(root: str, names: set[str]) -> dict[str, str]:
 
 
 def _package_commands(entry: dict[str, Any], came: list[str], went: list[str], spared: set[str]) -> Iterator[list[str]]:
-    """The commands that bring the package set back: take away what came, reinstall what went, exactly those versions."""
+    """The commands that bring the package set back: take away what came, reinstall what went, exactly those
+    versions."""
     before: dict[str, str] = entry["before"]
     # Purging would take data along that was there before the package came back.
     purged = [one for one in came if one + CONFIGURATION not in before and one not in spared]
@@ -1464,9 +1507,20 @@ def _package_commands(entry: dict[str, Any], came: list[str], went: list[str], s
     if went:
         wanted = [f"{one}={before[one]}" for one in went]
         yield [
-            "apt-get", "-y", "-q", "--no-install-recommends", "--allow-downgrades", "-o", "Dpkg::Options::=--force-confold",
-            "-o", "Dpkg::Options::=--force-confmiss", "-o", "APT::Keep-Downloaded-Packages=false", "install", *wanted,
-        ]  # fmt: skip
+            "apt-get",
+            "-y",
+            "-q",
+            "--no-install-recommends",
+            "--allow-downgrades",
+            "-o",
+            "Dpkg::Options::=--force-confold",
+            "-o",
+            "Dpkg::Options::=--force-confmiss",
+            "-o",
+            "APT::Keep-Downloaded-Packages=false",
+            "install",
+            *wanted,
+        ]
     if purged:
         yield ["dpkg", "--purge", "--force-depends", *purged]
 

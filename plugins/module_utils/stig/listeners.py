@@ -67,7 +67,8 @@ def served(host: Host) -> dict[str, str]:
 
 
 def processes(host: Host) -> list[int]:
-    """The processes that are sshd waiting for logins, started by systemd or by hand; daemons of the cloud's own units are none."""
+    """The processes that are sshd waiting for logins, started by systemd or by hand; daemons of the cloud's own units
+    are none."""
     found = []
     for path in Path(f"{host.root}/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
@@ -109,7 +110,8 @@ def _socket_ports(host: Host) -> list[int]:
 
 
 def _configured_ports(host: Host) -> list[int]:
-    """The ports that sshd's configuration names; an address with a port of its own makes that of Port count for nothing."""
+    """The ports that sshd's configuration names; an address with a port of its own makes that of Port count for
+    nothing."""
     code, output = access.sshd_dump(host)
     if code:
         return []
@@ -118,7 +120,8 @@ def _configured_ports(host: Host) -> list[int]:
 
 
 def ports(host: Host) -> list[str]:
-    """The ports through which one logs in: those that listen, and those that sshd is configured for where it listens itself."""
+    """The ports through which one logs in: those that listen, and those that sshd is configured for where it listens
+    itself."""
     if by_socket(host):
         found = _socket_ports(host)
     else:
@@ -154,7 +157,8 @@ def places(host: Host) -> list[tuple[str, int]]:
 
 
 def again(host: Host) -> list[list[str]]:
-    """The commands that have sshd read its configuration, for an undo as well; none where each connection reads it anew."""
+    """The commands that have sshd read its configuration, for an undo as well; none where each connection reads it
+    anew."""
     if not host.systemd:
         return [["kill", "-HUP", str(one)] for one in processes(host)]
     if by_socket(host):
@@ -174,7 +178,10 @@ def take_into_use(host: Host, seconds: float | None = None) -> str:
     for argv in again(host):
         code, output = host.run(argv)
         if code:
-            return f"sshd did not take its new configuration, which is undone: {' '.join(argv)} failed ({code}): {output.strip()[-300:]}"
+            return (
+                f"sshd did not take its new configuration, which is undone: {' '.join(argv)} failed "
+                f"({code}): {output.strip()[-300:]}"
+            )
     if by_socket(host) or not before:
         return ""
     deadline = time.monotonic() + patience
@@ -184,7 +191,8 @@ def take_into_use(host: Host, seconds: float | None = None) -> str:
             return ""
         if time.monotonic() > deadline:
             return (
-                f"sshd did not take its new configuration, which is undone: process {', '.join(map(str, before))} still listens "
+                f"sshd did not take its new configuration, which is undone: process "
+                f"{', '.join(map(str, before))} still listens "
                 f"as before {patience:.0f} s after it was told to read it"
             )
         time.sleep(0.1)

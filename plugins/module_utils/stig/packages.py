@@ -39,9 +39,17 @@ KEPT = (
     "/var/cache/ldconfig/",
 )
 OF_PACKAGES = (
-    "/etc/", "/usr/", "/boot/", "/var/lib/dpkg/", "/var/lib/ucf/", "/var/lib/pam/", "/var/lib/systemd/", "/var/lib/apt/extended_states",
-    "/var/cache/debconf/", "/var/cache/ldconfig/",
-)  # fmt: skip
+    "/etc/",
+    "/usr/",
+    "/boot/",
+    "/var/lib/dpkg/",
+    "/var/lib/ucf/",
+    "/var/lib/pam/",
+    "/var/lib/systemd/",
+    "/var/lib/apt/extended_states",
+    "/var/cache/debconf/",
+    "/var/cache/ldconfig/",
+)
 DATA = ("/var/lib", "/var/cache", "/var/spool")
 
 
@@ -86,7 +94,8 @@ class Brought:
         return (path.startswith(OF_PACKAGES) or path in TREE or path in self.listed) and self._roots(path)
 
     def makes(self, path: str) -> bool:
-        """Whether a new path came with the packages and does not go with them by itself; ask for a directory before what is in it."""
+        """Whether a new path came with the packages and does not go with them by itself; ask for a directory before
+        what is in it."""
         if path in self.listed and not path.startswith("/etc/"):
             return False  # dpkg removes it
         if path.startswith("/var/lib/dpkg/info/"):
@@ -133,15 +142,20 @@ class Transaction:
         ]
         installed = journals._installed(self.root)
         self.line = {
-            "kind": "packages", "group": "packages", "before": installed, "planned": sorted(plan.coming), "removing": sorted(plan.going),
-        }  # fmt: skip
+            "kind": "packages",
+            "group": "packages",
+            "before": installed,
+            "planned": sorted(plan.coming),
+            "removing": sorted(plan.going),
+        }
         self.entries.add([self.line])
         self.entries.write_head({**self.entries.head(), "packages": sorted(wanted)})
         # Journaled as files so that a crash during the transaction still leads back.
         self._rewrite([*self.kept, self.line])
 
     def _rewrite(self, lines: list[dict[str, Any]]) -> None:
-        """Replace the journal as a whole. It is followed backwards: what comes before the packages is restored after them."""
+        """Replace the journal as a whole. It is followed backwards: what comes before the packages is restored after
+        them."""
         text = "".join(json.dumps(one, sort_keys=True) + "\n" for one in lines)
         path = f"{self.entries.directory}/journal.jsonl"
         journals.write_atomically(path, text.encode(), 0o600, os.geteuid(), os.getegid())
@@ -157,26 +171,40 @@ class Transaction:
         }
         transaction |= {
             "came": sorted(came),
-            "went": sorted({one for one in set(was) - set(installed) if not one.endswith(journals.CONFIGURATION)} & {*transaction["removing"]}),
+            "went": sorted(
+                {one for one in set(was) - set(installed) if not one.endswith(journals.CONFIGURATION)}
+                & {*transaction["removing"]}
+            ),
             "upgraded": {
                 one: [was[one], installed[one]]
                 for one in transaction["planned"]
                 if one in was and one in installed and was[one] != installed[one]
             },
-        }  # fmt: skip
+        }
         leaving = journals.Leaving(transaction, root)
         brought = Brought({path for one in came for path in leaving._paths(one, "list")}, after)
         changed = [one for one in self.kept if after.get(one["path"]) != before[one["path"]]]
         known = {one["path"] for one in self.kept}
         metadata = [
             {
-                "kind": "file", "group": "packages", "path": path,
-                "before": {"type": "directory" if facts[0] == "d" else "file", "mode": facts[1], "uid": facts[2], "gid": facts[3],
-                           "mtime_ns": facts[5]},
+                "kind": "file",
+                "group": "packages",
+                "path": path,
+                "before": {
+                    "type": "directory" if facts[0] == "d" else "file",
+                    "mode": facts[1],
+                    "uid": facts[2],
+                    "gid": facts[3],
+                    "mtime_ns": facts[5],
+                },
             }
             for path, facts in before.items()
-            if path not in known and facts[0] in "fd" and path in after and after[path][:4] != facts[:4] and brought.touches(path)
-        ]  # fmt: skip
+            if path not in known
+            and facts[0] in "fd"
+            and path in after
+            and after[path][:4] != facts[:4]
+            and brought.touches(path)
+        ]
         fresh = [
             {"kind": "file", "group": "packages", "path": path, "before": {"type": "absent"}}
             for path in sorted(after, key=lambda one: one.count("/"))

@@ -20,8 +20,8 @@ class EngineError(Exception):
 class Check:
     """The outcome of one check.
 
-    `testable` is false where only the configuration on disk could be judged; `disk` where a condition of the machine leaves nothing
-    there to judge, so that its failure in a container says nothing.
+    `testable` is false where only the configuration on disk could be judged; `disk` where a condition of the machine
+    leaves nothing there to judge, so that its failure in a container says nothing.
     """
 
     ok: bool
@@ -34,7 +34,8 @@ class Check:
 
 @dataclass(frozen=True)
 class Resource:
-    """A type of resource. `fields` maps each field of its specification to its types; `required` names those it must have."""
+    """A type of resource. `fields` maps each field of its specification to its types; `required` names those it must
+    have."""
 
     check: Callable[[Host, Spec], Check]
     fix: Callable[[Host, Spec], None] | None

@@ -70,8 +70,9 @@ def rollback(host: Host, to: str | None, check_mode: bool = False) -> tuple[list
 def reclaim(host: Host) -> list[str]:
     """Give services back to systemd that run without it, and so can neither be reloaded nor stopped.
 
-    systemd loses a unit that somebody enables while it runs, see :func:`journal.reload_units`, and never knew a process that was
-    started by hand. A second sshd cannot start beside such a one, and takes the directory away without which nobody gets in.
+    systemd loses a unit that somebody enables while it runs, see :func:`journal.reload_units`, and never knew a process
+    that was started by hand. A second sshd cannot start beside such a one, and takes the directory away without which
+    nobody gets in.
 
     :returns: what is still not so, a sentence each.
     """
@@ -90,7 +91,8 @@ def reclaim(host: Host) -> list[str]:
         if code:  # better one that systemd does not know of than none
             kept = ", ".join(lost.pop("ssh.service"))
             problems.append(f"sshd runs beside systemd (process {kept}): {output.strip()[-200:]}")
-    # systemd aborts when a process ends that it still notes for a unit that it takes for dead; another reload makes it forget.
+    # systemd aborts when a process ends that it still notes for a unit that it takes for dead; another reload makes it
+    # forget.
     problems += journals.reload_units(host.run, host.root)
     for name, processes in lost.items():
         host.run(["kill", *processes])  # of sshd the listeners only: who is logged in stays so

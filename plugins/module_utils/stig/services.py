@@ -34,13 +34,15 @@ class Source:
         return bool(SHIPPED.match(self.text))
 
     def polled(self, most: int) -> bool:
-        """Whether it says how seldom at most it is asked, and not more seldom than 2**`most` seconds. A clock is not asked."""
+        """Whether it says how seldom at most it is asked, and not more seldom than 2**`most` seconds. A clock is not
+        asked."""
         found = POLL.search(self.text)
         return self.kind == "refclock" or (found is not None and int(found[1]) <= most)
 
 
 def chrony_files(host: Host) -> list[str]:
-    """The files that chronyd takes its sources from: chrony.conf and what its directives name, dormant ones not (chrony.conf(5))."""
+    """The files that chronyd takes its sources from: chrony.conf and what its directives name, dormant ones not
+    (chrony.conf(5))."""
     found: list[str] = []
 
     def read(path: str) -> None:
@@ -76,7 +78,8 @@ def time_sources(host: Host) -> list[Source]:
 
 
 def former_servers(host: Host) -> list[str]:
-    """The servers that the site gave the program which chrony takes the place of: systemd-timesyncd, ntpsec, ntp or openntpd.
+    """The servers that the site gave the program which chrony takes the place of: systemd-timesyncd, ntpsec, ntp or
+    openntpd.
 
     A package that has to go leaves its configuration behind. Servers that Debian wrote there are nobody's choice.
     """
@@ -86,7 +89,11 @@ def former_servers(host: Host) -> list[str]:
             found = found + value.split() if value else []
     for path in ("/etc/ntpsec/ntp.conf", "/etc/ntp.conf", "/etc/openntpd/ntpd.conf"):
         found += re.findall(r"^[ \t]*(?:server|pool|peer|servers)[ \t]+(\S+)", host.text(path) or "", re.MULTILINE)
-    return [one for one in dict.fromkeys(found) if not one.endswith(".debian.pool.ntp.org") and not one.startswith("127.127.")]
+    return [
+        one
+        for one in dict.fromkeys(found)
+        if not one.endswith(".debian.pool.ntp.org") and not one.startswith("127.127.")
+    ]
 
 
 def _transient(path: str) -> bool:
@@ -110,7 +117,8 @@ def check_time_sources(host: Host, spec: Spec) -> Check:
 
 
 def fix_time_sources(host: Host, spec: Spec) -> None:
-    """Append the limit to the site's own lines and leave everything else of them. Name a server only where there is none."""
+    """Append the limit to the site's own lines and leave everything else of them. Name a server only where there is
+    none."""
     most = int(spec["maxpoll"])
     sources = time_sources(host)
     chosen = [one for one in sources if not one.shipped]
@@ -185,7 +193,9 @@ def check_privileged(host: Host, spec: Spec) -> Check:
     """augenrules compiles a rule for each such program."""
     rules = privileged_rules(host, spec)
     if not rules:
-        return judged(True, "a rule for each program with others' rights", "there is no such program", " ".join(PROGRAMS))
+        return judged(
+            True, "a rule for each program with others' rights", "there is no such program", " ".join(PROGRAMS)
+        )
     return system.check_audit(host, {"rules": rules})
 
 

@@ -12,7 +12,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.stig.judge impor
 
 
 def resulting_state(host: Host, controls: list[Control]) -> list[findings.State]:
-    """Facts of the running host: units of the passing controls run, sshd offers what it is configured for, timers are gone."""
+    """Facts of the running host: units of the passing controls run, sshd offers what it is configured for, timers are
+    gone."""
     if host.root:
         return []
     try:

@@ -1,4 +1,5 @@
-"""Resources that are the system's parts: packages, units, kernel settings and modules, audit rules, firewall, boot loader."""
+"""Resources that are the system's parts: packages, units, kernel settings and modules, audit rules, firewall, boot
+loader."""
 
 from __future__ import annotations
 
@@ -132,7 +133,8 @@ def firewall_sysctl_file(host: Host) -> str:
 
 
 def sysctl_files(host: Host) -> list[str]:
-    """Every file that may change a value while the host runs: those of the boot, that of procps, then the firewall's."""
+    """Every file that may change a value while the host runs: those of the boot, that of procps, then the
+    firewall's."""
     last = [one for one in ("/etc/sysctl.conf", firewall_sysctl_file(host)) if one and host.exists(one)]
     return boot_sysctl_files(host) + last
 
@@ -149,7 +151,8 @@ def _sysctl_entries(host: Host, key: str, paths: list[str]) -> list[tuple[str, i
 
 
 def _interface_key(spec: Spec) -> str:
-    """The key with a star in place of ``all`` or ``default``: systemd-sysctl sets it for each interface, now and later."""
+    """The key with a star in place of ``all`` or ``default``: systemd-sysctl sets it for each interface, now and
+    later."""
     return re.sub(r"\.(all|default)\.", ".*.", spec["key"]) if spec.get("interfaces") else ""
 
 
@@ -274,7 +277,8 @@ def fix_module(host: Host, spec: Spec) -> None:
 
 
 def normalise(rule: str) -> str:
-    """An audit rule in one form: fields sorted, number and name spellings of "unset" and perm order unified, key dropped."""
+    """An audit rule in one form: fields sorted, number and name spellings of "unset" and perm order unified, key
+    dropped."""
     try:
         words = shlex.split(rule, comments=True)
     except ValueError:
@@ -342,7 +346,8 @@ def _raw_rules(spec: Spec) -> list[str]:
 
 
 def check_audit(host: Host, spec: Spec) -> Check:
-    """Every rule is among those that augenrules compiles; whether the kernel has them is asked outside containers only."""
+    """Every rule is among those that augenrules compiles; whether the kernel has them is asked outside containers
+    only."""
     known = audit_rules(host)
     evidence = []
     for rule in _raw_rules(spec):
@@ -472,7 +477,8 @@ def fix_boot_password(host: Host, spec: Spec) -> None:
         raise HostError("give the hash that grub-mkpasswd-pbkdf2 prints as hardening parameter grub_password_hash")
     host.write(
         "/etc/grub.d/41_stackwright-password",
-        f'#!/bin/sh\nexec tail -n +3 "$0"\nset superusers="{spec["user"]}"\npassword_pbkdf2 {spec["user"]} {spec["hash"]}\n',
+        f'#!/bin/sh\nexec tail -n +3 "$0"\nset superusers="{spec["user"]}"\npassword_pbkdf2 '
+        f"{spec['user']} {spec['hash']}\n",
         mode=0o700,
     )
     host.activate("grub")
@@ -517,7 +523,8 @@ def check_firewall(host: Host, spec: Spec) -> Check:
     return judged(
         ok,
         f"input dropped but for {', '.join('/'.join(one) for one in sorted(wanted)) or 'SSH'}",
-        f"policy {policy[1] if policy else 'not set'}, open beside: {', '.join('/'.join(one) for one in surplus) or 'nothing'}, "
+        f"policy {policy[1] if policy else 'not set'}, open beside: "
+        f"{', '.join('/'.join(one) for one in surplus) or 'nothing'}, "
         f"missing: {', '.join('/'.join(one) for one in missing_rules) or 'nothing'}",
         "/etc/ufw/user.rules",
     )
@@ -551,7 +558,8 @@ done
 
 
 def fix_firewall(host: Host, spec: Spec) -> None:
-    """Plan the ufw commands; its files are journaled before they run. SSH is let in before the filter is switched on."""
+    """Plan the ufw commands; its files are journaled before they run. SSH is let in before the filter is switched
+    on."""
     guards, reload = ["/etc/ufw/*", "/etc/default/ufw"], ["ufw", "reload"]
     if spec["check"] == "outgoing":
         for one in spec.get("allow", []):
@@ -575,7 +583,9 @@ def fix_firewall(host: Host, spec: Spec) -> None:
         for one in sorted(wanted):
             host.want_command(["ufw", "allow", one], guards, reload=reload)
     if spec["check"] == "enabled":
-        host.want_command(["ufw", "--force", "enable"], guards, ["ufw", "--force", "disable"], ["sh", "-c", UFW_AT_REST])
+        host.want_command(
+            ["ufw", "--force", "enable"], guards, ["ufw", "--force", "disable"], ["sh", "-c", UFW_AT_REST]
+        )
 
 
 # ---------------------------------------------------------------- AIDE's database
@@ -629,7 +639,8 @@ UTC_NAMES = ("UTC", "GMT", "Universal", "Zulu", "UCT")
 
 
 def _zone(host: Host) -> str:
-    """The zone that programs take from /etc/localtime: the name it is linked to, UTC where there is nothing (localtime(5))."""
+    """The zone that programs take from /etc/localtime: the name it is linked to, UTC where there is nothing
+    (localtime(5))."""
     path = "/etc/localtime"
     pending = host.overlay.get(path)
     if pending is not None and pending.link is not None:
@@ -731,7 +742,8 @@ def _own_addresses(host: Host) -> set[str]:
 
 
 def _probe_other_medium(host: Host, spec: Spec) -> Check:
-    """Whether a directory lies on another file system than the records themselves, and on one that outlives the memory."""
+    """Whether a directory lies on another file system than the records themselves, and on one that outlives the
+    memory."""
     path = os.path.realpath(host.root + spec["path"])
     expected = "a mounted file system of another system or medium"
     try:
@@ -800,19 +812,30 @@ def fix_probe(host: Host, spec: Spec) -> None:
 TYPES = {
     "package": Resource(check_package, fix_package, {"present": list, "absent": list}),
     "unit": Resource(
-        check_unit, fix_unit,
-        {"name": str, "enabled": bool, "active": bool, "masked": bool, "kernel": bool, "absent_ok": bool, "group": str}, ("name",),
+        check_unit,
+        fix_unit,
+        {"name": str, "enabled": bool, "active": bool, "masked": bool, "kernel": bool, "absent_ok": bool, "group": str},
+        ("name",),
     ),
-    "sysctl": Resource(check_sysctl, fix_sysctl, {"key": str, "value": (str, int), "allowed": list, "interfaces": bool}, ("key", "value")),
+    "sysctl": Resource(
+        check_sysctl,
+        fix_sysctl,
+        {"key": str, "value": (str, int), "allowed": list, "interfaces": bool},
+        ("key", "value"),
+    ),
     "module": Resource(check_module, fix_module, {"name": str}, ("name",)),
     "audit": Resource(check_audit, fix_audit, {"rules": list}, ("rules",)),
     "audit_final": Resource(check_audit_final, fix_audit_final, {}),
     "boot_argument": Resource(check_boot_argument, fix_boot_argument, {"argument": str}, ("argument",)),
     "boot_password": Resource(check_boot_password, fix_boot_password, {"user": str, "hash": str}, ("user",)),
-    "firewall": Resource(check_firewall, fix_firewall, {"check": str, "ports": list, "allow": list}, ("check",), "firewall"),
+    "firewall": Resource(
+        check_firewall, fix_firewall, {"check": str, "ports": list, "allow": list}, ("check",), "firewall"
+    ),
     "aide": Resource(check_aide, fix_aide, {}),
     "probe": Resource(
-        check_probe, fix_probe,
-        {"name": str, "support": dict, "megabytes": int, "host": str, "where": str, "path": str}, ("name",)
+        check_probe,
+        fix_probe,
+        {"name": str, "support": dict, "megabytes": int, "host": str, "where": str, "path": str},
+        ("name",),
     ),
-}  # fmt: skip
+}

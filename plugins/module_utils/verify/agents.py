@@ -229,7 +229,8 @@ class Observer:
             date = response.headers.get("Date")
             if service == "compute" and not entries:
                 finding.problems.append(
-                    "the compute API lists no services at all: nova leaves out cells whose database does not answer, see "
+                    "the compute API lists no services at all: nova leaves out cells whose database "
+                    "does not answer, see "
                     "the log of nova-api"
                 )
                 failed.add(service)
@@ -286,7 +287,8 @@ def wait_alive(
 def summary(finding: Finding) -> list[str]:
     """Counts, age of the oldest heartbeat, and services that are switched off."""
     lines = [
-        f"{len(finding.agents)} services and agents alive, oldest heartbeat {max([0.0, *finding.ages.values()]):.0f} s ago"
+        f"{len(finding.agents)} services and agents alive, oldest heartbeat "
+        f"{max([0.0, *finding.ages.values()]):.0f} s ago"
         + (f", {finding.providers} hosts offer resources" if finding.providers else "")
     ]
     lines += [f"note: {agent.name} takes no new work: {agent.disabled}" for agent in finding.agents if agent.disabled]

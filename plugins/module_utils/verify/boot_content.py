@@ -26,9 +26,10 @@ class Settings:
 
     ``hosts`` are compute hosts that get one guest each; empty lets the scheduler place a single guest. ``timeout`` is
     in seconds and applies to each thing that is waited for. ``throughput_minimum`` is in MiB/s, 0 for no bound.
-    An empty ``tenant_cidr_v6`` leaves IPv6 out, an empty ``stateful_cidr_v6`` DHCPv6. ``external_*`` describe the provider
-    network that is made when the cloud has no external network yet. ``routed_v6`` says that ``tenant_cidr_v6`` is reached from
-    outside, through the router's address ``routed_via_v6`` on the external network, or through whichever it gets.
+    An empty ``tenant_cidr_v6`` leaves IPv6 out, an empty ``stateful_cidr_v6`` DHCPv6. ``external_*`` describe the
+    provider network that is made when the cloud has no external network yet. ``routed_v6`` says that ``tenant_cidr_v6``
+    is reached from outside, through the router's address ``routed_via_v6`` on the external network, or through
+    whichever it gets.
     """
 
     image: str
@@ -59,7 +60,8 @@ class Settings:
 
 @dataclass(frozen=True)
 class Run:
-    """One run. Everything that it makes is called after it, so that nothing of others can be meant, and bears its mark."""
+    """One run. Everything that it makes is called after it, so that nothing of others can be meant, and bears its
+    mark."""
 
     prefix: str
     number: str = field(default_factory=lambda: secrets.token_hex(4))
@@ -129,7 +131,10 @@ def document(
     if settings.tenant_cidr_v6 and settings.stateful_cidr_v6:
         networks.append({**marked, "name": run.stateful})
     if settings.tenant_cidr_v6:
-        v6_rules = [{"protocol": "ipv6-icmp", "ethertype": "IPv6"}, {"protocol": "tcp", "port_range_min": 22, "ethertype": "IPv6"}]
+        v6_rules = [
+            {"protocol": "ipv6-icmp", "ethertype": "IPv6"},
+            {"protocol": "tcp", "port_range_min": 22, "ethertype": "IPv6"},
+        ]
     gateway = {}
     if settings.routed_v6 and settings.routed_via_v6:
         gateway = {"external_fixed_ips": [{"subnet": external_subnet}, {"ip_address": settings.routed_via_v6}]}
@@ -162,9 +167,16 @@ def document(
             *v6_subnets,
         ],
         "routers": [
-            {**marked, "external_network": external, "interfaces": [run.name, *(one["name"] for one in v6_subnets)], **gateway}
+            {
+                **marked,
+                "external_network": external,
+                "interfaces": [run.name, *(one["name"] for one in v6_subnets)],
+                **gateway,
+            }
         ],
-        "security_groups": [{**marked, "rules": [{"protocol": "icmp"}, {"protocol": "tcp", "port_range_min": 22}, *v6_rules]}],
+        "security_groups": [
+            {**marked, "rules": [{"protocol": "icmp"}, {"protocol": "tcp", "port_range_min": 22}, *v6_rules]}
+        ],
         "keypairs": [{**named, "public_key": key}],
         "servers": [
             {

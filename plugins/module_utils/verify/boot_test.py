@@ -1,8 +1,8 @@
 """Boot test: proves a cloud by using it as a customer would, and leaves nothing behind.
 
-What is made is one document, which the cloud engine applies step by step and removes as a whole. Everything in it carries the
-name and the mark of its run, so that what an interrupted run left is found by the next, while a run that outlives its
-caller removes nothing of a later one. Nothing else is ever deleted.
+What is made is one document, which the cloud engine applies step by step and removes as a whole. Everything in it
+carries the name and the mark of its run, so that what an interrupted run left is found by the next, while a run that
+outlives its caller removes nothing of a later one. Nothing else is ever deleted.
 """
 
 from __future__ import annotations
@@ -163,7 +163,8 @@ class Signals:
 
 
 class BootTest:
-    """The steps of the test: ``engine`` makes and removes, the openstacksdk connection ``cloud`` and a :class:`Shell` prove."""
+    """The steps of the test: ``engine`` makes and removes, the openstacksdk connection ``cloud`` and a :class:`Shell`
+    prove."""
 
     def __init__(
         self,
@@ -216,13 +217,16 @@ class BootTest:
     def ask_hypervisors(self) -> None:
         """Raise when a guest that is to run does not, whatever Nova's own listing says.
 
-        Diagnostics are the one call of the API that Nova passes on to the hypervisor. Asked twice, since a state may be passing.
+        Diagnostics are the one call of the API that Nova passes on to the hypervisor. Asked twice, since a state may be
+        passing.
         """
         for guest in self.made.guests:
             state = self.domain_state(guest) if guest.expected else ""
             guest.unsound = 0 if state in SOUND else guest.unsound + 1
             if guest.unsound >= SURE:
-                raise BootTestError(f"{guest.name} does not run: its hypervisor says {state}, although Nova says ACTIVE")
+                raise BootTestError(
+                    f"{guest.name} does not run: its hypervisor says {state}, although Nova says ACTIVE"
+                )
 
     def stopped(self) -> str:
         """What goes before the cause of a failure: guests that no longer run, where it does not say so itself."""
@@ -237,7 +241,8 @@ class BootTest:
     def domain_state(self, guest: Guest) -> str:
         """State of the guest's domain as its hypervisor tells it now; empty when Nova has no answer.
 
-        Nova refuses diagnostics of a domain that does not run, and names the state that it remembers, which may still be "running".
+        Nova refuses diagnostics of a domain that does not run, and names the state that it remembers, which may still
+        be "running".
         """
         answer = self.cloud.compute.get(f"/servers/{guest.id}/diagnostics", microversion="2.48")
         if answer.status_code == 200:
@@ -458,7 +463,9 @@ class BootTest:
             console = self.console(guest)
             boot = parse_boot(console)
             if (boots := restarts(console)) >= BOOTS and boot is None:
-                raise BootTestError(f"{guest.name} restarts over and over: its console shows {boots} boots, none to its end")
+                raise BootTestError(
+                    f"{guest.name} restarts over and over: its console shows {boots} boots, none to its end"
+                )
             said = console_report(console, 1)
             last = f'its console says "{said[0]}"' if said else "its console is empty"
             return boot is not None and boot.host_key != old_key and boot, f"{guest.name} is not ready, {last}"
@@ -476,7 +483,9 @@ class BootTest:
     def reach_by_ping(self) -> str:
         """Give the first guest a floating address and ping it from this machine."""
         ports = self.cloud.network.ports(device_id=self.first.id)
-        port = next((port.id for port in ports if any(ip["ip_address"] == self.first.address for ip in port.fixed_ips)), "")
+        port = next(
+            (port.id for port in ports if any(ip["ip_address"] == self.first.address for ip in port.fixed_ips)), ""
+        )
         if not port:
             raise BootTestError(f"server {self.first.name} has no port with the address {self.first.address}")
         self.made.port = port
@@ -557,18 +566,23 @@ class BootTest:
             raise BootTestError(self.too_slow(way, guest, f"less than 4 MiB in {limit:.0f} s"))
         if arrived != BULK:
             said = " ".join(answer.errors.split())[-300:]
-            raise BootTestError(f"of 4 MiB sent {way} {guest.name} {arrived} bytes arrived{f': {said}' if said else ''}")
+            raise BootTestError(
+                f"of 4 MiB sent {way} {guest.name} {arrived} bytes arrived{f': {said}' if said else ''}"
+            )
 
     def too_slow(self, way: str, guest: Guest, measured: str) -> str:
         """Why slow data are a fault, and where to look."""
         return (
-            f"data pass {way} {guest.name} at {measured}; no healthy network is below {self.settings.throughput_minimum:g} MiB/s "
-            "(verify_throughput_minimum). On the userspace datapath see ovn_emit_need_to_frag, otherwise the MTU of the networks "
+            f"data pass {way} {guest.name} at {measured}; no healthy network is below "
+            f"{self.settings.throughput_minimum:g} MiB/s "
+            "(verify_throughput_minimum). On the userspace datapath see ovn_emit_need_to_frag, "
+            "otherwise the MTU of the networks "
             "below and ovs-appctl coverage/show on the compute hosts"
         )
 
     def send_large_packets(self) -> str:
-        """Send packets as large as the external network's, which may not be split: TCP finds its size by itself, others do not."""
+        """Send packets as large as the external network's, which may not be split: TCP finds its size by itself, others
+        do not."""
         address, size = self.made.floating_address, self.made.external_mtu or self.made.mtu
         answer = self.large_pinger(address, size)
         told = told_size(answer)
@@ -580,8 +594,10 @@ class BootTest:
         if not answer.status:
             return f"{size} bytes"
         lost = (
-            f"packets of {size} bytes to {address} that must not be split are lost without an answer; the guests' network takes "
-            f"{self.made.mtu}: let the network below carry {self.made.external_mtu + 58} bytes (over IPv6 {self.made.external_mtu + 78}) "
+            f"packets of {size} bytes to {address} that must not be split are lost without an answer; "
+            f"the guests' network takes "
+            f"{self.made.mtu}: let the network below carry {self.made.external_mtu + 58} bytes (over "
+            f"IPv6 {self.made.external_mtu + 78}) "
             "and say so in neutron_underlay_mtu"
         )
         if self.settings.large_packets:
@@ -589,7 +605,8 @@ class BootTest:
         return lost
 
     def reach_by_ipv6(self) -> str:
-        """Let each guest have the addresses that Neutron says, by advertisements and by DHCPv6, and ping router and each other."""
+        """Let each guest have the addresses that Neutron says, by advertisements and by DHCPv6, and ping router and
+        each other."""
         kinds = [("by advertisement", "eth0", self.made.gateway_v6, [guest.address_v6 for guest in self.made.guests])]
         if self.settings.stateful_cidr_v6:
             stateful = [guest.stateful_v6 for guest in self.made.guests]
@@ -611,7 +628,8 @@ class BootTest:
         return answer.status == 0, f"a ping of {self.made.mtu} bytes {where} has no answer"
 
     def has_ipv6(self, guest: Guest, address: str, interface: str) -> tuple[bool, str]:
-        """Whether an interface of the guest has its address, and the guest a route to its router, and what is missing."""
+        """Whether an interface of the guest has its address, and the guest a route to its router, and what is
+        missing."""
         if not address:
             cidr = self.settings.tenant_cidr_v6 if interface == "eth0" else self.settings.stateful_cidr_v6
             raise BootTestError(f"Neutron gave {guest.name} no address of {cidr}")
@@ -635,7 +653,9 @@ class BootTest:
             raise BootTestError(f"{lacking}; make one with the site's router as its gateway, or unset verify_routed_v6")
         if interface:
             cidr = self.made.external_cidr_v6
-            self.route = route_through(interface, self.made.external_gateway_v6, cidr, self.settings.tenant_cidr_v6, via)
+            self.route = route_through(
+                interface, self.made.external_gateway_v6, cidr, self.settings.tenant_cidr_v6, via
+            )
             try:
                 self.route.set(self.here)
             except GatewayError as error:
@@ -645,14 +665,19 @@ class BootTest:
         def answers() -> tuple[Any, str]:
             answer = self.pinger_v6(address, size)
             lost = f"no answer to a ping of {size} bytes to {address} through the router's {via}"
-            return answer.status == 0, f"{lost}; the way there must lead to that address, and the router's way back to the external network"
+            return (
+                answer.status == 0,
+                f"{lost}; the way there must lead to that address, and the router's way back to the external network",
+            )
 
         self.wait("the guest's IPv6 network must be reached from outside", answers, 30)
         self.shell.trust(address, self.first.boot.host_key if self.first.boot else "")
         answer = self.shell.run(address, "hostname")
         if answer.output.strip() != self.first.name:
             said = " ".join((answer.errors or answer.output).split())[-300:]
-            raise BootTestError(f"ping to {address} is answered, but no login to {self.first.name} succeeds there: {said}")
+            raise BootTestError(
+                f"ping to {address} is answered, but no login to {self.first.name} succeeds there: {said}"
+            )
         return f"ping of {size} bytes to {address} through {via}, SSH"
 
     def router_outside(self) -> str:
@@ -755,7 +780,9 @@ class BootTest:
         if short(where) == short(before):
             raise BootTestError(f"{guest.name} was migrated and is on {where} still")
         if self.mark_of(guest) != MARK_OF_DISK:
-            raise BootTestError(f"what was written to the disk of {guest.name} on {before} is not on its disk on {where}")
+            raise BootTestError(
+                f"what was written to the disk of {guest.name} on {before} is not on its disk on {where}"
+            )
         return f"from {before} to {where}, kept {guest.address} and its disk"
 
     def moved(self, how: str, begin: Callable[[], None]) -> str:
@@ -768,8 +795,13 @@ class BootTest:
         def done() -> tuple[Any, str]:
             server = self.cloud.compute.get_server(guest.id)
             if server.status == "ERROR" or (server.status == "ACTIVE" and not server.task_state and server.fault):
-                raise BootTestError(f"{guest.name} was not {how}: {(server.fault or {}).get('message', 'nova gives no reason')}")
-            return server.status == "VERIFY_RESIZE" and server, f"server {guest.name} is {server.status} (task {server.task_state})"
+                raise BootTestError(
+                    f"{guest.name} was not {how}: {(server.fault or {}).get('message', 'nova gives no reason')}"
+                )
+            return (
+                server.status == "VERIFY_RESIZE" and server,
+                f"server {guest.name} is {server.status} (task {server.task_state})",
+            )
 
         server = self.wait(f"the server must be {how}", done)
         where = str(server.compute_host or server.hypervisor_hostname or "")

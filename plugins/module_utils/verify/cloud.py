@@ -53,7 +53,9 @@ def first_line(error: BaseException) -> str:
 
 def place(arguments: dict[str, Any]) -> str:
     """Where a login goes to: the address of the identity service, or the name of the cloud."""
-    return f"cloud {arguments['cloud']}" if arguments.get("cloud") else str((arguments.get("auth") or {}).get("auth_url"))
+    return (
+        f"cloud {arguments['cloud']}" if arguments.get("cloud") else str((arguments.get("auth") or {}).get("auth_url"))
+    )
 
 
 def connect(arguments: dict[str, Any]) -> Any:
@@ -89,7 +91,8 @@ def connect(arguments: dict[str, Any]) -> Any:
             f"cannot get a token for user {auth.get('username')} from {place(arguments)}: {first_line(error)}. "
             "Check that keystone answers there and that the password in the inventory is the one in the cloud."
             if not named
-            else f"cannot get a token from {place(arguments)}: {first_line(error).rstrip('.')}. Check its entry in clouds.yaml."
+            else f"cannot get a token from {place(arguments)}: {first_line(error).rstrip('.')}. Check its "
+            f"entry in clouds.yaml."
         ) from None
     return cloud
 

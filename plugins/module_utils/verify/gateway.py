@@ -1,7 +1,7 @@
 """The machine that runs the boot test as the gateway of the external network, as a lab's host is.
 
-There nothing routes to the test guests' IPv6 network unless this machine does, so it gets an address and a route for the time of
-the test. Anywhere else the site's routers do that, and nothing is changed.
+There nothing routes to the test guests' IPv6 network unless this machine does, so it gets an address and a route for
+the time of the test. Anywhere else the site's routers do that, and nothing is changed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def interface_with(address: str, runner: Runner = run) -> str:
 
 @dataclass(frozen=True)
 class Route:
-    """An address of this machine on an interface, with the length of its prefix, and a network that is reached ``via`` a neighbour."""
+    """An address of this machine on an interface, with the length of its prefix, and a network that is reached ``via``
+    a neighbour."""
 
     interface: str
     address: str
@@ -71,5 +72,6 @@ class Route:
 
 
 def route_through(interface: str, gateway: str, external: str, network: str, via: str) -> Route:
-    """The route to ``network`` through a router at ``via``, with the external network's ``gateway`` address as this machine's."""
+    """The route to ``network`` through a router at ``via``, with the external network's ``gateway`` address as this
+    machine's."""
     return Route(interface, f"{gateway}/{ipaddress.ip_network(external).prefixlen}", network, via)

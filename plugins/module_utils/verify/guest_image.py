@@ -133,7 +133,9 @@ def plan_packages() -> tuple[list[str], list[Package]]:
     closure = sorted({line for line in tree.splitlines() if re.fullmatch(r"[a-z0-9][a-z0-9+.-]+", line)})
     kernel = re.findall(r"Depends: (linux-image-\S+)", run(["apt-cache", "depends", "--important", KERNEL], doing))
     if not kernel or not set(CLOSED_OVER) <= set(closure):
-        raise BuildError(f"cannot {doing}: apt knows no {' or '.join((KERNEL, *CLOSED_OVER))}. Run apt-get update, then try again.")
+        raise BuildError(
+            f"cannot {doing}: apt knows no {' or '.join((KERNEL, *CLOSED_OVER))}. Run apt-get update, then try again."
+        )
     names = [kernel[0], *closure, *SINGLE]
     with tempfile.TemporaryDirectory() as empty:  # apt leaves out what lies in the working directory already
         packages = parse_uris(run(["apt-get", "download", "--print-uris", *names], doing, cwd=empty))

@@ -109,14 +109,14 @@ def ping(address: str) -> Answer:
 
 
 def large_ping(address: str, size: int) -> Answer:
-    """Two echo requests of ``size`` bytes (the whole IPv4 packet) that no router may split, within about three seconds."""
-    return run_program(
-        ["ping", "-n", "-c", "2", "-i", "0.3", "-W", "2", "-M", "do", "-s", str(size - 28), address], 15
-    )
+    """Two echo requests of ``size`` bytes (the whole IPv4 packet) that no router may split, within about three
+    seconds."""
+    return run_program(["ping", "-n", "-c", "2", "-i", "0.3", "-W", "2", "-M", "do", "-s", str(size - 28), address], 15)
 
 
 def ping_v6(address: str, size: int) -> Answer:
-    """Two echo requests of ``size`` bytes (the whole IPv6 packet) that the sender does not split, within about three seconds."""
+    """Two echo requests of ``size`` bytes (the whole IPv6 packet) that the sender does not split, within about three
+    seconds."""
     return run_program(
         ["ping", "-6", "-n", "-c", "2", "-i", "0.3", "-W", "2", "-M", "do", "-s", str(size - 48), address], 15
     )

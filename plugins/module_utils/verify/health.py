@@ -213,7 +213,8 @@ def check_http(check: Check, timeout: float) -> str:
 
 
 def check_tcp(check: Check, timeout: float) -> str:
-    """Open one TCP connection and hear what the check wants to; return the cause of failure, empty when all is as expected.
+    """Open one TCP connection and hear what the check wants to; return the cause of failure, empty when all is as
+    expected.
 
     The kernel accepts connections for a server that hangs, so that only an answer shows that it works.
     """

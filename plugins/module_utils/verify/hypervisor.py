@@ -65,7 +65,10 @@ def ask(server: str, program: Program = run_program) -> Domain | None:
 def advice(domain: Domain) -> str:
     """What to do about a domain that does not run; empty if nothing is known."""
     if any(words in domain.words for words in KVM_FAILS):
-        return "KVM cannot run guests on this host: set nova_virt_type to qemu for it, then run site.yml and verify.yml again"
+        return (
+            "KVM cannot run guests on this host: set nova_virt_type to qemu for it, then run site.yml and "
+            "verify.yml again"
+        )
     if domain.state.startswith("paused (user"):
         return f"somebody paused it behind Nova's back: virsh resume {domain.name} lets it go on"
     if domain.state.startswith("paused (I/O"):

@@ -1,7 +1,7 @@
 """What a host's services are open to, by its effect: who listens, who is let in, and which doors stay shut.
 
-Nothing here reads a configuration: sockets are taken from the kernel, a closed socket is one that an account without rights is refused
-at, a closed port one to which a connection does not come about.
+Nothing here reads a configuration: sockets are taken from the kernel, a closed socket is one that an account without
+rights is refused at, a closed port one to which a connection does not come about.
 """
 
 from __future__ import annotations
@@ -26,12 +26,16 @@ SHOWN = 8
 def is_ssh(listener: Mapping[str, Any]) -> bool:
     """Whether it is the host's own sshd, or the socket that systemd holds for it."""
     return listener["protocol"] == "tcp" and (
-        str(listener["process"]).startswith("sshd") or str(listener["unit"]).split("@")[0] in SSH or listener.get("socket") in SSH
+        str(listener["process"]).startswith("sshd")
+        or str(listener["unit"]).split("@")[0] in SSH
+        or listener.get("socket") in SSH
     )
 
 
 def _names(entry: Mapping[str, Any], listener: Mapping[str, Any]) -> bool:
-    return entry["protocol"] == listener["protocol"] and any(first <= listener["port"] <= last for first, last in entry["ports"])
+    return entry["protocol"] == listener["protocol"] and any(
+        first <= listener["port"] <= last for first, last in entry["ports"]
+    )
 
 
 def complaint(listener: Mapping[str, Any], expected: Sequence[Mapping[str, Any]]) -> str:
@@ -52,11 +56,20 @@ def complaint(listener: Mapping[str, Any], expected: Sequence[Mapping[str, Any]]
             return ""
     shown = unit or (f"{listener['socket']}.socket" if listener.get("socket") else "")
     where = f"[{listener['address']}]" if ":" in str(listener["address"]) else str(listener["address"])
-    said = f"{process or 'an unknown process'}{f' (unit {shown})' if shown else ''} listens on {where} port {listener['port']}/{listener['protocol']}"
+    said = (
+        f"{process or 'an unknown process'}{f' (unit {shown})' if shown else ''} listens on {where} port "
+        f"{listener['port']}/{listener['protocol']}"
+    )
     if mismatch.endswith("alone"):
-        return f"{said}: {mismatch}. Run site.yml, and see in systemctl cat {shown or 'of its unit'} what decides about the address"
+        return (
+            f"{said}: {mismatch}. Run site.yml, and see in systemctl cat {shown or 'of its unit'} what "
+            f"decides about the address"
+        )
     stop = f"systemctl disable --now {shown}" if shown else "stop it"
-    return f"{said}: {mismatch or 'no specification names it'}. If it is not wanted: {stop}; if it is, name it in base_listeners"
+    return (
+        f"{said}: {mismatch or 'no specification names it'}. If it is not wanted: {stop}; if it is, name it "
+        f"in base_listeners"
+    )
 
 
 def complaints(found: Iterable[Mapping[str, Any]], expected: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -65,7 +78,8 @@ def complaints(found: Iterable[Mapping[str, Any]], expected: Sequence[Mapping[st
 
 
 def connect_as(account: str, path: str) -> str:
-    """Connect to a socket in the file system as an account, with all its groups: ``""`` when that works, else the error's name.
+    """Connect to a socket in the file system as an account, with all its groups: ``""`` when that works, else the
+    error's name.
 
     A child does it, so that this process keeps its rights. Errors other than the kernel's are told as ``EIO``.
     """
@@ -90,11 +104,13 @@ def connect_as(account: str, path: str) -> str:
     return errno.errorcode.get(code, "EIO") if code else ""
 
 
-def socket_complaints(sockets: Iterable[Mapping[str, Any]], connect: Callable[[str, str], str] = connect_as) -> tuple[list[str], int]:
+def socket_complaints(
+    sockets: Iterable[Mapping[str, Any]], connect: Callable[[str, str], str] = connect_as
+) -> tuple[list[str], int]:
     """What is wrong with sockets that only some accounts may connect to.
 
-    :param sockets: mappings of ``name``, ``path`` and ``accounts``, those that must get in; a socket that does not exist here is no
-        concern, and neither is an account.
+    :param sockets: mappings of ``name``, ``path`` and ``accounts``, those that must get in; a socket that does not
+        exist here is no concern, and neither is an account.
     :returns: sentences, and how many sockets were tried.
     """
     problems: list[str] = []
@@ -108,11 +124,15 @@ def socket_complaints(sockets: Iterable[Mapping[str, Any]], connect: Callable[[s
         if outcome != "EACCES":
             how = "is let in" if not outcome else f"is not refused for want of rights ({outcome})"
             problems.append(
-                f"{STRANGER} {how} at {path} ({one['name']}), so any account of this host is. See systemctl cat of its socket unit, and restart that"
+                f"{STRANGER} {how} at {path} ({one['name']}), so any account of this host is. See "
+                f"systemctl cat of its socket unit, and restart that"
             )
         for account in one.get("accounts") or []:
             if _exists(account) and (why := connect(account, path)):
-                problems.append(f"{account} is not let in at {path} ({one['name']}): {why}. See the modes of the socket and its directory")
+                problems.append(
+                    f"{account} is not let in at {path} ({one['name']}): {why}. See the modes of the "
+                    f"socket and its directory"
+                )
     return problems, tried
 
 
@@ -125,7 +145,8 @@ def _exists(account: str) -> bool:
 
 
 def reach(address: str, port: int, timeout: float) -> tuple[str, str]:
-    """Try a TCP connection: why it does not come about (empty when it does), and the own address that it leaves from."""
+    """Try a TCP connection: why it does not come about (empty when it does), and the own address that it leaves
+    from."""
     version = socket.AF_INET6 if ":" in address else socket.AF_INET
     own = ""
     try:
@@ -153,7 +174,8 @@ def strangers(
 ) -> tuple[list[str], int, int]:
     """Try, from where this runs, the ports that it must not reach.
 
-    :param closed: mappings of ``host``, ``name``, ``address``, ``port`` and ``sources``, the networks that may reach it.
+    :param closed: mappings of ``host``, ``name``, ``address``, ``port`` and ``sources``, the networks that may reach
+        it.
     :returns: sentences about those that let us in, how many were tried, and how many are open to this machine rightly.
     """
     with ThreadPoolExecutor(max_workers=max(1, min(64, len(closed)))) as pool:
@@ -164,8 +186,10 @@ def strangers(
             rightly += 1
         elif not why:
             problems.append(
-                f"{one['name']} of {one['host']} ({one['address']} port {one['port']}) takes connections from {own}, which is no member of the"
-                " cloud: see nft list table inet stackwright on it, and whether another machine passes the connection on under its address"
+                f"{one['name']} of {one['host']} ({one['address']} port {one['port']}) takes "
+                f"connections from {own}, which is no member of the"
+                " cloud: see nft list table inet stackwright on it, and whether another machine passes "
+                "the connection on under its address"
             )
     return problems, len(closed) - rightly, rightly
 

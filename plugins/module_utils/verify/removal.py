@@ -1,7 +1,7 @@
 """A compute node is taken out of a cloud: no new servers, none left on it, and then nothing that remembers it.
 
-Nova's, Neutron's and Placement's APIs are asked for what they hold of the host; its own services are stopped by others, between the
-two phases. Every step may be repeated.
+Nova's, Neutron's and Placement's APIs are asked for what they hold of the host; its own services are stopped by others,
+between the two phases. Every step may be repeated.
 """
 
 from __future__ import annotations
@@ -72,12 +72,16 @@ class Removal:
             listed = ", ".join(f"{one['name']} ({one['id']})" for one in known.servers[:10])
             more = f" and {len(known.servers) - 10} more" if len(known.servers) > 10 else ""
             raise SdkError(
-                f"{self.host} still has {len(known.servers)} servers: {listed}{more}. It gets no new ones now. Move them with openstack "
-                "server migrate, or delete them, then run this again. To keep the host: openstack compute service set --enable "
+                f"{self.host} still has {len(known.servers)} servers: {listed}{more}. It gets no new "
+                f"ones now. Move them with openstack "
+                "server migrate, or delete them, then run this again. To keep the host: openstack "
+                "compute service set --enable "
                 f"{known.names[0]} nova-compute"
             )
 
-    def forget(self, timeout: float, sleep: Callable[[float], None] = time.sleep, now: Callable[[], float] = time.monotonic) -> None:
+    def forget(
+        self, timeout: float, sleep: Callable[[float], None] = time.sleep, now: Callable[[], float] = time.monotonic
+    ) -> None:
         """Remove what the cloud holds of the host, once its services are down.
 
         :param timeout: seconds in which Nova has to notice that nova-compute has stopped.
@@ -91,7 +95,8 @@ class Removal:
                 break
             if now() > deadline:
                 raise SdkError(
-                    f"nova-compute on {up[0]} still reports itself after {timeout:.0f} s. Stop it there first: it would register anew."
+                    f"nova-compute on {up[0]} still reports itself after {timeout:.0f} s. Stop it there "
+                    f"first: it would register anew."
                 )
             sleep(2)
         if known.servers:
@@ -99,7 +104,12 @@ class Removal:
         for service in known.services:
             self._write(f"forget nova-compute on {service['host']}", "delete", f"/os-services/{service['id']}")
         for agent in known.agents:
-            self._write(f"forget {agent['binary']} on {agent['host']}", "delete", f"/agents/{agent['id']}", of=self.cloud.network)
+            self._write(
+                f"forget {agent['binary']} on {agent['host']}",
+                "delete",
+                f"/agents/{agent['id']}",
+                of=self.cloud.network,
+            )
         # Nova removes it along with its service, unless that had been gone before.
         left = self.look().providers if known.services and not self.check_mode else known.providers
         for provider in left:

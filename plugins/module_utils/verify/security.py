@@ -1,7 +1,8 @@
 """The table of security checks: what a row is, how rows are judged with a site's waivers, and how they are shown.
 
-Any module may add rows: it returns a list of :meth:`Row.as_dict` under ``rows``, and the role ``verify`` adds its registered result
-to ``__verify_security_rows``. A row is one check on one host (or on the cloud as a whole, where ``host`` is empty).
+Any module may add rows: it returns a list of :meth:`Row.as_dict` under ``rows``, and the role ``verify`` adds its
+registered result to ``__verify_security_rows``. A row is one check on one host (or on the cloud as a whole, where
+``host`` is empty).
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ class SecurityError(Exception):
 class Row:
     """One check of the table.
 
-    ``check`` is its identifier (``Check-Identity-01``), ``service`` whom it concerns (``keystone``), ``title`` what must hold,
-    ``value`` the setting or effect that was found, in words for people and never a secret. ``status`` is passed, failed, or open for
-    what this release does not do yet; waived is set by :func:`judge` alone. ``cause`` says for a failure what is wrong and how to
-    mend it, for an open one why it is open.
+    ``check`` is its identifier (``Check-Identity-01``), ``service`` whom it concerns (``keystone``), ``title`` what
+    must hold, ``value`` the setting or effect that was found, in words for people and never a secret. ``status`` is
+    passed, failed, or open for what this release does not do yet; waived is set by :func:`judge` alone. ``cause`` says
+    for a failure what is wrong and how to mend it, for an open one why it is open.
     """
 
     check: str
@@ -83,7 +84,8 @@ class Table:
         width = max((len(row.check) for row in self.rows), default=0)
         hosts = max((len(row.host) for row in self.rows), default=0)
         return [
-            f"{row.check:{width}}  {row.status:6}  {row.host:{hosts}}  {row.service}: {row.title}: {_short(row.value)}" for row in self.rows
+            f"{row.check:{width}}  {row.status:6}  {row.host:{hosts}}  {row.service}: {row.title}: {_short(row.value)}"
+            for row in self.rows
         ]
 
     def failure(self) -> str:
@@ -94,7 +96,9 @@ class Table:
         said = [f"{len(failed)} of {len(self.rows)} security checks fail:"]
         for row in failed:
             where = f" on {row.host}" if row.host else ""
-            said.append(f"- {row.check}{where}: {row.title}: {_short(row.value)}" + (f". {row.cause}" if row.cause else ""))
+            said.append(
+                f"- {row.check}{where}: {row.title}: {_short(row.value)}" + (f". {row.cause}" if row.cause else "")
+            )
         said.append("A check that a site decides against is waived with a reason in verify_security_waivers.")
         return "\n".join(said)
 
@@ -127,9 +131,16 @@ def judge(rows: Sequence[Row], waivers: Mapping[str, str]) -> Table:
     A waiver whose check passes on all hosts is told, since it may go.
     """
     judged = [
-        replace(row, status="waived", cause=waivers[row.check]) if row.status == "failed" and row.check in waivers else row for row in rows
+        replace(row, status="waived", cause=waivers[row.check])
+        if row.status == "failed" and row.check in waivers
+        else row
+        for row in rows
     ]
     waived = {row.check for row in judged if row.status == "waived"}
     done = {row.check for row in judged}
-    notes = [f"the waiver of {name} is not needed: the check passes" for name in waivers if name in done and name not in waived]
+    notes = [
+        f"the waiver of {name} is not needed: the check passes"
+        for name in waivers
+        if name in done and name not in waived
+    ]
     return Table(sorted(judged, key=lambda row: (row.check, row.host)), notes)

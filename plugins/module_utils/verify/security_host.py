@@ -1,7 +1,8 @@
-"""Security checks that a host answers by itself: modes, effective options, processes, answers of services, contents of databases.
+"""Security checks that a host answers by itself: modes, effective options, processes, answers of services, contents of
+databases.
 
-A check is data: ``check``, ``service``, ``title``, ``mend``, ``services`` (the host's services that it is for), and one of the kinds
-below with its particulars. What is proved is the effect wherever there is one to see.
+A check is data: ``check``, ``service``, ``title``, ``mend``, ``services`` (the host's services that it is for), and one
+of the kinds below with its particulars. What is proved is the effect wherever there is one to see.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def expand(paths: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def check_files(given: Mapping[str, Any]) -> Found:
-    """Owners, groups and modes of files: ``paths``, ``owners``, ``groups``, and ``forbid``, the octal bits that none may have."""
+    """Owners, groups and modes of files: ``paths``, ``owners``, ``groups``, and ``forbid``, the octal bits that none
+    may have."""
     found, missing = expand(given["paths"])
     if missing:
         return False, f"missing: {_names(missing)}"
@@ -129,9 +131,9 @@ def started(unit: str) -> float:
 def check_option(given: Mapping[str, Any]) -> Found:
     """The value that a running service has for an option.
 
-    ``files`` are read in order, the last value counts, ``default`` where none has it. ``values`` are the good ones, ``without`` are
-    words that it must not hold, ``least`` and ``most`` bound a number. The ``unit`` must have been started since the files were
-    written: otherwise it runs with something else.
+    ``files`` are read in order, the last value counts, ``default`` where none has it. ``values`` are the good ones,
+    ``without`` are words that it must not hold, ``least`` and ``most`` bound a number. The ``unit`` must have been
+    started since the files were written: otherwise it runs with something else.
     """
     found, missing = expand(given["files"])
     if missing:
@@ -146,12 +148,16 @@ def check_option(given: Mapping[str, Any]) -> Found:
     shown = f"[{section}] {name} = {value or '(empty)'}"
     # systemd tells whole seconds
     if given.get("unit") and started(given["unit"]) + 1 < newest:
-        return False, f"{shown}, but {given['unit']} does not run with it: it was not started since the file was written"
+        return (
+            False,
+            f"{shown}, but {given['unit']} does not run with it: it was not started since the file was written",
+        )
     return judge_value(value, given), shown
 
 
 def judge_value(value: str, given: Mapping[str, Any]) -> bool:
-    """Whether a value is not empty where it must be ``filled``, is one of ``values``, holds none of ``without``, and lies between ``least`` and ``most``."""
+    """Whether a value is not empty where it must be ``filled``, is one of ``values``, holds none of ``without``, and
+    lies between ``least`` and ``most``."""
     if given.get("filled") and not value:
         return False
     if "values" in given and value.lower() not in [str(one).lower() for one in given["values"]]:
@@ -171,8 +177,9 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def check_request(given: Mapping[str, Any]) -> Found:
-    """One answer over HTTP: ``url`` with ``headers``; ``status`` that are good; ``answer_headers`` (name to pattern) that it must have;
-    ``cookies`` (name to attributes that it must have); ``contains`` and ``without``, patterns for the body and all headers."""
+    """One answer over HTTP: ``url`` with ``headers``; ``status`` that are good; ``answer_headers`` (name to pattern)
+    that it must have; ``cookies`` (name to attributes that it must have); ``contains`` and ``without``, patterns for
+    the body and all headers."""
     request = urllib.request.Request(given["url"], headers=dict(given.get("headers", {})))
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
     try:
@@ -192,10 +199,14 @@ def check_request(given: Mapping[str, Any]) -> Found:
     cookies = {one.partition("=")[0].strip(): one for one in headers.get_all("Set-Cookie") or []}
     for name, attributes in given.get("cookies", {}).items():
         lacking = [one for one in attributes if one.lower() not in cookies.get(name, "").lower()]
-        (wrong if lacking else kept).append(f"cookie {name} {'without ' + ', '.join(lacking) if lacking else 'with ' + ', '.join(attributes)}")
+        (wrong if lacking else kept).append(
+            f"cookie {name} {'without ' + ', '.join(lacking) if lacking else 'with ' + ', '.join(attributes)}"
+        )
     whole = f"{headers}\n{body}"
     wrong += [f"the answer lacks {pattern}" for pattern in given.get("contains", []) if not re.search(pattern, whole)]
-    wrong += [f"the answer holds {match[0]}" for pattern in given.get("without", []) if (match := re.search(pattern, whole))]
+    wrong += [
+        f"the answer holds {match[0]}" for pattern in given.get("without", []) if (match := re.search(pattern, whole))
+    ]
     return not wrong, "; ".join(wrong or kept)
 
 
@@ -217,7 +228,8 @@ def processes(pattern: str) -> list[tuple[int, str]]:
 
 
 def check_process(given: Mapping[str, Any]) -> Found:
-    """Owners of running processes: ``pattern`` of the command line, ``users`` that may own them, ``needed`` if one must run."""
+    """Owners of running processes: ``pattern`` of the command line, ``users`` that may own them, ``needed`` if one must
+    run."""
     found = processes(given["pattern"])
     if not found:
         return not given.get("needed"), "no such process runs"
@@ -226,8 +238,8 @@ def check_process(given: Mapping[str, Any]) -> Found:
 
 
 def check_accounts(given: Mapping[str, Any]) -> Found:
-    """Accounts of services: ``names`` that exist here have no password that could be typed, and no shell but for those that
-    are ``with_shell``."""
+    """Accounts of services: ``names`` that exist here have no password that could be typed, and no shell but for those
+    that are ``with_shell``."""
     wrong, seen = [], []
     with open(SHADOW, encoding="utf-8", errors="replace") as stream:
         hashes = dict(line.split(":")[:2] for line in stream if line.count(":") >= 2)
@@ -293,12 +305,15 @@ def check_query(given: Mapping[str, Any]) -> Found:
 
 
 def check_messaging(given: Mapping[str, Any]) -> Found:
-    """Rights in the message queue: each user has a virtual host of its own, called after it, and no rights in others."""
+    """Rights in the message queue: each user has a virtual host of its own, called after it, and no rights in
+    others."""
     present = messaging.read()
     permissions = sorted((one["user"], one["vhost"]) for one in present.get("permissions", []))
     wrong = [f"{user} may use {vhost}" for user, vhost in permissions if vhost != f"/{user}"]
     wrong += [f"the user {one['name']} exists" for one in present.get("users", []) if one["name"] == "guest"]
-    return not wrong, _names(wrong) if wrong else ", ".join(f"{user} in {vhost}" for user, vhost in permissions) or "no users"
+    return not wrong, _names(wrong) if wrong else ", ".join(
+        f"{user} in {vhost}" for user, vhost in permissions
+    ) or "no users"
 
 
 KINDS: dict[str, Callable[[Mapping[str, Any]], Found]] = {
@@ -335,7 +350,15 @@ class Check:
             passed, value = KINDS[self.kind](self.given)
         except (OSError, databases.DatabaseError, messaging.MessagingError, SecurityError) as error:
             passed, value = False, f"cannot be looked at: {error}"
-        return Row(self.check, self.service, self.title, value, "passed" if passed else "failed", "" if passed else self.mend, host)
+        return Row(
+            self.check,
+            self.service,
+            self.title,
+            value,
+            "passed" if passed else "failed",
+            "" if passed else self.mend,
+            host,
+        )
 
 
 def check_of(data: Mapping[str, Any]) -> Check:

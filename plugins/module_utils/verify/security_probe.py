@@ -1,4 +1,5 @@
-"""Security checks that the APIs answer: a user who guesses is locked out, Glance fetches nothing from inside, weak passwords fail.
+"""Security checks that the APIs answer: a user who guesses is locked out, Glance fetches nothing from inside, weak
+passwords fail.
 
 What is made for a check is removed in the same call, whatever happens.
 """
@@ -25,8 +26,8 @@ IMPORT = "Check-Image-05"
 class Probe:
     """Behaviour of the APIs, asked with an administrator's connection of openstacksdk.
 
-    ``attempts`` is the number of wrong passwords that lock a user out; ``services`` are users whom nobody may lock out; ``inside`` is
-    an address of a web server that only the cloud's own machines should reach.
+    ``attempts`` is the number of wrong passwords that lock a user out; ``services`` are users whom nobody may lock out;
+    ``inside`` is an address of a web server that only the cloud's own machines should reach.
     """
 
     def __init__(self, cloud: Any, attempts: int, services: list[str], inside: str) -> None:
@@ -38,10 +39,28 @@ class Probe:
     def rows(self) -> list[Row]:
         """All rows. What cannot be asked counts as failed, with the reason as its value."""
         checks: list[tuple[str, str, str, str, Callable[[], tuple[bool, str]]]] = [
-            (LOCKOUT, "keystone", "who guesses passwords is locked out", "Set keystone_lockout_failure_attempts to 6 or so.", self.lockout),
+            (
+                LOCKOUT,
+                "keystone",
+                "who guesses passwords is locked out",
+                "Set keystone_lockout_failure_attempts to 6 or so.",
+                self.lockout,
+            ),
             (PASSWORDS, "keystone", "weak passwords are refused", "Set keystone_password_regex.", self.weak_password),
-            (EXEMPT, "keystone", "nobody can lock the services out", "Run site.yml; it sets the options of these users.", self.exempt),
-            (IMPORT, "glance", "nobody has Glance fetch from inside", "Take web-download out of glance_import_methods.", self.web_download),
+            (
+                EXEMPT,
+                "keystone",
+                "nobody can lock the services out",
+                "Run site.yml; it sets the options of these users.",
+                self.exempt,
+            ),
+            (
+                IMPORT,
+                "glance",
+                "nobody has Glance fetch from inside",
+                "Take web-download out of glance_import_methods.",
+                self.web_download,
+            ),
         ]
         found = []
         for check, service, title, mend, action in checks:
@@ -109,7 +128,12 @@ class Probe:
         """An import from an address inside is refused."""
         listed = self._call("image", "GET", "/info/import")
         methods = listed.json()["import-methods"]["value"] if listed.status_code == 200 else []
-        body = {"name": f"{PREFIX}{secrets.token_hex(6)}", "disk_format": "raw", "container_format": "bare", "visibility": "private"}
+        body = {
+            "name": f"{PREFIX}{secrets.token_hex(6)}",
+            "disk_format": "raw",
+            "container_format": "bare",
+            "visibility": "private",
+        }
         made = self._call("image", "POST", "/images", json=body)
         if made.status_code != 201:
             raise ValueError(f"making an image gives HTTP {made.status_code}")
@@ -119,5 +143,7 @@ class Probe:
             answer = self._call("image", "POST", f"/images/{image}/import", json=order)
         finally:
             self._call("image", "DELETE", f"/images/{image}")
-        said = f"methods {', '.join(methods) or 'none'}; web-download from {self.inside} gives HTTP {answer.status_code}"
+        said = (
+            f"methods {', '.join(methods) or 'none'}; web-download from {self.inside} gives HTTP {answer.status_code}"
+        )
         return 400 <= answer.status_code < 500, said

@@ -5,8 +5,8 @@ Needs an administrator's login in a clouds.yaml file, and writes only to what it
     STACKWRIGHT_CLOUD=lab pytest --import-mode=importlib tests/acceptance/cloud_state
     OS_CLIENT_CONFIG_FILE=/path/to/clouds.yaml STACKWRIGHT_CLOUD=lab STACKWRIGHT_INTERFACE=internal pytest ...
 
-Types whose service the cloud's catalogue lacks are left out, and named in the output (-s shows it, with the figures). The playbooks in
-services/ add such services to a running cloud's controller, small and for tests only:
+Types whose service the cloud's catalogue lacks are left out, and named in the output (-s shows it, with the figures).
+The playbooks in services/ add such services to a running cloud's controller, small and for tests only:
 
     ansible-playbook tests/acceptance/cloud_state/services/cinder.yml
     ansible-playbook tests/acceptance/cloud_state/services/designate.yml
@@ -42,29 +42,55 @@ CHANGES: dict[str, dict[str, Any]] = {
     "endpoints": {"url": "http://127.0.0.1/two"},
     "flavors": {"description": "Changed", "extra_specs": {"quota:disk_write_iops_sec": 600}},
     "aggregates": {"metadata": {"shelf": "two", "row": "three"}},
-    "images": {"min_disk": 0, "tags": ["changed"], "properties": {"os_distro": "alpine", "hw_rng_model": None}, "members": []},
+    "images": {
+        "min_disk": 0,
+        "tags": ["changed"],
+        "properties": {"os_distro": "alpine", "hw_rng_model": None},
+        "members": [],
+    },
     "networks": {"description": "Changed"},
     "subnets": {"dns_nameservers": ["192.0.2.54"]},
     "security_groups": {"description": "Changed", "rules": [{"direction": "ingress", "protocol": "icmp"}]},
     "ports": {"description": "Changed"},
     "routers": {"description": "Changed", "interfaces": []},
     "subnet_pools": {"description": "Changed", "default_prefix_length": 27},
-    "servers": {"description": "Changed", "metadata": {"purpose": "changed"}, "tags": ["changed"], "power": "stopped",
-                "locked": True},
+    "servers": {
+        "description": "Changed",
+        "metadata": {"purpose": "changed"},
+        "tags": ["changed"],
+        "power": "stopped",
+        "locked": True,
+    },
     "volume_qos_specs": {"specs": {"total_iops_sec": 600}, "consumer": "both"},
-    "volume_types": {"description": "Changed", "extra_specs": {"note": "changed"}, "access": [], "qos": "",
-                     "encryption": {"provider": "luks", "cipher": "aes-xts-plain64", "key_size": 512}},
-    "volumes": {"size": 2, "description": "Changed", "metadata": {"purpose": "changed"}, "bootable": False, "read_only": True},
+    "volume_types": {
+        "description": "Changed",
+        "extra_specs": {"note": "changed"},
+        "access": [],
+        "qos": "",
+        "encryption": {"provider": "luks", "cipher": "aes-xts-plain64", "key_size": 512},
+    },
+    "volumes": {
+        "size": 2,
+        "description": "Changed",
+        "metadata": {"purpose": "changed"},
+        "bootable": False,
+        "read_only": True,
+    },
     "snapshots": {"description": "Changed", "metadata": {"purpose": "changed"}},
     "backups": {"description": "Changed", "metadata": {"purpose": "changed"}},
     "quotas": {"volumes": 6, "gigabytes": 60},
     "object_containers": {"read_acl": "", "metadata": {"purpose": "changed"}, "quota_bytes": -1, "temp_url_key": ""},
     "objects": {"content": "two", "content_type": "text/html", "metadata": {"purpose": "changed"}},
-    "stacks": {"parameters": {"length": 9, "words": ["three"]}, "environment": {"resource_registry": {"Own::Thing": "OS::Heat::RandomString"}},
-               "tags": ["changed"], "timeout_mins": 6, "rollback": True},
+    "stacks": {
+        "parameters": {"length": 9, "words": ["three"]},
+        "environment": {"resource_registry": {"Own::Thing": "OS::Heat::RandomString"}},
+        "tags": ["changed"],
+        "timeout_mins": 6,
+        "rollback": True,
+    },
     "zones": {"ttl": 600, "email": "other@example.org", "description": "Changed"},
     "recordsets": {"records": ["192.0.2.2"], "ttl": 120, "description": "Changed"},
-}  # fmt: skip
+}
 
 
 @dataclass
@@ -146,7 +172,9 @@ def names(result: dict[str, Any], action: str) -> set[tuple[str, str]]:
 
 def everything(document: dict[str, Any]) -> set[tuple[str, str]]:
     """Type and path of all entries."""
-    return {(BY_PLURAL[plural].name, f"{plural}[{n}]") for plural, entries in document.items() for n in range(len(entries))}
+    return {
+        (BY_PLURAL[plural].name, f"{plural}[{n}]") for plural, entries in document.items() for n in range(len(entries))
+    }
 
 
 def test_the_plan_writes_nothing(bench: Bench) -> None:

@@ -1,11 +1,13 @@
-"""The same 100 resources by ``cloud_state`` and by the collection openstack.cloud: create, unchanged, update of 10, delete.
+"""The same 100 resources by ``cloud_state`` and by the collection openstack.cloud: create, unchanged, update of 10,
+delete.
 
-Run: ``python tests/bench/cloud_state/bench.py`` against a simulated cloud, where API calls are counted on the server's side, or
-``... --cloud NAME`` against one of clouds.yaml, where names that begin with "bench-" are made and removed.
+Run: ``python tests/bench/cloud_state/bench.py`` against a simulated cloud, where API calls are counted on the server's
+side, or ``... --cloud NAME`` against one of clouds.yaml, where names that begin with "bench-" are made and removed.
 
-A project holds a user with a role, a quota, two networks with a subnet each, a router and a security group with ten rules: ten
-resources. Both run the way operators run them, ansible-playbook in a process of its own. The rival gets a virtual environment
-of its own, made once, with an SDK that it runs with, and gives each group its rules in one task, which is kind to it.
+A project holds a user with a role, a quota, two networks with a subnet each, a router and a security group with ten
+rules: ten resources. Both run the way operators run them, ansible-playbook in a process of its own. The rival gets a
+virtual environment of its own, made once, with an SDK that it runs with, and gives each group its rules in one task,
+which is kind to it.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ Task = dict[str, Any]
 
 @dataclass
 class Cost:
-    """What one run took. ``busy`` is the share of the machine's processors that worked, ``calls`` -1 where nobody counts them."""
+    """What one run took. ``busy`` is the share of the machine's processors that worked, ``calls`` -1 where nobody
+    counts them."""
 
     wall: float
     cpu: float
@@ -110,17 +113,47 @@ def theirs(projects: int, phase: str) -> list[Task]:
     group = {"security_group_rules": "{{ rules | from_yaml }}"} if state == "present" else {}
     made = [
         task("project", name=name, domain="default", state=state),
-        task("identity_user", name=name, domain="default", password="Bench-pass-1", update_password="on_create", state=state),
+        task(
+            "identity_user",
+            name=name,
+            domain="default",
+            password="Bench-pass-1",
+            update_password="on_create",
+            state=state,
+        ),
         task("role_assignment", role="member", user=name, project=name, state=state),
         task("quota", name=name, cores=8, network=9, state="present"),
-        *(task("network", name=f"{name}-{p}", project=name, state=state, **({"mtu": mtu if p == "a" else 1400} if state == "present" else {}))
-          for p in "ab"),
-        *(task("subnet", name=f"{name}-{p}", network=f"{name}-{p}", project=name, cidr=f"10.{{{{ item }}}}.{i}.0/24", state=state)
-          for i, p in enumerate("ab")),
+        *(
+            task(
+                "network",
+                name=f"{name}-{p}",
+                project=name,
+                state=state,
+                **({"mtu": mtu if p == "a" else 1400} if state == "present" else {}),
+            )
+            for p in "ab"
+        ),
+        *(
+            task(
+                "subnet",
+                name=f"{name}-{p}",
+                network=f"{name}-{p}",
+                project=name,
+                cidr=f"10.{{{{ item }}}}.{i}.0/24",
+                state=state,
+            )
+            for i, p in enumerate("ab")
+        ),
         task("router", name=name, project=name, state=state, interfaces=[f"{name}-a", f"{name}-b"]),
-        {**task("security_group", name=name, project=name, state=state, **group),
-         "vars": {"rules": yaml.safe_dump(rules(0)).replace("10.0.0.0/16", "10.{{ item }}.0.0/16").replace("ethertype", "ether_type")}},
-    ]  # fmt: skip
+        {
+            **task("security_group", name=name, project=name, state=state, **group),
+            "vars": {
+                "rules": yaml.safe_dump(rules(0))
+                .replace("10.0.0.0/16", "10.{{ item }}.0.0/16")
+                .replace("ethertype", "ether_type")
+            },
+        },
+    ]
     if phase == "update":
         return [made[4]]
     if phase == "delete":
@@ -173,8 +206,15 @@ class Bench:
             "tasks": tasks,
         }
         (self.folder / "play.yml").write_text(yaml.safe_dump([play], sort_keys=False))
-        keep = {k: v for k, v in os.environ.items() if not k.startswith(("OS_", "ANSIBLE_")) or k == "OS_CLIENT_CONFIG_FILE"}
-        keep |= {"ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"), "LC_ALL": "C.UTF-8", "ANSIBLE_NOCOLOR": "1", **environment}
+        keep = {
+            k: v for k, v in os.environ.items() if not k.startswith(("OS_", "ANSIBLE_")) or k == "OS_CLIENT_CONFIG_FILE"
+        }
+        keep |= {
+            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
+            "LC_ALL": "C.UTF-8",
+            "ANSIBLE_NOCOLOR": "1",
+            **environment,
+        }
         self.counted()
         before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
         worked, ticks = processor_times()
@@ -219,7 +259,9 @@ def main() -> int:
         print(f"{'':10} {'cloud_state':>29} {'openstack.cloud':>29} {'ratios of wall, CPU, calls':>28}")
         told: dict[str, Cost] = {}
         for phase in PHASES:
-            mine, said = bench.play(ours(given.projects, phase, folder / "ledger"), Path(sys.executable).parent / "ansible-playbook")
+            mine, said = bench.play(
+                ours(given.projects, phase, folder / "ledger"), Path(sys.executable).parent / "ansible-playbook"
+            )
             if mine.calls < 0:
                 mine.calls = int(said.split("calls=", 1)[1].split('"', 1)[0])
             told[phase] = mine

@@ -2,7 +2,8 @@
 
     .venv/bin/python tests/bench/deploy_floor/bench.py
 
-Prints the time of each phase, the ratio to the floor, what an unchanged second run costs, and the machines' memory at rest.
+Prints the time of each phase, the ratio to the floor, what an unchanged second run costs, and the machines' memory at
+rest.
 """
 
 from __future__ import annotations
@@ -68,7 +69,8 @@ def main() -> None:
     for host, counts in hosts.items():
         if host != "localhost":
             print(
-                f"  {host:<28} {counts['remote_tasks']:7d} remote tasks, {counts['changed']} changed, {memory(host)} MB at rest"
+                f"  {host:<28} {counts['remote_tasks']:7d} remote tasks, {counts['changed']} changed, "
+                f"{memory(host)} MB at rest"
             )
     play(ROOT / "playbooks/lab_clean.yml")
 

@@ -2,10 +2,11 @@
 
     .venv/bin/python tests/bench/hardening/bench.py [--fleet 200] [--skip-tasks]
 
-The playbook is generated from the same catalogue (lineinfile, find, apt, command, copy under the built-in strategy) and runs in check
-mode on the hardened host, so it changes nothing. CPU seconds are those of the control node's processes and of the container, by
-their own accounts, so that other work on the machine does not count; wall seconds want an otherwise idle machine.
-`--fleet` runs playbooks/audit.yml, reports included, for that many names of the container, and prints what it takes the control node.
+The playbook is generated from the same catalogue (lineinfile, find, apt, command, copy under the built-in strategy) and
+runs in check mode on the hardened host, so it changes nothing. CPU seconds are those of the control node's processes
+and of the container, by their own accounts, so that other work on the machine does not count; wall seconds want an
+otherwise idle machine. `--fleet` runs playbooks/audit.yml, reports included, for that many names of the container, and
+prints what it takes the control node.
 """
 
 from __future__ import annotations
@@ -132,7 +133,8 @@ def ours(mode: str) -> list[dict[str, Any]]:
 
 
 def memory_of(pid: int) -> int:
-    """MB that the processes of a playbook take, each page counted once; modules on their hosts are not the control node's."""
+    """MB that the processes of a playbook take, each page counted once; modules on their hosts are not the control
+    node's."""
     total = 0
     for directory in Path("/proc").glob("[0-9]*"):
         try:
@@ -200,7 +202,8 @@ def main() -> None:
         if not given.skip_tasks:
             many = measure(f"{len(many_tasks()[0]['tasks'])} tasks, unchanged", many_tasks(), "--check")
             print(
-                f"task per check / our enforce   {many[0] / unchanged[0]:8.1f} in CPU {many[1] / unchanged[1]:8.1f} in time"
+                f"task per check / our enforce   {many[0] / unchanged[0]:8.1f} in CPU "
+                f"{many[1] / unchanged[1]:8.1f} in time"
             )
         if given.fleet:
             fleet(given.fleet)

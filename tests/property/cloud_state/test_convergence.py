@@ -59,12 +59,18 @@ def documents(draw: st.DrawFn) -> Document:
     tags = st.lists(st.sampled_from(["x", "y", "z"]), unique=True)
     document["projects"] = draw(unique(some(place, description=TEXTS, enabled=flags, tags=tags), "name", "domain"))
     document["groups"] = draw(unique(some(place, description=TEXTS), "name", "domain"))
-    document["users"] = draw(unique(some(place, description=TEXTS, enabled=flags, password=st.just("pw")), "name", "domain"))
+    document["users"] = draw(
+        unique(some(place, description=TEXTS, enabled=flags, password=st.just("pw")), "name", "domain")
+    )
     if document["services"]:
         wanted = some(
-            {"service": st.sampled_from([s["name"] for s in document["services"]]), "url": st.sampled_from(["http://a", "http://b"]),
-             "interface": st.sampled_from(["public", "internal"]), "region": st.just("RegionOne")}
-        )  # fmt: skip
+            {
+                "service": st.sampled_from([s["name"] for s in document["services"]]),
+                "url": st.sampled_from(["http://a", "http://b"]),
+                "interface": st.sampled_from(["public", "internal"]),
+                "region": st.just("RegionOne"),
+            }
+        )
         document["endpoints"] = draw(unique(wanted, "service", "interface"))
     roles = ["member", *(r["name"] for r in document["roles"])]
     if document["users"] and document["projects"]:
@@ -102,9 +108,19 @@ class Desk:
     def duplicates(self) -> list[Any]:
         """Names that are there twice in one place."""
         seen = Counter(
-            (kind, o.get("name"), o.get("domain_id"), o.get("type"), o.get("url"), o.get("service_id"), o.get("interface"))
-            for kind in TYPES for o in self.cloud.all(kind) if kind != "region"
-        )  # fmt: skip
+            (
+                kind,
+                o.get("name"),
+                o.get("domain_id"),
+                o.get("type"),
+                o.get("url"),
+                o.get("service_id"),
+                o.get("interface"),
+            )
+            for kind in TYPES
+            for o in self.cloud.all(kind)
+            if kind != "region"
+        )
         return [key for key, count in seen.items() if count > 1]
 
 
@@ -211,8 +227,14 @@ def test_a_mapping_picks_one_of_two_services_of_a_name() -> None:
         there.run(
             {
                 "services": [{"name": "amber", "type": "key-manager"}],
-                "endpoints": [{"service": {"name": "amber", "type": "key-manager"}, "interface": "public", "url": "http://a",
-                               "region": "RegionOne"}],
+                "endpoints": [
+                    {
+                        "service": {"name": "amber", "type": "key-manager"},
+                        "interface": "public",
+                        "url": "http://a",
+                        "region": "RegionOne",
+                    }
+                ],
             }
         )
         made = there.cloud.find("service", type="key-manager")[0]

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from .test_convergence import NAMES, TEXTS, Desk, Document, desk, empty, quick, some, unique
 
-STORED = ("network", "subnet", "router", "port", "security_group", "security_group_rule", "qos_policy", "floating_ip", "address_scope")
+STORED = (
+    "network",
+    "subnet",
+    "router",
+    "port",
+    "security_group",
+    "security_group_rule",
+    "qos_policy",
+    "floating_ip",
+    "address_scope",
+)
 # A range for each name and network, so that none overlap.
 NETS = {"amber": 0, "birch": 1, "cedar": 2}
 PORTS = st.sampled_from([22, 80, 443])
@@ -36,25 +46,41 @@ def documents(draw: st.DrawFn) -> Document:
     policies = draw(unique(some({"name": NAMES}, description=TEXTS), "name"))
     for policy in policies:
         burst = {"max_burst_kbps": st.sampled_from([0, 50])}
-        policy["rules"] = [draw(some({"type": st.just("bandwidth_limit"), "max_kbps": st.sampled_from([100, 200])}, **burst))]
+        policy["rules"] = [
+            draw(some({"type": st.just("bandwidth_limit"), "max_kbps": st.sampled_from([100, 200])}, **burst))
+        ]
         policy["rules"] += [{"type": "dscp_marking", "dscp_mark": draw(st.sampled_from([0, 8]))}] if draw(flags) else []
     qos = {"qos_policy": st.sampled_from(["", *(p["name"] for p in policies)])}
     networks = draw(unique(some({"name": NAMES}, description=TEXTS, tags=tags, enabled=flags, **qos), "name"))
     names = [network["name"] for network in networks]
     subnets: list[dict[str, Any]] = []
     if names:
-        subnets = draw(unique(some({"name": NAMES, "network": st.sampled_from(names)}, dhcp=flags, tags=tags), "name", "network"))
+        subnets = draw(
+            unique(some({"name": NAMES, "network": st.sampled_from(names)}, dhcp=flags, tags=tags), "name", "network")
+        )
         for subnet in subnets:
             routes = [{"destination": "172.16.9.0/24", "nexthop": "192.0.2.9"}]
             place = f"10.{NETS[subnet['network']]}.{NETS[subnet['name']]}"
-            subnet |= {"cidr": f"{place}.0/24", "gateway_ip": f"{place}.1", "host_routes": draw(st.sampled_from([[], routes]))}
+            subnet |= {
+                "cidr": f"{place}.0/24",
+                "gateway_ip": f"{place}.1",
+                "host_routes": draw(st.sampled_from([[], routes])),
+            }
     # Every port of such a network gets an address in it, wanted or not.
     subnets += [
-        {"name": "own", "network": name, "cidr": f"2001:db8:{NETS[name]}::/64", "ipv6_ra_mode": "slaac", "ipv6_address_mode": "slaac"}
+        {
+            "name": "own",
+            "network": name,
+            "cidr": f"2001:db8:{NETS[name]}::/64",
+            "ipv6_ra_mode": "slaac",
+            "ipv6_address_mode": "slaac",
+        }
         for name in names
         if draw(flags)
     ]
-    routers = draw(unique(some({"name": NAMES}, description=TEXTS, external_network=st.sampled_from(["", *EXTERNAL])), "name"))
+    routers = draw(
+        unique(some({"name": NAMES}, description=TEXTS, external_network=st.sampled_from(["", *EXTERNAL])), "name")
+    )
     left = [{"name": s["name"], "network": s["network"]} for s in subnets if s["name"] != "own"]
     for router in routers:
         # A gateway's address is free for one router only.
@@ -69,8 +95,14 @@ def documents(draw: st.DrawFn) -> Document:
         group["rules"] += [{"remote_group": g["name"]} for g in groups if draw(flags)]
     ports: list[dict[str, Any]] = []
     if names:
-        member = {"security_groups": st.lists(st.sampled_from([g["name"] for g in groups]), unique=True)} if groups else {}
-        ports = draw(unique(some({"name": NAMES, "network": st.sampled_from(names)}, description=TEXTS, **member), "name", "network"))
+        member = (
+            {"security_groups": st.lists(st.sampled_from([g["name"] for g in groups]), unique=True)} if groups else {}
+        )
+        ports = draw(
+            unique(
+                some({"name": NAMES, "network": st.sampled_from(names)}, description=TEXTS, **member), "name", "network"
+            )
+        )
     # Ports exchange their addresses between two documents.
     last = draw(st.permutations(range(20, 29)))
     for port in ports:
@@ -151,7 +183,9 @@ def test_an_interrupted_run_is_finished_without_duplicates(wanted: Document, ski
     with desk() as there, desk() as calm:
         for one in (there, calm):
             furnish(one)
-        order: dict[str, Any] = {"error": {"status": 500}, "busy": {"status": 503, "retry_after": 0}}.get(how, {"drop": how})
+        order: dict[str, Any] = {"error": {"status": 500}, "busy": {"status": 503, "retry_after": 0}}.get(
+            how, {"drop": how}
+        )
         there.cloud.fault(method="write", skip=skip, times=0, **order)
         _, failure = there.try_run(wanted)
         if failure is not None:

@@ -27,10 +27,21 @@ from hypothesis import strategies as st
 
 # The simulator's type for each list of a document.
 STORED = {
-    "flavors": "flavor", "keypairs": "keypair", "aggregates": "aggregate", "server_groups": "server_group",
-    "volume_qos_specs": "volume_qos", "volume_types": "volume_type", "volumes": "volume", "images": "image", "servers": "server",
-    "object_containers": "container", "objects": "object", "zones": "zone", "recordsets": "recordset", "stacks": "stack",
-}  # fmt: skip
+    "flavors": "flavor",
+    "keypairs": "keypair",
+    "aggregates": "aggregate",
+    "server_groups": "server_group",
+    "volume_qos_specs": "volume_qos",
+    "volume_types": "volume_type",
+    "volumes": "volume",
+    "images": "image",
+    "servers": "server",
+    "object_containers": "container",
+    "objects": "object",
+    "zones": "zone",
+    "recordsets": "recordset",
+    "stacks": "stack",
+}
 # Our name of the type where the simulator has another.
 TOLD = {"object_container": "container"}
 KEYS = [f"ssh-ed25519 AAAA{letter}AAA" for letter in "BC"]
@@ -45,7 +56,11 @@ def documents(draw: st.DrawFn) -> Document:
         return [entry["name"] for entry in document.get(plural, [])]
 
     def entries(plural: str, required: dict[str, Any], *keys: str, **optional: st.SearchStrategy[Any]) -> None:
-        found = draw(unique(some({"name": NAMES, **required}, **optional), *(keys or ("name",)))) if plural in chosen else []
+        found = (
+            draw(unique(some({"name": NAMES, **required}, **optional), *(keys or ("name",))))
+            if plural in chosen
+            else []
+        )
         document[plural] = found
 
     document: Document = {}
@@ -59,30 +74,53 @@ def documents(draw: st.DrawFn) -> Document:
     entries("server_groups", {"policy": st.sampled_from(["affinity", "anti-affinity"])})
     entries("volume_qos_specs", {}, consumer=st.sampled_from(["front-end", "both"]), specs=WORDS)
     qos = st.sampled_from(names("volume_qos_specs")) if names("volume_qos_specs") else st.nothing()
-    entries("volume_types", {}, description=TEXTS, extra_specs=WORDS, **({"qos": qos} if names("volume_qos_specs") else {}))
+    entries(
+        "volume_types", {}, description=TEXTS, extra_specs=WORDS, **({"qos": qos} if names("volume_qos_specs") else {})
+    )
     types = st.sampled_from(["__DEFAULT__", *names("volume_types")])
     entries("volumes", {"size": st.just(1)}, description=TEXTS, metadata=WORDS, type=types, bootable=flags)
     tags = st.lists(st.sampled_from(["x", "y"]), unique=True)
     entries("images", {}, min_disk=st.integers(0, 1), hidden=flags, tags=tags, properties=WORDS,
             visibility=st.sampled_from(["private", "shared"]))  # fmt: skip
     flavors = st.sampled_from(["small", *names("flavors")])
-    entries("servers", {"flavor": flavors, "image": st.just("debian"), "networks": st.just([])}, description=TEXTS,
-            metadata=WORDS, tags=tags, locked=flags, power=st.sampled_from(["started", "stopped", "paused", "shelved"]))  # fmt: skip
+    entries(
+        "servers",
+        {"flavor": flavors, "image": st.just("debian"), "networks": st.just([])},
+        description=TEXTS,
+        metadata=WORDS,
+        tags=tags,
+        locked=flags,
+        power=st.sampled_from(["started", "stopped", "paused", "shelved"]),
+    )
     free = draw(st.permutations(names("volumes")))
     for server, volume in zip(document["servers"], free, strict=False):
         server["volumes"] = [{"volume": volume}]
-    entries("object_containers", {}, read_acl=st.sampled_from(["", ".r:*"]), metadata=WORDS, quota_objects=st.integers(-1, 1))
+    entries(
+        "object_containers",
+        {},
+        read_acl=st.sampled_from(["", ".r:*"]),
+        metadata=WORDS,
+        quota_objects=st.integers(-1, 1),
+    )
     if document["object_containers"]:
         holder = st.sampled_from(names("object_containers"))
         entries("objects", {"container": holder, "content": TEXTS}, "name", "container", metadata=WORDS)
-    zones = draw(unique(some({"name": NAMES, "email": st.sampled_from(["a@b", "c@d"])}, ttl=st.integers(1, 2)), "name")) if "zones" in chosen else []
+    zones = (
+        draw(unique(some({"name": NAMES, "email": st.sampled_from(["a@b", "c@d"])}, ttl=st.integers(1, 2)), "name"))
+        if "zones" in chosen
+        else []
+    )
     document["zones"] = [{**zone, "name": f"{zone['name']}.org."} for zone in zones]
     if zones:
         records = st.lists(st.sampled_from(["192.0.2.1", "192.0.2.2"]), unique=True, min_size=1)
-        wanted = some({"name": NAMES, "zone": st.sampled_from(names("zones")), "type": st.just("A"), "records": records})
+        wanted = some(
+            {"name": NAMES, "zone": st.sampled_from(names("zones")), "type": st.just("A"), "records": records}
+        )
         found = draw(unique(wanted, "name", "zone"))
         document["recordsets"] = [{**entry, "name": f"{entry['name']}.{entry['zone']}"} for entry in found]
-    template = st.sampled_from(["one", "two"]).map(lambda text: {"heat_template_version": "2018-08-31", "description": text})
+    template = st.sampled_from(["one", "two"]).map(
+        lambda text: {"heat_template_version": "2018-08-31", "description": text}
+    )
     entries("stacks", {"template": template}, tags=tags)
     return {key: found for key, found in document.items() if found}
 
@@ -103,7 +141,9 @@ def snapshot(there: Desk) -> Snapshot:
     """What is in the cloud of these types, without what goes by itself: states and ownership marks."""
 
     def told(found: dict[str, Any]) -> dict[str, Any]:
-        plain = {key: value for key, value in found.items() if key not in ("status", "_settle", "updated_at", "updated_time")}
+        plain = {
+            key: value for key, value in found.items() if key not in ("status", "_settle", "updated_at", "updated_time")
+        }
         for key in ("metadata", "headers"):
             plain[key] = {k: v for k, v in (plain.get(key) or {}).items() if "stackwright" not in k}
         plain["tags"] = [tag for tag in plain.get("tags") or [] if "stackwright" not in tag]
@@ -161,7 +201,9 @@ def test_the_plan_equals_the_effect(before: Document, wanted: Document) -> None:
         assert told == effect
         # What the plan does not name is as it was, but for volumes, which tell where they are attached.
         named = {STORED[change["path"].split("[")[0]] for change in done["plan"]} | {"volume", "server_group"}
-        assert {k: v for k, v in new.items() if k[0] not in named} == {k: v for k, v in old.items() if k[0] not in named}
+        assert {k: v for k, v in new.items() if k[0] not in named} == {
+            k: v for k, v in old.items() if k[0] not in named
+        }
 
 
 def apart(document: Document, taken: set[str]) -> Document:
@@ -169,7 +211,9 @@ def apart(document: Document, taken: set[str]) -> Document:
     gone = taken & set(document)
     while gone:
         document = {plural: entries for plural, entries in document.items() if plural not in gone}
-        fields = {plural: [key for f in BY_PLURAL[plural].fields for key in (f, *f.keys) if key.ref] for plural in document}
+        fields = {
+            plural: [key for f in BY_PLURAL[plural].fields for key in (f, *f.keys) if key.ref] for plural in document
+        }
         gone = {plural for plural in document if {BY_NAME[key.ref].plural for key in fields[plural]} & taken}
         taken = taken | gone
     return document

@@ -29,7 +29,10 @@ def test_entries_take_what_they_leave_out(desk: Desk) -> None:
     web = desk.one("project", name="web")
     assert not [tag for tag in web["tags"] if tag == "shop"]
     held = {name: desk.one("network", name=name) for name in ("inner", "outer")}
-    assert {name: one["project_id"] for name, one in held.items()} == {"inner": web["id"], "outer": desk.cloud.admin_project}
+    assert {name: one["project_id"] for name, one in held.items()} == {
+        "inner": web["id"],
+        "outer": desk.cloud.admin_project,
+    }
     assert ("shop" in held["inner"]["tags"], "shop" in held["outer"]["tags"]) == (True, False)
     # A subnet belongs to the project of its network, whatever the document's is.
     assert [one["project_id"] for one in desk.cloud.find("subnet", name="outer")] == [desk.cloud.admin_project]
@@ -61,7 +64,9 @@ def test_names_are_meant_in_the_documents_domain_first(desk: Desk) -> None:
     alice = desk.one("user", name="alice", domain_id=customers)
     assert desk.one("project", name="web")["domain_id"] == customers
     assert desk.run(document)["changes"] == []
-    (line,) = desk.run({**document, "role_assignments": [{"role": "member", "user": "alice", "project": "web"}]})["plan"]
+    (line,) = desk.run({**document, "role_assignments": [{"role": "member", "user": "alice", "project": "web"}]})[
+        "plan"
+    ]
     assert alice["id"] in line["id"]
 
 
@@ -73,7 +78,11 @@ def test_names_are_meant_in_the_documents_domain_first(desk: Desk) -> None:
         ({"defaults": ["web"]}, "defaults", "A mapping is wanted, this is a list."),
         ({"defaults": {"tags": {"a": 1}}}, "defaults.tags", "Its elements are plain values."),
         ({"default": {"project": "web"}}, "default", "Did you mean 'defaults'?"),
-        ({"defaults": {"project": "wbe"}, "projects": ["web"], "networks": ["n"]}, "networks[0].project", "Did you mean 'web'?"),
+        (
+            {"defaults": {"project": "wbe"}, "projects": ["web"], "networks": ["n"]},
+            "networks[0].project",
+            "Did you mean 'web'?",
+        ),
     ],
 )
 def test_a_wrong_default_is_told_with_its_place(desk: Desk, document: dict[str, Any], path: str, text: str) -> None:
@@ -86,18 +95,26 @@ def test_where_a_role_counts_is_no_default() -> None:
     takes = {kind.name for kind in TYPES if takes_default(kind, "project")}
     assert {"network", "server", "quota", "volume", "floating_ip"} <= takes
     assert not takes & {"role_assignment", "subnet", "port", "project"}
-    (item,) = parse({"defaults": {"project": "web", "domain": "d"}, "role_assignments": [{"role": "r", "user": "u", "system": "all"}]})
+    (item,) = parse(
+        {
+            "defaults": {"project": "web", "domain": "d"},
+            "role_assignments": [{"role": "r", "user": "u", "system": "all"}],
+        }
+    )
     assert item.values.keys() == {"role", "user", "system"}
 
 
 def test_an_export_says_once_what_most_entries_say(desk: Desk) -> None:
     document = {
         "projects": ["web"],
-        "networks": [{"name": name, "project": "web"} for name in ("a", "b", "c")] + [{"name": "x", "project": "admin"}],
+        "networks": [{"name": name, "project": "web"} for name in ("a", "b", "c")]
+        + [{"name": "x", "project": "admin"}],
         "security_groups": [{"name": "g", "project": "web"}],
     }
     desk.run(document, owner="")
-    found = Exporter(Cloud(desk.login, sleep=lambda _: None), Choice(types=frozenset({"network", "security_group"}))).export()
+    found = Exporter(
+        Cloud(desk.login, sleep=lambda _: None), Choice(types=frozenset({"network", "security_group"}))
+    ).export()
     # Two networks of the conftest are the administrator's project's.
     assert found.document["defaults"] == {"project": "web"}
     assert [(one["name"], one.get("project")) for one in found.document["networks"]] == [

@@ -135,7 +135,11 @@ def test_a_free_address_is_taken_over(desk: Desk) -> None:
     assert line == "update floating ip web: name  -> web, server  -> web1"
     desk.run(wanted)
     found = desk.one("floating_ip")
-    assert (found["id"], found["description"], found["port_id"]) == (held["id"], "web", port_of(desk, "web1", "a")["id"])
+    assert (found["id"], found["description"], found["port_id"]) == (
+        held["id"],
+        "web",
+        port_of(desk, "web1", "a")["id"],
+    )
     assert desk.run(wanted)["changes"] == []
     # It was there before the document, so pruning leaves it.
     pruned = desk.run({"roles": ["reader"], **INSIDE}, prune="owned")

@@ -1,4 +1,5 @@
-"""Projects, domains and roles that are immutable: guarded last, opened first, and never a refusal in the middle of a run."""
+"""Projects, domains and roles that are immutable: guarded last, opened first, and never a refusal in the middle of a
+run."""
 
 from __future__ import annotations
 
@@ -14,7 +15,9 @@ OPEN: list[dict[str, Any]] = [{"options": {"immutable": False}}, {"options": {"i
 
 @pytest.mark.parametrize("plural", ["projects", "domains", "roles"])
 @pytest.mark.parametrize("opened", OPEN)
-def test_a_guarded_one_is_opened_changed_and_removed_in_that_order(desk: Desk, plural: str, opened: dict[str, Any]) -> None:
+def test_a_guarded_one_is_opened_changed_and_removed_in_that_order(
+    desk: Desk, plural: str, opened: dict[str, Any]
+) -> None:
     more = {"tags": ["a"]} if plural == "projects" else {}
     made = {plural: [{"name": "x", "description": "One", **more, **GUARD}]}
     desk.run(made)

@@ -176,7 +176,9 @@ def test_options_of_a_user_are_merged_and_compared_by_name(cloud: CloudSimulator
 
 
 def test_option_that_no_user_has_is_refused_before_the_first_change(cloud: CloudSimulator) -> None:
-    document = {"users": [{"name": "robot", "options": {"ignore_lockout_failures_attempts": True, "lock_password": "yes"}}]}
+    document = {
+        "users": [{"name": "robot", "options": {"ignore_lockout_failures_attempts": True, "lock_password": "yes"}}]
+    }
     told = [str(error) for error in refuse(cloud, document)]
     assert any("Did you mean 'ignore_lockout_failure_attempts'?" in line for line in told)
     assert any("lock_password must be true or false." in line for line in told)

@@ -46,7 +46,9 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     return most
 
 
-def test_subnets_of_one_network_come_one_by_one_and_those_of_others_meanwhile(desk: Desk, at_once: dict[str, int]) -> None:
+def test_subnets_of_one_network_come_one_by_one_and_those_of_others_meanwhile(
+    desk: Desk, at_once: dict[str, int]
+) -> None:
     assert desk.run(DOCUMENT)["changed"]
     together = at_once.pop("all")
     assert list(at_once.values()) == [1, 1]

@@ -46,7 +46,10 @@ def qos(**rule: Any) -> dict[str, Any]:
         (group({"protocol": "udp", "port_range_min": 1, "port_range_max": 65535}), group({"protocol": 17})),
         (group({"protocol": "sctp", "port_range_min": 5060}), None),
         (group({"protocol": "dccp", "port_range_min": 7}, {"protocol": "udplite", "port_range_min": 8}), None),
-        (group({"protocol": "vrrp"}, {"protocol": "112"}, {"protocol": 51}, {"protocol": "AH"}), group({"protocol": 112}, {"protocol": "ah"})),
+        (
+            group({"protocol": "vrrp"}, {"protocol": "112"}, {"protocol": 51}, {"protocol": "AH"}),
+            group({"protocol": 112}, {"protocol": "ah"}),
+        ),
         (group({"protocol": "icmp", "ethertype": "IPv6"}, {"protocol": 58, "ethertype": "IPv6"}), None),
         (group({"protocol": "0"}, {"protocol": "any"}), group({})),
         (group({"protocol": "tcp", "port_range_min": 22, "remote_ip_prefix": "2001:DB8:0::/32"}), None),
@@ -55,10 +58,22 @@ def qos(**rule: Any) -> dict[str, Any]:
         (port(fixed_ips=[{"subnet": "v4"}, {"subnet": "v6"}]), port(fixed_ips=[{"subnet": "v4"}])),
         (port(fixed_ips=[]), None),
         (port(mac_address="FA-16-3E-00-00-AA"), port(mac_address="fa:16:3e:00:00:aa")),
-        (port(allowed_address_pairs=[{"ip_address": "10.0.0.9/32", "mac_address": "FA-16-3E-00-00-0B"},
-                                     {"ip_address": "2001:DB8:0:0::9"}]), None),
-        (port(mac_address="fa:16:3e:00:00:aa", allowed_address_pairs=[{"ip_address": "10.0.0.9", "mac_address": "FA:16:3E:00:00:AA"}]),
-         port(allowed_address_pairs=[{"ip_address": "10.0.0.9"}])),
+        (
+            port(
+                allowed_address_pairs=[
+                    {"ip_address": "10.0.0.9/32", "mac_address": "FA-16-3E-00-00-0B"},
+                    {"ip_address": "2001:DB8:0:0::9"},
+                ]
+            ),
+            None,
+        ),
+        (
+            port(
+                mac_address="fa:16:3e:00:00:aa",
+                allowed_address_pairs=[{"ip_address": "10.0.0.9", "mac_address": "FA:16:3E:00:00:AA"}],
+            ),
+            port(allowed_address_pairs=[{"ip_address": "10.0.0.9"}]),
+        ),
         (port(port_security=False), None),
         (subnet(cidr="10.0.0.0/24", allocation_pools=[]), None),
         (subnet(cidr="10.0.0.0/24", dns_nameservers=["10.0.0.9", "10.0.0.2"], host_routes=[]), None),
@@ -67,11 +82,14 @@ def qos(**rule: Any) -> dict[str, Any]:
         (subnet(cidr="2001:db8::7/128", gateway_ip="fe80::1", dhcp=False), None),
         (qos(type="bandwidth_limit", max_kbps=1000, max_burst_kbps=0), qos(type="bandwidth_limit", max_kbps=1000)),
         (qos(type="dscp_marking", dscp_mark=0), None),
-        ({"networks": [{"name": "n", "dns_domain": "Example.ORG."}]}, {"networks": [{"name": "n", "dns_domain": "example.org."}]}),
+        (
+            {"networks": [{"name": "n", "dns_domain": "Example.ORG."}]},
+            {"networks": [{"name": "n", "dns_domain": "example.org."}]},
+        ),
         ({"networks": [{"name": "n", "tags": ["b", "a", "b"], "description": ""}]}, None),
     ],
     ids=lambda value: "" if value is None else str(value)[-60:],
-)  # fmt: skip
+)
 def test_what_is_kept_in_another_form_is_no_change(desk: Desk, document: Any, then: Any) -> None:
     desk.run(document)
     assert desk.run(document)["changes"] == []
@@ -169,12 +187,17 @@ def test_the_default_group_of_a_new_project_is_an_update_and_never_ones_own_to_p
     document = {**project, "security_groups": [{"name": "default", "project": "web", "rules": rules, "tags": ["a"]}]}
     planned = desk.run(document, check=True)
     (line,) = [line for line in planned["changes"] if "security group" in line]
-    assert line.startswith("update security group default: rules (none) -> ") and line.endswith("(the service makes it by itself)")
+    assert line.startswith("update security group default: rules (none) -> ") and line.endswith(
+        "(the service makes it by itself)"
+    )
     (change,) = [one for one in planned["plan"] if one["type"] == "security_group"]
     assert (change["action"], change["before"], planned["summary"]) == ("update", {}, {"create": 1, "update": 1})
     assert "security group default" in planned["diff"]["before"]
     done = desk.run(document)
-    assert (done["changes"], done["plan"]) == (planned["changes"], [{**one, "id": o["id"]} for one, o in zip(planned["plan"], done["plan"], strict=True)])
+    assert (done["changes"], done["plan"]) == (
+        planned["changes"],
+        [{**one, "id": o["id"]} for one, o in zip(planned["plan"], done["plan"], strict=True)],
+    )
     assert desk.one("security_group", name="default", project_id=desk.one("project", name="web")["id"])["tags"] == ["a"]
     assert desk.run(document)["changes"] == []
     assert desk.run({**project, "roles": ["reader"]}, prune="owned")["changes"] == []

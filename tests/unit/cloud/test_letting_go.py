@@ -27,28 +27,70 @@ def joined(*documents: Document) -> Document:
 # What leaves; what refers to it and stays; the field by which it does.
 CASES: list[tuple[str, Document, Document, str, Any]] = [
     ("network.qos_policy", {"qos_policies": [{"name": "gone", "rules": LIMIT}]}, NET, "qos_policy", "gone"),
-    ("port.qos_policy", {"qos_policies": [{"name": "gone", "rules": LIMIT}]},
-     {**NET, "ports": [{"name": "p", "network": "n"}]}, "qos_policy", "gone"),
-    ("floating_ip.qos_policy", {"qos_policies": [{"name": "gone", "rules": LIMIT}]},
-     {**OUT, "subnets": [{"name": "s", "network": "out", "cidr": "203.0.113.0/24"}],
-      "floating_ips": [{"name": "f", "network": "out"}]}, "qos_policy", "gone"),
-    ("subnet_pool.address_scope", {"address_scopes": [{"name": "gone", "ip_version": 4}]},
-     {"subnet_pools": [{"name": "p", "prefixes": ["10.0.0.0/8"]}]}, "address_scope", "gone"),
-    ("port.security_groups", {"security_groups": ["gone"]},
-     {**NET, "security_groups": ["stays"], "ports": [{"name": "p", "network": "n"}]}, "security_groups", ["stays", "gone"]),
-    ("router.external_network", {"networks": [{"name": "gone", "external": True}],
-                                 "subnets": [{"name": "s", "network": "gone", "cidr": "203.0.113.0/24"}]},
-     {"routers": ["r"]}, "external_network", "gone"),
+    (
+        "port.qos_policy",
+        {"qos_policies": [{"name": "gone", "rules": LIMIT}]},
+        {**NET, "ports": [{"name": "p", "network": "n"}]},
+        "qos_policy",
+        "gone",
+    ),
+    (
+        "floating_ip.qos_policy",
+        {"qos_policies": [{"name": "gone", "rules": LIMIT}]},
+        {
+            **OUT,
+            "subnets": [{"name": "s", "network": "out", "cidr": "203.0.113.0/24"}],
+            "floating_ips": [{"name": "f", "network": "out"}],
+        },
+        "qos_policy",
+        "gone",
+    ),
+    (
+        "subnet_pool.address_scope",
+        {"address_scopes": [{"name": "gone", "ip_version": 4}]},
+        {"subnet_pools": [{"name": "p", "prefixes": ["10.0.0.0/8"]}]},
+        "address_scope",
+        "gone",
+    ),
+    (
+        "port.security_groups",
+        {"security_groups": ["gone"]},
+        {**NET, "security_groups": ["stays"], "ports": [{"name": "p", "network": "n"}]},
+        "security_groups",
+        ["stays", "gone"],
+    ),
+    (
+        "router.external_network",
+        {
+            "networks": [{"name": "gone", "external": True}],
+            "subnets": [{"name": "s", "network": "gone", "cidr": "203.0.113.0/24"}],
+        },
+        {"routers": ["r"]},
+        "external_network",
+        "gone",
+    ),
     ("router.interfaces", subnets("a"), {**NET, **subnets("b"), "routers": ["r"]}, "interfaces", ["a", "b"]),
-    ("router.ports", {"ports": [{"name": "gone", "network": "n", "fixed_ips": [{"subnet": "a", "ip_address": "10.0.0.9"}]}]},
-     {**NET, **subnets("a"), "routers": ["r"]}, "ports", ["gone"]),
-    ("floating_ip.port", {"ports": [{"name": "gone", "network": "n"}]},
-     {"networks": [*NET["networks"], *OUT["networks"]],
-      "subnets": [*subnets("a")["subnets"], {"name": "s", "network": "out", "cidr": "203.0.113.0/24"}],
-      "routers": [{"name": "r", "external_network": "out", "interfaces": ["a"]}],
-      "floating_ips": [{"name": "f", "network": "out"}]}, "port", "gone"),
+    (
+        "router.ports",
+        {"ports": [{"name": "gone", "network": "n", "fixed_ips": [{"subnet": "a", "ip_address": "10.0.0.9"}]}]},
+        {**NET, **subnets("a"), "routers": ["r"]},
+        "ports",
+        ["gone"],
+    ),
+    (
+        "floating_ip.port",
+        {"ports": [{"name": "gone", "network": "n"}]},
+        {
+            "networks": [*NET["networks"], *OUT["networks"]],
+            "subnets": [*subnets("a")["subnets"], {"name": "s", "network": "out", "cidr": "203.0.113.0/24"}],
+            "routers": [{"name": "r", "external_network": "out", "interfaces": ["a"]}],
+            "floating_ips": [{"name": "f", "network": "out"}],
+        },
+        "port",
+        "gone",
+    ),
     ("volume_type.qos", {"volume_qos_specs": [{"name": "gone"}]}, {"volume_types": ["t"]}, "qos", "gone"),
-]  # fmt: skip
+]
 
 
 def test_every_field_that_lets_go_is_tried() -> None:

@@ -1,4 +1,5 @@
-"""How a cloud is logged in to and asked: what goes to the SDK, bad answers, pauses, pages, and what an operator is told."""
+"""How a cloud is logged in to and asked: what goes to the SDK, bad answers, pauses, pages, and what an operator is
+told."""
 
 from __future__ import annotations
 
@@ -25,17 +26,58 @@ PASSWORD = {"auth_url": "https://cloud:5000", "username": "eve", "password": "pw
     ("login", "sent"),
     [
         (Login(cloud="lab", region_name="one"), {"cloud": "lab", "region_name": "one"}),
-        (Login(auth=PASSWORD), {"auth_type": "v3password", "auth": {**PASSWORD, "auth_url": "https://cloud:5000/v3", "user_domain_id": "default", "project_domain_id": "default"}}),
-        (Login(auth={**PASSWORD, "user_domain_name": "d", "project_domain_id": "e", "auth_url": "https://cloud/v3/"}),
-         {"auth_type": "v3password", "auth": {**PASSWORD, "user_domain_name": "d", "project_domain_id": "e", "auth_url": "https://cloud/v3/"}}),
-        (Login(auth={"application_credential_id": "i", "application_credential_secret": "s", "auth_url": "https://cloud"}),
-         {"auth_type": "v3applicationcredential", "auth": {"application_credential_id": "i", "application_credential_secret": "s", "auth_url": "https://cloud/v3"}}),
-        (Login(auth={"token": "t", "auth_url": "https://cloud", "project_id": None}), {"auth_type": "v3token", "auth": {"token": "t", "auth_url": "https://cloud/v3"}}),
+        (
+            Login(auth=PASSWORD),
+            {
+                "auth_type": "v3password",
+                "auth": {
+                    **PASSWORD,
+                    "auth_url": "https://cloud:5000/v3",
+                    "user_domain_id": "default",
+                    "project_domain_id": "default",
+                },
+            },
+        ),
+        (
+            Login(
+                auth={**PASSWORD, "user_domain_name": "d", "project_domain_id": "e", "auth_url": "https://cloud/v3/"}
+            ),
+            {
+                "auth_type": "v3password",
+                "auth": {
+                    **PASSWORD,
+                    "user_domain_name": "d",
+                    "project_domain_id": "e",
+                    "auth_url": "https://cloud/v3/",
+                },
+            },
+        ),
+        (
+            Login(
+                auth={
+                    "application_credential_id": "i",
+                    "application_credential_secret": "s",
+                    "auth_url": "https://cloud",
+                }
+            ),
+            {
+                "auth_type": "v3applicationcredential",
+                "auth": {
+                    "application_credential_id": "i",
+                    "application_credential_secret": "s",
+                    "auth_url": "https://cloud/v3",
+                },
+            },
+        ),
+        (
+            Login(auth={"token": "t", "auth_url": "https://cloud", "project_id": None}),
+            {"auth_type": "v3token", "auth": {"token": "t", "auth_url": "https://cloud/v3"}},
+        ),
         (Login(auth={"token": "t"}, auth_type="token"), {"auth_type": "token", "auth": {"token": "t"}}),
         (Login(validate_certs=False, ca_cert="/ca"), {"verify": False}),
         (Login(ca_cert="/ca", client_cert="/c", client_key="/k"), {"cacert": "/ca", "cert": "/c", "key": "/k"}),
     ],
-)  # fmt: skip
+)
 def test_login_is_completed_with_what_operators_leave_out(login: Login, sent: dict[str, Any]) -> None:
     assert api._arguments(login) == {"interface": "public", **sent}
 
@@ -43,12 +85,18 @@ def test_login_is_completed_with_what_operators_leave_out(login: Login, sent: di
 @pytest.mark.parametrize(
     ("login", "cause", "mend"),
     [
-        (Login(cloud="no-such-cloud"), "The login data for cloud 'no-such-cloud' cannot be used", "Give the option auth, or cloud with a clouds.yaml file."),
+        (
+            Login(cloud="no-such-cloud"),
+            "The login data for cloud 'no-such-cloud' cannot be used",
+            "Give the option auth, or cloud with a clouds.yaml file.",
+        ),
         (Login(auth={"auth_url": "http://127.0.0.1:1"}, auth_type="v3password"), "The login data", "Give"),
         (Login(auth=PASSWORD, auth_type="v9"), "The login data", "Give"),
     ],
 )
-def test_login_that_cannot_be_one_is_told_before_anything_is_sent(login: Login, cause: str, mend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_login_that_cannot_be_one_is_told_before_anything_is_sent(
+    login: Login, cause: str, mend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OS_CLIENT_CONFIG_FILE", "/no/such/clouds.yaml")
     with pytest.raises(CloudError) as told:
         Cloud(login)
@@ -71,7 +119,9 @@ def test_version_that_the_address_says_is_not_asked_for(
 
 def test_misspelt_service_of_an_override_is_told(desk: Desk) -> None:
     login = Login(auth=desk.login.auth, auth_type="password", endpoint_overrides={"netwrok": "http://x"})
-    with pytest.raises(CloudError, match=r"endpoint_overrides: Unknown type of service 'netwrok'. Did you mean 'network'"):
+    with pytest.raises(
+        CloudError, match=r"endpoint_overrides: Unknown type of service 'netwrok'. Did you mean 'network'"
+    ):
         Cloud(login)
 
 
@@ -93,7 +143,9 @@ def cloud(desk: Desk) -> Cloud:
         (503, None, [], True),
     ],
 )
-def test_service_that_is_busy_is_asked_again_when_it_says(desk: Desk, status: int, after: float | None, pauses: list[float], fails: bool) -> None:
+def test_service_that_is_busy_is_asked_again_when_it_says(
+    desk: Desk, status: int, after: float | None, pauses: list[float], fails: bool
+) -> None:
     made = cloud(desk)
     desk.cloud.fault(service="network", method="GET", status=status, retry_after=after)
     if fails:
@@ -113,7 +165,10 @@ def test_service_that_stays_busy_is_given_up(desk: Desk) -> None:
     assert "lower the option parallel" in told.value.mend
 
 
-@pytest.mark.parametrize(("status", "mend"), [(403, "roles do not allow"), (409, "in the way"), (500, "See the log of the network service"), (418, "")])
+@pytest.mark.parametrize(
+    ("status", "mend"),
+    [(403, "roles do not allow"), (409, "in the way"), (500, "See the log of the network service"), (418, "")],
+)
 def test_refusal_is_told_with_the_request_and_what_to_do(desk: Desk, status: int, mend: str) -> None:
     made = cloud(desk)
     desk.cloud.fault(service="network", status=status, times=0)
@@ -125,7 +180,9 @@ def test_refusal_is_told_with_the_request_and_what_to_do(desk: Desk, status: int
 
 def test_quota_is_told_as_one_though_the_status_says_forbidden(desk: Desk) -> None:
     made = cloud(desk)
-    desk.cloud.fault(service="compute", status=403, message="Quota exceeded for instances: Requested 1, but already used 10")
+    desk.cloud.fault(
+        service="compute", status=403, message="Quota exceeded for instances: Requested 1, but already used 10"
+    )
     with pytest.raises(ApiError) as told:
         made.call("compute", "POST", "/servers", {"server": {}})
     assert "The quota is used up" in told.value.mend
@@ -150,10 +207,17 @@ class Response(SimpleNamespace):
     ("text", "said"),
     [
         ('{"NeutronError": {"type": "x", "message": "No more\\n addresses", "detail": ""}}', "No more addresses"),
-        ('{"explanation": "The resource could not be found.", "error": {"message": "Stack shop not found"}}', "Stack shop not found"),
+        (
+            '{"explanation": "The resource could not be found.", "error": {"message": "Stack shop not found"}}',
+            "Stack shop not found",
+        ),
         ('{"badRequest": {"code": 400}}', '{"badRequest": {"code": 400}}'),
         ('[{"faultstring": "wrong"}]', "wrong"),
-        ("<html><head><title>502 Bad Gateway</title></head><body><h1>502</h1>The server <b>is</b> away</body></html>", "The server is away"),
+        (
+            "<html><head><title>502 Bad Gateway</title></head><body><h1>502</h1>The server <b>is</b> "
+            "away</body></html>",
+            "The server is away",
+        ),
         ("", "Bad Gateway"),
     ],
 )
@@ -183,7 +247,12 @@ def pages(desk: Desk, *bodies: Any) -> tuple[list[Any], Pages]:
 @pytest.mark.parametrize(
     "link",
     [
-        {"networks_links": [{"rel": "previous", "href": "x"}, {"rel": "next", "href": "http://inside:9696/v2.0/networks?limit=2&marker=b"}]},
+        {
+            "networks_links": [
+                {"rel": "previous", "href": "x"},
+                {"rel": "next", "href": "http://inside:9696/v2.0/networks?limit=2&marker=b"},
+            ]
+        },
         {"links": {"next": "http://inside/v3/networks?limit=2&marker=b", "self": "x"}},
         {"next": "/v2/networks?limit=2&marker=b"},
     ],
@@ -199,7 +268,10 @@ def test_pages_are_followed_however_a_service_links_them(desk: Desk, link: dict[
     ("bodies", "told"),
     [
         ([{"nets": []}], "the answer holds no 'networks'"),
-        ([{"networks": [1], "next": "/n?marker=a"}, {"networks": [2], "next": "/n?marker=a"}], "page /n?marker=a links to itself"),
+        (
+            [{"networks": [1], "next": "/n?marker=a"}, {"networks": [2], "next": "/n?marker=a"}],
+            "page /n?marker=a links to itself",
+        ),
     ],
 )
 def test_pages_without_an_end_or_a_content_are_told(desk: Desk, bodies: list[Any], told: str) -> None:
@@ -215,7 +287,11 @@ def test_answer_without_a_body_or_with_another_one_is_empty(desk: Desk) -> None:
 
 def test_service_that_the_catalogue_lacks_is_told_with_what_it_offers(desk: Desk) -> None:
     made = cloud(desk).in_region("elsewhere")
-    with pytest.raises(CloudError, match=r"zones: The catalogue of this cloud offers no service of type dns in region elsewhere with a public endpoint"):
+    with pytest.raises(
+        CloudError,
+        match=r"zones: The catalogue of this cloud offers no service of type dns in region elsewhere with a "
+        r"public endpoint",
+    ):
         made.require({"dns": "zones"})
     assert cloud(desk).regions("network") == [desk.cloud.region]
 
@@ -240,7 +316,11 @@ class NotFound(Exception):
     ("error", "cause", "mend"),
     [
         (SSLFailure("self-signed"), "The certificate of https://c is not trusted: self-signed", "ca_cert"),
-        (RuntimeError("Could not find versioned ... certificate verify failed"), "The certificate of https://c is not trusted", "ca_cert"),
+        (
+            RuntimeError("Could not find versioned ... certificate verify failed"),
+            "The certificate of https://c is not trusted",
+            "ca_cert",
+        ),
         (NotFound("x"), "There is no identity API at https://c (404)", "should end in /v3"),
         (OSError("refused"), "The identity service at https://c does not answer: refused", "Check auth_url"),
     ],
@@ -255,11 +335,20 @@ def test_certificate_of_a_service_that_is_not_trusted_is_told() -> None:
     assert "certificate is not trusted (self-signed)" in str(told) and "ca_cert" in told.mend
 
 
-def test_module_applies_a_document_once_and_masks_its_secrets(desk: Desk, run_module: Callable[..., dict[str, Any]], tmp_path: Any) -> None:
+def test_module_applies_a_document_once_and_masks_its_secrets(
+    desk: Desk, run_module: Callable[..., dict[str, Any]], tmp_path: Any
+) -> None:
     given = {
-        "auth": desk.login.auth, "auth_type": "password", "region_name": desk.cloud.region, "owner": "shop", "ledger": str(tmp_path / "ledger"),
-        "document": {"projects": [{"name": "web"}], "users": [{"name": "eve", "password": "Xy7-secret-1", "default_project": "web"}]},
-    }  # fmt: skip
+        "auth": desk.login.auth,
+        "auth_type": "password",
+        "region_name": desk.cloud.region,
+        "owner": "shop",
+        "ledger": str(tmp_path / "ledger"),
+        "document": {
+            "projects": [{"name": "web"}],
+            "users": [{"name": "eve", "password": "Xy7-secret-1", "default_project": "web"}],
+        },
+    }
     foretold = run_module(run_cloud_state, check=True, **given)
     assert foretold["changed"] and not desk.cloud.find("user", name="eve")
     answer = run_module(run_cloud_state, **given)
@@ -272,12 +361,34 @@ def test_module_applies_a_document_once_and_masks_its_secrets(desk: Desk, run_mo
     assert gone["changed"] and not desk.cloud.find("user", name="eve")
 
 
-@pytest.mark.parametrize("name", ["password", "token", "access_token", "refresh_token", "code", "assertion", "passcode", "client_secret",
-                                  "application_credential_secret", "openid_scope_proof", "a_name_of_the_future"])  # fmt: skip
-def test_whatever_of_a_login_is_not_known_to_be_harmless_is_masked(desk: Desk, run_module: Callable[..., dict[str, Any]], name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [
+        "password",
+        "token",
+        "access_token",
+        "refresh_token",
+        "code",
+        "assertion",
+        "passcode",
+        "client_secret",
+        "application_credential_secret",
+        "openid_scope_proof",
+        "a_name_of_the_future",
+    ],
+)
+def test_whatever_of_a_login_is_not_known_to_be_harmless_is_masked(
+    desk: Desk, run_module: Callable[..., dict[str, Any]], name: str
+) -> None:
     auth = {**desk.login.auth, name: "Xy7-proves-who-one-is"}
-    answer = run_module(run_cloud_state, auth=auth, auth_type="no-such-plug-in", region_name=desk.cloud.region, document={"projects": ["web"]},
-                        client_key="/home/ops/Xy7-key.pem")  # fmt: skip
+    answer = run_module(
+        run_cloud_state,
+        auth=auth,
+        auth_type="no-such-plug-in",
+        region_name=desk.cloud.region,
+        document={"projects": ["web"]},
+        client_key="/home/ops/Xy7-key.pem",
+    )
     told = json.dumps(answer)
     assert "Xy7" not in told and answer["invocation"]["module_args"]["auth"]["auth_url"] == desk.login.auth["auth_url"]
     assert answer["invocation"]["module_args"]["auth"]["username"] == desk.login.auth["username"]

@@ -1,4 +1,5 @@
-"""What is wrong with a network before anything is sent, and what the network types do beyond the promises of all types."""
+"""What is wrong with a network before anything is sent, and what the network types do beyond the promises of all
+types."""
 
 from __future__ import annotations
 
@@ -29,34 +30,80 @@ def group(*rules: dict[str, Any], **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("document", "path", "words"),
     [
-        (subnet(gateway_ip="fe80::1"), "subnets[0].gateway_ip", "The gateway fe80::1 is no IPv4 address, as 10.0.0.0/24 needs."),
+        (
+            subnet(gateway_ip="fe80::1"),
+            "subnets[0].gateway_ip",
+            "The gateway fe80::1 is no IPv4 address, as 10.0.0.0/24 needs.",
+        ),
         (subnet(dns_nameservers=["10.0.0.2", "2001:db8::53"]), "subnets[0].dns_nameservers[1]", "takes IPv4 ones only"),
         (subnet(dns_nameservers=["dns"]), "subnets[0].dns_nameservers[0]", "is no address"),
-        (subnet(host_routes=[{"destination": "10.9.0.1/16", "nexthop": "10.0.0.9"}]), "subnets[0].host_routes[0].destination",
-         "Write 10.9.0.0/16."),
-        (subnet(host_routes=[{"destination": "2001:db8::/32", "nexthop": "fe80::9"}]), "subnets[0].host_routes[0].nexthop",
-         "not of IPv4"),
+        (
+            subnet(host_routes=[{"destination": "10.9.0.1/16", "nexthop": "10.0.0.9"}]),
+            "subnets[0].host_routes[0].destination",
+            "Write 10.9.0.0/16.",
+        ),
+        (
+            subnet(host_routes=[{"destination": "2001:db8::/32", "nexthop": "fe80::9"}]),
+            "subnets[0].host_routes[0].nexthop",
+            "not of IPv4",
+        ),
         (subnet(ipv6_ra_mode="slaac"), "subnets[0].ipv6_ra_mode", "for IPv6"),
         ({"networks": [{"name": "n", "dns_domain": "example.org"}]}, "networks[0].dns_domain", "Write example.org."),
         ({"networks": [{"name": "n", "tags": ["a", "b,c"]}]}, "networks[0].tags[1]", "no comma"),
         ({"projects": [{"name": "p", "tags": ["b,c"]}]}, "projects[0].tags[0]", "no comma"),
-        ({"routers": [{"name": "r", "routes": [{"destination": "x", "nexthop": "10.0.0.1"}]}]}, "routers[0].routes[0].destination",
-         "is no range"),
-        (group({"protocol": "esp", "port_range_min": 22}), "security_groups[0].rules[0].port_range_min", "has no ports"),
-        (group({"protocol": "tpc", "port_range_min": 22}), "security_groups[0].rules[0].protocol", "Did you mean 'tcp'?"),
-        (group({"protocol": "icmp", "port_range_min": 256}), "security_groups[0].rules[0].port_range_min", "no ICMP type"),
-        ({"qos_policies": [{"name": "q", "rules": [{"type": "dscp_marking", "dscp_mark": 3}]}]},
-         "qos_policies[0].rules[0].dscp_mark", "It takes 0, 8, 10"),
-        ({"subnet_pools": [{"name": "p", "prefixes": ["10.0.0.0/16"]}], **NETWORK,
-          "subnets": [{"name": "s", "network": "n", "subnet_pool": "p", "ip_version": 6}]}, "subnets[0].ip_version", "IPv4 ranges"),
-        ({"aggregates": [{"name": "a", "availability_zone": "x", "metadata": {"availability_zone": "y"}}]},
-         "aggregates[0].metadata.availability_zone", "Move it"),
+        (
+            {"routers": [{"name": "r", "routes": [{"destination": "x", "nexthop": "10.0.0.1"}]}]},
+            "routers[0].routes[0].destination",
+            "is no range",
+        ),
+        (
+            group({"protocol": "esp", "port_range_min": 22}),
+            "security_groups[0].rules[0].port_range_min",
+            "has no ports",
+        ),
+        (
+            group({"protocol": "tpc", "port_range_min": 22}),
+            "security_groups[0].rules[0].protocol",
+            "Did you mean 'tcp'?",
+        ),
+        (
+            group({"protocol": "icmp", "port_range_min": 256}),
+            "security_groups[0].rules[0].port_range_min",
+            "no ICMP type",
+        ),
+        (
+            {"qos_policies": [{"name": "q", "rules": [{"type": "dscp_marking", "dscp_mark": 3}]}]},
+            "qos_policies[0].rules[0].dscp_mark",
+            "It takes 0, 8, 10",
+        ),
+        (
+            {
+                "subnet_pools": [{"name": "p", "prefixes": ["10.0.0.0/16"]}],
+                **NETWORK,
+                "subnets": [{"name": "s", "network": "n", "subnet_pool": "p", "ip_version": 6}],
+            },
+            "subnets[0].ip_version",
+            "IPv4 ranges",
+        ),
+        (
+            {"aggregates": [{"name": "a", "availability_zone": "x", "metadata": {"availability_zone": "y"}}]},
+            "aggregates[0].metadata.availability_zone",
+            "Move it",
+        ),
         (subnet(gateway_ip="10.0.0"), "subnets[0].gateway_ip", "is no address"),
         (subnet(cidr="10.0.0.5/24"), "subnets[0].cidr", "Write 10.0.0.0/24."),
         (subnet(cidr="ten"), "subnets[0].cidr", "is no range of addresses"),
         (subnet(ip_version=6), "subnets[0].ip_version", "of version 4"),
-        (subnet(allocation_pools=[{"start": "10.0.0.9", "end": "10.0.1.9"}]), "subnets[0].allocation_pools[0]", "outside"),
-        (subnet(allocation_pools=[{"start": "10.0.0.9", "end": "10.0.0.5"}]), "subnets[0].allocation_pools[0]", "comes after"),
+        (
+            subnet(allocation_pools=[{"start": "10.0.0.9", "end": "10.0.1.9"}]),
+            "subnets[0].allocation_pools[0]",
+            "outside",
+        ),
+        (
+            subnet(allocation_pools=[{"start": "10.0.0.9", "end": "10.0.0.5"}]),
+            "subnets[0].allocation_pools[0]",
+            "comes after",
+        ),
         (subnet(allocation_pools=[{"start": "10.0.0.9", "end": "x"}]), "subnets[0].allocation_pools[0]", "no range"),
         (
             subnet(gateway_ip="10.0.0.6", allocation_pools=[{"start": "10.0.0.5", "end": "10.0.0.9"}]),
@@ -64,39 +111,70 @@ def group(*rules: dict[str, Any], **more: Any) -> dict[str, Any]:
             "The gateway 10.0.0.6 is among",
         ),
         ({**NETWORK, "subnets": [{"name": "s", "network": "n"}]}, "subnets[0].cidr", "One of cidr and subnet_pool"),
-        ({"subnets": [{"name": "s", "network": "nn", "cidr": "10.0.0.0/24"}]}, "subnets[0].network", "There is no network 'nn'"),
         (
-            {**NETWORK, "subnets": [{"name": "s", "network": "n", "cidr": "10.0.0.0/24"},
-                                    {"name": "t", "network": "n", "cidr": "10.0.0.128/25"}]},
+            {"subnets": [{"name": "s", "network": "nn", "cidr": "10.0.0.0/24"}]},
+            "subnets[0].network",
+            "There is no network 'nn'",
+        ),
+        (
+            {
+                **NETWORK,
+                "subnets": [
+                    {"name": "s", "network": "n", "cidr": "10.0.0.0/24"},
+                    {"name": "t", "network": "n", "cidr": "10.0.0.128/25"},
+                ],
+            },
             "subnets[1].cidr",
             "10.0.0.128/25 overlaps 10.0.0.0/24 of subnets[0]",
         ),
         ({**TWO, "routers": [{"name": "r", "interfaces": ["a", "b"]}]}, "routers[0].interfaces[1]", "overlap"),
-        ({**NETWORK, "routers": [{"name": "r", "external_network": "n"}]}, "routers[0].external_network", "is not external"),
+        (
+            {**NETWORK, "routers": [{"name": "r", "external_network": "n"}]},
+            "routers[0].external_network",
+            "is not external",
+        ),
         (
             {**subnet(gateway_ip="none"), "routers": [{"name": "r", "interfaces": ["s"]}]},
             "routers[0].interfaces[0]",
             "has no gateway",
         ),
-        ({"routers": [{"name": "r", "external_fixed_ips": [{"ip_address": "x"}]}]}, "routers[0].external_network", "missing"),
         (
-            {**subnet(), "ports": [{"name": "p", "network": "n", "fixed_ips": [{"subnet": "s", "ip_address": "10.1.0.9"}]}]},
+            {"routers": [{"name": "r", "external_fixed_ips": [{"ip_address": "x"}]}]},
+            "routers[0].external_network",
+            "missing",
+        ),
+        (
+            {
+                **subnet(),
+                "ports": [{"name": "p", "network": "n", "fixed_ips": [{"subnet": "s", "ip_address": "10.1.0.9"}]}],
+            },
             "ports[0].fixed_ips[0].ip_address",
             "The address 10.1.0.9 is outside the subnet 10.0.0.0/24.",
         ),
-        ({**NETWORK, "ports": [{"name": "p", "network": "n", "fixed_ips": [{}]}]}, "ports[0].fixed_ips[0]", "is wanted"),
+        (
+            {**NETWORK, "ports": [{"name": "p", "network": "n", "fixed_ips": [{}]}]},
+            "ports[0].fixed_ips[0]",
+            "is wanted",
+        ),
         (
             {**NETWORK, "ports": [{"name": "p", "network": "n", "allowed_address_pairs": [{"ip_address": "x"}]}]},
             "ports[0].allowed_address_pairs[0].ip_address",
             "no address or range",
         ),
         (
-            {**NETWORK, "ports": [{"name": "p", "network": "n", "port_security": False, "security_groups": ["default"]}]},
+            {
+                **NETWORK,
+                "ports": [{"name": "p", "network": "n", "port_security": False, "security_groups": ["default"]}],
+            },
             "ports[0].port_security",
             "no groups",
         ),
         ({"subnet_pools": [{"name": "p"}]}, "subnet_pools[0].prefixes", "needs ranges"),
-        ({"subnet_pools": [{"name": "p", "prefixes": ["10.0.0.1/8"]}]}, "subnet_pools[0].prefixes[0]", "Write 10.0.0.0/8."),
+        (
+            {"subnet_pools": [{"name": "p", "prefixes": ["10.0.0.1/8"]}]},
+            "subnet_pools[0].prefixes[0]",
+            "Write 10.0.0.0/8.",
+        ),
         (group({"port_range_min": 22}), "security_groups[0].rules[0].protocol", "Ports need a protocol"),
         (group({"protocol": "tcp", "port_range_max": 22}), "security_groups[0].rules[0].port_range_min", "missing"),
         (group({"protocol": "tcp", "port_range_min": 0}), "security_groups[0].rules[0].port_range_min", "is no port"),
@@ -105,11 +183,23 @@ def group(*rules: dict[str, Any], **more: Any) -> dict[str, Any]:
             "security_groups[0].rules[0].port_range_max",
             "8 is less than 9",
         ),
-        (group({"remote_ip_prefix": "::/0", "ethertype": "IPv4"}), "security_groups[0].rules[0].ethertype", "is no IPv4"),
+        (
+            group({"remote_ip_prefix": "::/0", "ethertype": "IPv4"}),
+            "security_groups[0].rules[0].ethertype",
+            "is no IPv4",
+        ),
         (group({"remote_ip_prefix": "10.0.0.0/8", "remote_group": "g"}), "security_groups[0].rules[0]", "Only one of"),
         (group({"protcol": "tcp"}), "security_groups[0].rules[0].protcol", "Did you mean 'protocol'?"),
-        ({"security_groups": [{"name": "g", "default_egress": True}]}, "security_groups[0].default_egress", "together with"),
-        ({"qos_policies": [{"name": "q", "rules": [{"type": "dscp_marking"}]}]}, "qos_policies[0].rules[0]", "needs dscp_mark"),
+        (
+            {"security_groups": [{"name": "g", "default_egress": True}]},
+            "security_groups[0].default_egress",
+            "together with",
+        ),
+        (
+            {"qos_policies": [{"name": "q", "rules": [{"type": "dscp_marking"}]}]},
+            "qos_policies[0].rules[0]",
+            "needs dscp_mark",
+        ),
         (
             {"qos_policies": [{"name": "q", "rules": [{"type": "dscp_marking", "dscp_mark": 8, "max_kbps": 8}]}]},
             "qos_policies[0].rules[0].max_kbps",
@@ -120,16 +210,24 @@ def group(*rules: dict[str, Any], **more: Any) -> dict[str, Any]:
             "qos_policies[0].rules[1]",
             "one rule of a type",
         ),
-        ({"rbac_policies": [{"action": "access_as_shared", "target_project": "*"}]}, "rbac_policies[0]", "Exactly one of"),
+        (
+            {"rbac_policies": [{"action": "access_as_shared", "target_project": "*"}]},
+            "rbac_policies[0]",
+            "Exactly one of",
+        ),
         ({"floating_ips": [{"name": "f"}]}, "floating_ips[0].network", "needs a network"),
         ({**NETWORK, "floating_ips": [{"network": "n", "address": "x"}]}, "floating_ips[0].address", "is no address"),
         (
-            {"port_forwardings": [{"floating_ip": "f", "protocol": "tcp", "external_port": 0, "internal_port": 1, "port": "p"}]},
+            {
+                "port_forwardings": [
+                    {"floating_ip": "f", "protocol": "tcp", "external_port": 0, "internal_port": 1, "port": "p"}
+                ]
+            },
             "port_forwardings[0].external_port",
             "is no port",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_work_is_refused_before_any_change(desk: Desk, document: Any, path: str, words: str) -> None:
     errors = desk.refuse(document)
     told = {error["path"]: f"{error['cause']} {error['mend']}" for error in errors}
@@ -171,7 +269,11 @@ def test_a_gateway_moves_only_where_it_can(desk: Desk) -> None:
 
 
 def test_what_an_object_in_use_cannot_have_changed_is_found_in_the_plan(desk: Desk) -> None:
-    document: dict[str, Any] = {**NETWORK, "security_groups": ["g"], "ports": [{"name": "p", "network": "n", "security_groups": ["g"]}]}
+    document: dict[str, Any] = {
+        **NETWORK,
+        "security_groups": ["g"],
+        "ports": [{"name": "p", "network": "n", "security_groups": ["g"]}],
+    }
     desk.run(document)
     (error,) = desk.refuse({"security_groups": [{"name": "g", "stateful": False}]})
     assert (error["path"], "while 1 port has the group" in error["cause"]) == ("security_groups[0].stateful", True)

@@ -1,4 +1,5 @@
-"""Services are registered with the identity service as their specifications say, by the engine and with nothing but an address."""
+"""Services are registered with the identity service as their specifications say, by the engine and with nothing but an
+address."""
 
 from __future__ import annotations
 
@@ -17,7 +18,9 @@ from ansible_collections.stackwright.cloud.tests.cloud_simulator import CloudSim
 from ansible_collections.stackwright.cloud.tests.role_variables import component
 
 # Whatever a controller carries by default: a new service is registered here without a word.
-SERVICES = yaml.safe_load((Path(__file__).parents[3] / "roles/controller/defaults/main.yml").read_text(encoding="utf-8"))["controller_services"]
+SERVICES = yaml.safe_load(
+    (Path(__file__).parents[3] / "roles/controller/defaults/main.yml").read_text(encoding="utf-8")
+)["controller_services"]
 VARIABLES = {
     "stackwright_region": "North",
     "stackwright_internal_address": "192.0.2.10",

@@ -55,7 +55,9 @@ def test_a_gateway_and_interfaces_leave_after_the_floating_addresses(desk: Desk)
     settle(
         desk,
         behind(floating_ips=[{**address, "port": "p"}]),
-        world(routers=[{"name": "r", "external_network": "", "interfaces": []}], floating_ips=[{**address, "port": ""}]),
+        world(
+            routers=[{"name": "r", "external_network": "", "interfaces": []}], floating_ips=[{**address, "port": ""}]
+        ),
     )
 
 
@@ -86,7 +88,9 @@ def test_a_subnet_moves_from_router_to_router(desk: Desk) -> None:
 
 def test_ports_exchange_their_addresses(desk: Desk) -> None:
     def ports(p: str, q: str) -> dict[str, Any]:
-        return world(ports=[{"name": n, "network": "one", "fixed_ips": [{"ip_address": a}]} for n, a in (("p", p), ("q", q))])
+        return world(
+            ports=[{"name": n, "network": "one", "fixed_ips": [{"ip_address": a}]} for n, a in (("p", p), ("q", q))]
+        )
 
     settle(desk, ports("10.77.1.20", "10.77.1.21"), ports("10.77.1.21", "10.77.1.20"))
 
@@ -132,7 +136,9 @@ def test_networks_exchange_their_names(desk: Desk) -> None:
     assert desk.run(swapped)["changes"] == []
 
 
-@pytest.mark.parametrize(("plural", "kind"), [("projects", "project"), ("users", "user"), ("groups", "group"), ("aggregates", "aggregate")])
+@pytest.mark.parametrize(
+    ("plural", "kind"), [("projects", "project"), ("users", "user"), ("groups", "group"), ("aggregates", "aggregate")]
+)
 def test_names_that_may_be_there_once_are_exchanged(desk: Desk, plural: str, kind: str) -> None:
     desk.run({plural: [{"name": "a"}, {"name": "b"}]})
     a, b = (str(desk.one(kind, name=name)["id"]) for name in "ab")

@@ -62,8 +62,16 @@ def test_entries_of_one_name_are_told_apart_by_their_place(desk: Desk) -> None:
 
 def test_long_lists_show_what_differs_and_groups_have_names(desk: Desk) -> None:
     rules = [{"protocol": "tcp", "port_range_min": port} for port in (22, 80, 443)]
-    desk.run({"networks": ["n"], "security_groups": [{"name": "g", "rules": rules}], "ports": [{"name": "p", "network": "n"}]})
-    (line,) = desk.run({"security_groups": [{"name": "g", "rules": [*rules[:2], {"protocol": "udp", "port_range_min": 53}]}]})["changes"]
+    desk.run(
+        {
+            "networks": ["n"],
+            "security_groups": [{"name": "g", "rules": rules}],
+            "ports": [{"name": "p", "network": "n"}],
+        }
+    )
+    (line,) = desk.run(
+        {"security_groups": [{"name": "g", "rules": [*rules[:2], {"protocol": "udp", "port_range_min": 53}]}]}
+    )["changes"]
     assert "- direction=ingress ethertype=IPv4 protocol=tcp port_range_min=443 port_range_max=443" in line
     assert "+ direction=ingress ethertype=IPv4 protocol=udp port_range_min=53 port_range_max=53" in line
     assert "port_range_min=22" not in line

@@ -1,4 +1,5 @@
-"""What a run tells later tasks: identifiers and what the services gave, by type and name, in a run that changes nothing too."""
+"""What a run tells later tasks: identifiers and what the services gave, by type and name, in a run that changes nothing
+too."""
 
 from __future__ import annotations
 
@@ -49,7 +50,10 @@ def test_a_run_tells_what_later_tasks_need_whether_it_changes_anything_or_not(de
 
 def test_an_address_that_moves_is_told_of_the_server_that_has_it_then(desk: Desk) -> None:
     desk.run(DOCUMENT)
-    moved = {**DOCUMENT, "floating_ips": [DOCUMENT["floating_ips"][0], {"name": "two", "network": "outside", "server": ""}]}
+    moved = {
+        **DOCUMENT,
+        "floating_ips": [DOCUMENT["floating_ips"][0], {"name": "two", "network": "outside", "server": ""}],
+    }
     servers = desk.run(moved)["resources"]["servers"]
     assert (len(servers["web1"]["floating_addresses"]), servers["web2"]["floating_addresses"]) == (1, [])
 

@@ -32,7 +32,12 @@ DOCUMENT: dict[str, Any] = {
         {"name": "shop", "domain": "customers", "parent": {"name": "web", "domain": "customers"}},
     ],
     "users": [
-        {"name": "alice", "domain": "customers", "password": "Xy7-secret-1", "default_project": {"name": "web", "domain": "customers"}},
+        {
+            "name": "alice",
+            "domain": "customers",
+            "password": "Xy7-secret-1",
+            "default_project": {"name": "web", "domain": "customers"},
+        },
         {"name": "bob", "domain": "Default", "password": "Xy7-secret-2", "enabled": False},
     ],
     "groups": [{"name": "staff", "domain": "customers"}],
@@ -42,7 +47,7 @@ DOCUMENT: dict[str, Any] = {
         {"role": "member", "group": "staff", "domain": "customers", "inherited": True},
         {"role": "reader", "user": "bob", "system": "all"},
     ],
-}  # fmt: skip
+}
 
 
 def login(desk: Desk) -> Login:
@@ -234,12 +239,15 @@ def test_a_type_whose_service_is_not_offered_is_told(tmp_path: Path) -> None:
         desk = Desk(cloud, tmp_path)
         reasons = {(entry["type"], entry["reason"]) for entry in export(desk).left_out}
         assert ("servers", "the catalogue does not offer the service") in reasons
-        with pytest.raises(CloudError, match=r"types.servers: The catalogue of this cloud offers no service of type compute"):
+        with pytest.raises(
+            CloudError, match=r"types.servers: The catalogue of this cloud offers no service of type compute"
+        ):
             export(desk, types=frozenset({"server"}))
 
 
 def test_what_tenants_write_is_never_run(desk: Desk) -> None:
-    """A template in a name or description would be evaluated on the operator's machine when the file is read as variables."""
+    """A template in a name or description would be evaluated on the operator's machine when the file is read as
+    variables."""
     trap = desk.path / "trap"
     texts = {label: text for label, text in hostile.corpus(trap).items() if label != "surrogate" and label != "swapped"}
     for label, text in texts.items():
@@ -254,7 +262,8 @@ def test_what_tenants_write_is_never_run(desk: Desk) -> None:
     assert not hostile.raw(dest.read_text())
     for flags in (("--check", "--diff"), (), ("--check", "-vvv")):
         again = desk.play(
-            {"stackwright.cloud.cloud_state": {"document": "{{ cloud_state_document }}"}}, flags=("-e", f"@{dest}", *flags)
+            {"stackwright.cloud.cloud_state": {"document": "{{ cloud_state_document }}"}},
+            flags=("-e", f"@{dest}", *flags),
         )
         assert again.code == 0, again.output[-3000:]
         assert not again.results[0]["changed"], again.results[0]["changes"]
@@ -271,7 +280,10 @@ def test_texts_that_no_file_can_hold_do_not_spoil_the_export(desk: Desk) -> None
         {"ansible.builtin.include_vars": {"file": str(dest)}},
     )
     assert done.code == 0, done.output[-3000:]
-    assert sum("\ufffd" in one["name"] for one in done.results[2]["ansible_facts"]["cloud_state_document"]["projects"]) == 2
+    assert (
+        sum("\ufffd" in one["name"] for one in done.results[2]["ansible_facts"]["cloud_state_document"]["projects"])
+        == 2
+    )
 
 
 def test_what_modules_say_of_the_cloud_stays_data_in_later_tasks(desk: Desk) -> None:
@@ -281,12 +293,27 @@ def test_what_modules_say_of_the_cloud_stays_data_in_later_tasks(desk: Desk) -> 
         desk.cloud.put("project", name=text, domain_id="default", description=text)
     done = desk.play(
         {"stackwright.cloud.cloud_info": {"resources": ["projects"]}},
-        {"ansible.builtin.set_fact": {"found": "{{ result_0.resources.projects }}", "names": "{{ result_0.resources.projects | map(attribute='name') }}"}},
-        {"ansible.builtin.debug": {"msg": "{{ found }} {{ names | join(' ') }} {{ item.description }}"}, "loop": "{{ found }}"},
-        {"stackwright.cloud.cloud_state": {"document": {"projects": "{{ found | map('dict2items') | map('selectattr', 'key', 'in', ['name', 'description']) | map('items2dict') }}"}}},
+        {
+            "ansible.builtin.set_fact": {
+                "found": "{{ result_0.resources.projects }}",
+                "names": "{{ result_0.resources.projects | map(attribute='name') }}",
+            }
+        },
+        {
+            "ansible.builtin.debug": {"msg": "{{ found }} {{ names | join(' ') }} {{ item.description }}"},
+            "loop": "{{ found }}",
+        },
+        {
+            "stackwright.cloud.cloud_state": {
+                "document": {
+                    "projects": "{{ found | map('dict2items') | map('selectattr', 'key', 'in', ['name', "
+                    "'description']) | map('items2dict') }}"
+                }
+            }
+        },
         {"ansible.builtin.debug": {"msg": "{{ result_3.ids }} {{ result_3.changes }}"}},
         flags=("--diff",),
-    )  # fmt: skip
+    )
     assert done.code == 0, done.output[-3000:]
     assert not done.results[3]["changed"] and not trap.exists()
 

@@ -1,4 +1,5 @@
-"""Bad input and faults of the cloud, through the real module: what operators read, and that a rerun finishes the work."""
+"""Bad input and faults of the cloud, through the real module: what operators read, and that a rerun finishes the
+work."""
 
 from __future__ import annotations
 
@@ -41,21 +42,26 @@ def told(done: Played) -> str:
             {"projects": [{"name": "a", "descrption": "x"}]},
             "projects[0].descrption: Unknown key 'descrption'. Did you mean 'description'?",
         ),
-        ({"projects": [{"name": "a", "enabled": "maybe"}]}, "projects[0].enabled: True or false is wanted, not 'maybe'. Whether it can be used."),
+        (
+            {"projects": [{"name": "a", "enabled": "maybe"}]},
+            "projects[0].enabled: True or false is wanted, not 'maybe'. Whether it can be used.",
+        ),
         ({"users": [{"domain": "Default"}]}, "users[0] (user Default): The key 'name' is missing."),
         ({"projects": ["a", "a"]}, "projects[1] (project a): The same resource as projects[0]. Remove one of the two."),
         (
             {"users": [{"name": "alice", "default_project": "wbe"}], "projects": ["web"]},
-            "users[0].default_project (user alice): There is no project 'wbe', neither in the document nor in the cloud. "
+            "users[0].default_project (user alice): There is no project 'wbe', neither in the document "
+            "nor in the cloud. "
             "Did you mean 'web'?",
         ),
         (
             {"projects": [{"name": "a", "parent": "b"}, {"name": "b", "parent": "a"}]},
-            "projects[0] (project a): Entries refer to each other in a circle: projects[0] -> projects[1] -> projects[0]. "
+            "projects[0] (project a): Entries refer to each other in a circle: projects[0] -> "
+            "projects[1] -> projects[0]. "
             "Remove one of these references.",
         ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_document_is_refused_before_any_change(desk: Desk, document: Any, message: str) -> None:
     assert told(converge(desk, document)) == message
     assert not desk.cloud.writes()
@@ -77,7 +83,10 @@ def test_an_ambiguous_name_lists_the_candidates(desk: Desk) -> None:
     entry = {"role": "member", "user": "admin", "project": "web"}
     message = told(converge(desk, {"role_assignments": [entry]}))
     ids = sorted(project["id"] for project in desk.cloud.find("project", name="web"))
-    assert f"role_assignments[0].project (role assignment member admin web): The project 'web' is ambiguous: {', '.join(ids)}." in message
+    assert (
+        f"role_assignments[0].project (role assignment member admin web): The project 'web' is "
+        f"ambiguous: {', '.join(ids)}." in message
+    )
     assert "a mapping with name and domain" in message
     exact = {**entry, "project": {"name": "web", "domain": "west"}}
     assert converge(desk, {"role_assignments": [exact]}).code == 0
@@ -87,11 +96,17 @@ def test_an_ambiguous_name_lists_the_candidates(desk: Desk) -> None:
     ("login", "message"),
     [
         ({"cloud": "simulted"}, "Cloud simulted was not found. Did you mean 'simulated'?"),
-        ({"cloud": None, "auth": {"password": "wrong"}}, "refuses the login (401). Check username, password, project and their domains."),
+        (
+            {"cloud": None, "auth": {"password": "wrong"}},
+            "refuses the login (401). Check username, password, project and their domains.",
+        ),
         ({"cloud": None, "auth": {"auth_url": "http://127.0.0.1:9/v3"}}, "Check auth_url, and that the service runs."),
-        ({"region_name": "Nowhere"}, "Region Nowhere is not a valid region name for cloud simulated. Valid choices are RegionOne."),
+        (
+            {"region_name": "Nowhere"},
+            "Region Nowhere is not a valid region name for cloud simulated. Valid choices are RegionOne.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_login_is_told_and_its_password_is_not(desk: Desk, login: dict[str, Any], message: str) -> None:
     if "auth" in login:
         login = {**login, "auth": {**desk.cloud.login["auth"], **login["auth"]}}

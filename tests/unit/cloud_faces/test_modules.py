@@ -1,4 +1,5 @@
-"""The everyday modules: generated from the declarations, and run by a real ansible-playbook against a simulated cloud."""
+"""The everyday modules: generated from the declarations, and run by a real ansible-playbook against a simulated
+cloud."""
 
 from __future__ import annotations
 
@@ -29,10 +30,12 @@ WIDGET = ResourceType(
         Field("size", "Size in GB.", "int", required=True, immutable=True),
         Field("interface", "Side.", choices=("left", "right")),
         Field("pin", "Code.", secret=True),
-        Field("parts", "Parts.", "list", keys=(Field("kind", "Kind.", required=True), Field("user", "Who.", ref="user"))),
+        Field(
+            "parts", "Parts.", "list", keys=(Field("kind", "Kind.", required=True), Field("user", "Who.", ref="user"))
+        ),
     ),
     doc="A widget.",
-)  # fmt: skip
+)
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +156,7 @@ def test_modules_make_change_keep_and_remove(desk: Desk) -> None:
     )
     assert third.results[0]["changes"] == ["update project web: description Sites -> Shops"]
     assert third.results[0]["diff"]["after"] == {"project web": {"description": "Shops"}}
-    assert "-        \"description\": \"Sites\"" in third.output
+    assert '-        "description": "Sites"' in third.output
     assert third.results[1]["changes"] == ["delete user alice"] and third.results[1]["id"] == ""
     assert not desk.cloud.find("user", name="alice")
 
@@ -169,7 +172,9 @@ def test_an_endpoint_has_its_own_interface_and_the_login_another(desk: Desk) -> 
 
 
 def test_faults_are_told_by_option(desk: Desk) -> None:
-    done = desk.play({"stackwright.cloud.user": {"name": "alice", "default_project": {"name": "web", "domian": "x"}}},)
+    done = desk.play(
+        {"stackwright.cloud.user": {"name": "alice", "default_project": {"name": "web", "domian": "x"}}},
+    )
     assert done.code and done.results[0]["errors"][0]["path"] == "default_project"
     assert "Unknown key 'domian' in a reference to a project. Did you mean 'domain'?" in done.results[0]["msg"]
     assert "Traceback" not in done.output

@@ -37,7 +37,9 @@ def test_every_command_works_as_written(desk: Desk, image: list[str], tmp_path: 
     home = tmp_path / "home"
     home.mkdir()
     # A cloud of this checkout may have left secrets there, which have another key.
-    inventory = shutil.copytree(ROOT / "inventories" / "lab", tmp_path / "lab", ignore=shutil.ignore_patterns("secrets.yml"))
+    inventory = shutil.copytree(
+        ROOT / "inventories" / "lab", tmp_path / "lab", ignore=shutil.ignore_patterns("secrets.yml")
+    )
     environment = {
         **{k: v for k, v in desk.environment.items() if k not in ("ANSIBLE_CONFIG", "OS_CLIENT_CONFIG_FILE")},
         "HOME": str(home),
@@ -53,7 +55,9 @@ def test_every_command_works_as_written(desk: Desk, image: list[str], tmp_path: 
             prepare(home, name[1], text, desk)
         for command in text.splitlines() if language == "sh" else []:
             desk.cloud.forget_calls()
-            ran = subprocess.run(["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+            ran = subprocess.run(
+                ["bash", "-c", command], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
+            )
             outputs[command] = ran.stdout + ran.stderr
             assert ran.returncode == 0, f"{command}\n{outputs[command]}"
             if command.startswith("cp "):
@@ -61,7 +65,10 @@ def test_every_command_works_as_written(desk: Desk, image: list[str], tmp_path: 
                 copy = home / "company.yml"
                 words = dict(word.split("=", 1) for word in image[1].split())
                 assert words["company_image_checksum"].endswith(hashlib.sha512(DATA).hexdigest())
-                lines = [f"{k}: {words.get(k)}" if (k := line.partition(":")[0]) in words else line for line in copy.read_text().splitlines()]
+                lines = [
+                    f"{k}: {words.get(k)}" if (k := line.partition(":")[0]) in words else line
+                    for line in copy.read_text().splitlines()
+                ]
                 copy.write_text("\n".join(lines) + "\n")
             if "--check" in command or ("adopted.yml" in command and "playbook" in command):
                 assert not desk.cloud.writes(), f"{command}\n{outputs[command]}"

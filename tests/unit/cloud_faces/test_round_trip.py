@@ -23,9 +23,16 @@ __all__ = ["desk"]
 LIVES = [
     *network_and_identity.LIVES,
     *others.LIVES,
-    Life("quotas", {"project": "p", "cores": 7, "networks": 5, "injected_files": 3}, {"cores": 9, "injected_file_path_bytes": 99}, needs={"projects": ["p"]}),
+    Life(
+        "quotas",
+        {"project": "p", "cores": 7, "networks": 5, "injected_files": 3},
+        {"cores": 9, "injected_file_path_bytes": 99},
+        needs={"projects": ["p"]},
+    ),
     Life("object_accounts", {"metadata": {"a": "b"}}, {"metadata": {"a": "c"}}),
-    Life("role_assignments", {"role": "reader", "user": "u", "project": "p"}, needs={"projects": ["p"], "users": ["u"]}),
+    Life(
+        "role_assignments", {"role": "reader", "user": "u", "project": "p"}, needs={"projects": ["p"], "users": ["u"]}
+    ),
 ]
 CATALOGUE = ("regions", "services", "endpoints")
 

@@ -31,16 +31,33 @@ from .conftest import Desk
 
 def add_server(cloud: CloudSimulator, name: str, addresses: dict[str, list[str]], **more: Any) -> str:
     """A server with a port per network."""
-    flavor = (cloud.find("flavor", name="small") or [cloud.put("flavor", name="small", ram=1, vcpus=1, disk=1, _access=set())])[0]
+    flavor = (
+        cloud.find("flavor", name="small") or [cloud.put("flavor", name="small", ram=1, vcpus=1, disk=1, _access=set())]
+    )[0]
     image = (cloud.find("image", name="debian") or [cloud.put("image", name="debian", status="active", owner="x")])[0]
-    given = {"status": "ACTIVE", "metadata": {}, "tags": [], "key_name": "ops", "security_groups": [{"name": "default"}]} | more
+    given = {
+        "status": "ACTIVE",
+        "metadata": {},
+        "tags": [],
+        "key_name": "ops",
+        "security_groups": [{"name": "default"}],
+    } | more
     server = cloud.put("server", name=name, tenant_id=cloud.admin_project, image={"id": image["id"]},
                        flavor={"original_name": "small", "id": flavor["id"]}, **given)["id"]  # fmt: skip
     for network, ips in addresses.items():
-        found = cloud.find("network", name=network) or [cloud.put("network", name=network, project_id=cloud.admin_project)]
-        port = cloud.put("port", name="", network_id=found[0]["id"], project_id=cloud.admin_project, device_id=server,
-                         mac_address="fa:16:3e:00:00:01", security_groups=[],
-                         fixed_ips=[{"subnet_id": "s", "ip_address": ip} for ip in ips if not ip.startswith("203.")])["id"]  # fmt: skip
+        found = cloud.find("network", name=network) or [
+            cloud.put("network", name=network, project_id=cloud.admin_project)
+        ]
+        port = cloud.put(
+            "port",
+            name="",
+            network_id=found[0]["id"],
+            project_id=cloud.admin_project,
+            device_id=server,
+            mac_address="fa:16:3e:00:00:01",
+            security_groups=[],
+            fixed_ips=[{"subnet_id": "s", "ip_address": ip} for ip in ips if not ip.startswith("203.")],
+        )["id"]
         for ip in ips:
             if ip.startswith("203."):
                 cloud.put("floating_ip", floating_ip_address=ip, port_id=port, project_id=cloud.admin_project)
@@ -140,7 +157,10 @@ HOSTILE_GROUPS: dict[str, Any] = {
         {"key": "server_name", "prefix": ""},
     ],
     "leading_separator": False,
-    "compose": {"copied": "server_metadata.note", "ansible_python_interpreter": "server_metadata.interpreter | default(omit)"},
+    "compose": {
+        "copied": "server_metadata.note",
+        "ansible_python_interpreter": "server_metadata.interpreter | default(omit)",
+    },
     "groups": {"noted": "server_metadata.note is defined"},
 }
 
@@ -150,12 +170,16 @@ def test_hostile_servers_run_nothing_and_take_nobodys_place(both: Desk, order: t
     trap = both.path / "trap"
     texts = hostile.corpus(trap)
     for label, text in texts.items():
-        add_server(both.cloud, text, {"blue": ["10.0.0.66"]}, metadata={"note": text, text: label, "label": label}, tags=[text])
+        add_server(
+            both.cloud, text, {"blue": ["10.0.0.66"]}, metadata={"note": text, text: label, "label": label}, tags=[text]
+        )
     add_server(both.cloud, "inner", {"blue": ["10.0.0.67"]}, metadata={"note": "inner", "label": "inner"})
     found = together(both, *order, clouds=["simulated"], **HOSTILE_GROUPS)
     hosts = found["_meta"]["hostvars"]
     assert hosts["controller1"]["ansible_host"] == "192.0.2.10" and hosts["controller1"]["ansible_user"] == "ops"
-    assert not {"controller1", "controller2", "laptop", *hostile.TAKEN} & {n for n, v in hosts.items() if "server_id" in v}
+    assert not {"controller1", "controller2", "laptop", *hostile.TAKEN} & {
+        n for n, v in hosts.items() if "server_id" in v
+    }
     assert not any(name.startswith(("ansible_", "server_")) for name in hosts.get("controller2", {}))
     reached = {v["server_metadata"]["label"] for v in hosts.values() if "label" in v.get("server_metadata", {})}
     assert reached == {*texts, "inner"}, "every server is a host of its own"
@@ -186,9 +210,14 @@ def test_without_a_prefix_a_server_still_takes_no_name_that_is_there(both: Desk)
 def test_files_of_two_clouds_share_their_groups(both: Desk, partner: CloudSimulator) -> None:
     add_server(partner, "far", {"red": ["10.1.0.9"]}, metadata={"role": "front"})
     groups = {"keyed_groups": [{"key": "server_metadata.role", "prefix": "role", "parent_group": "controller"}]}
-    (both.path / "other.yml").write_text(yaml.safe_dump({"plugin": "stackwright.cloud.servers", "clouds": ["partner"], **groups}))
+    (both.path / "other.yml").write_text(
+        yaml.safe_dump({"plugin": "stackwright.cloud.servers", "clouds": ["partner"], **groups})
+    )
     found = together(both, "prod", "other", "servers", clouds=["simulated"], **groups)
-    assert sorted(found["role_front"]["hosts"]) == ["server_far", "server_web-" + found_id(found, "simulated", "web")[:8]]
+    assert sorted(found["role_front"]["hosts"]) == [
+        "server_far",
+        "server_web-" + found_id(found, "simulated", "web")[:8],
+    ]
     assert "server_far" in in_group(found, "controller"), "a parent that the operator names is meant"
 
 
@@ -236,7 +265,10 @@ def test_regions_come_from_the_file_or_the_catalogue(both: Desk) -> None:
     url = both.cloud.find("endpoint", service_id=service)[0]["url"]
     both.cloud.put("endpoint", service_id=service, interface="public", region_id="South", region="South", url=url)
     hosts, faults = read_clouds([Source("simulated", ("RegionOne", "South"))])
-    assert not faults and [host["server_region"] for host in hosts if host["server_name"] == "db"] == ["RegionOne", "South"]
+    assert not faults and [host["server_region"] for host in hosts if host["server_name"] == "db"] == [
+        "RegionOne",
+        "South",
+    ]
     clouds = both.cloud.clouds
     del clouds["clouds"]["simulated"]["region_name"]
     both.write_clouds(clouds)
@@ -303,7 +335,9 @@ def test_strict_faults_name_cloud_and_server(both: Desk) -> None:
     wrong = {"clouds": ["simulated"], "compose": {"rack": "server_metadata.rack"}}
     assert "rack" not in inventory(both, **wrong)["_meta"]["hostvars"]["server_db"]
     told = inventory(both, strict=True, **wrong)
-    assert "Cloud simulated, region RegionOne, server db: Could not set rack for host server_db" in " ".join(told.split())
+    assert "Cloud simulated, region RegionOne, server db: Could not set rack for host server_db" in " ".join(
+        told.split()
+    )
 
 
 def test_the_option_clouds_is_checked_whole() -> None:
@@ -336,7 +370,9 @@ def test_names_that_pretend_to_be_made_ones_are_told_apart() -> None:
     names = inventory_names(named("a", "a", "a-00000000", "a-00000000-1", "a-10000000", "A"), "name")
     assert len(set(names)) == 6
     twice = [*named("a"), *named("a")]
-    assert len(set(inventory_names([{**twice[0], "server_cloud": "x"}, {**twice[1], "server_cloud": "y"}], "name"))) == 2
+    assert (
+        len(set(inventory_names([{**twice[0], "server_cloud": "x"}, {**twice[1], "server_cloud": "y"}], "name"))) == 2
+    )
     assert inventory_names([{"server_name": "x", "server_id": "localhost"}], "id")[0].startswith("localhost-")
 
 

@@ -39,7 +39,9 @@ def conn(cloud: CloudSimulator) -> Iterator[Any]:
         ("zone", "dns", "zones", "project_id"),
     ],
 )
-def test_pages_are_followed_to_the_end(cloud: CloudSimulator, conn: Any, kind: str, proxy: str, noun: str, owner: str) -> None:
+def test_pages_are_followed_to_the_end(
+    cloud: CloudSimulator, conn: Any, kind: str, proxy: str, noun: str, owner: str
+) -> None:
     for number in range(25):
         cloud.put(kind, name=f"n{number}", **{owner: cloud.admin_project})
     cloud.page_size = 10
@@ -67,7 +69,10 @@ def test_an_expired_token_is_fetched_anew(cloud: CloudSimulator, conn: Any) -> N
 
 
 def test_a_wrong_password_is_refused(cloud: CloudSimulator) -> None:
-    with openstack.connect(**cloud.login_as("admin", "wrong", "admin")) as conn, pytest.raises(SDKException, match="401"):
+    with (
+        openstack.connect(**cloud.login_as("admin", "wrong", "admin")) as conn,
+        pytest.raises(SDKException, match="401"),
+    ):
         conn.authorize()
 
 
@@ -80,7 +85,12 @@ def test_a_member_sees_his_own_project_only(cloud: CloudSimulator, conn: Any) ->
     with openstack.connect(**cloud.login_as("eve", "pw", "shop")) as eve:
         assert [n.name for n in eve.network.networks()] == ["mine"]
         assert eve.network.get(f"/networks/{hidden}").status_code == 404
-        assert eve.network.post("/networks", json={"network": {"name": "x", "project_id": cloud.admin_project}}).status_code == 403
+        assert (
+            eve.network.post(
+                "/networks", json={"network": {"name": "x", "project_id": cloud.admin_project}}
+            ).status_code
+            == 403
+        )
         assert eve.compute.get("/os-aggregates").status_code == 403
 
 
@@ -94,7 +104,9 @@ def test_an_ordered_error_comes_once_with_its_wait(cloud: CloudSimulator, conn: 
 
 
 @pytest.mark.parametrize(("moment", "left"), [("before", 0), ("after", 1)])
-def test_a_dropped_connection_before_or_after_the_work(cloud: CloudSimulator, conn: Any, moment: str, left: int) -> None:
+def test_a_dropped_connection_before_or_after_the_work(
+    cloud: CloudSimulator, conn: Any, moment: str, left: int
+) -> None:
     cloud.fault(method="POST", path="/networks", drop=moment)
     with pytest.raises(auth_errors.ConnectFailure):
         conn.network.post("/networks", json={"network": {"name": "n"}}, connect_retries=0)

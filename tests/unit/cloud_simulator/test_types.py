@@ -41,7 +41,9 @@ NEEDS: dict[str, Callable[[World], Any]] = {
     "subnet": lambda w: w.conn.network.create_subnet(network_id=w.need("network"), ip_version=4, cidr="10.9.0.0/24"),
     "port": lambda w: w.need("subnet") and w.conn.network.create_port(network_id=w.need("network"), name="base"),
     "external": lambda w: w.conn.network.create_network(name="out", is_router_external=True),
-    "external subnet": lambda w: w.conn.network.create_subnet(network_id=w.need("external"), ip_version=4, cidr="203.0.113.0/24"),
+    "external subnet": lambda w: w.conn.network.create_subnet(
+        network_id=w.need("external"), ip_version=4, cidr="203.0.113.0/24"
+    ),
     "group": lambda w: w.conn.network.create_security_group(name="base"),
     "service": lambda w: w.conn.identity.create_service(type="load-balancer", name="octavia"),
     "flavor": lambda w: w.conn.compute.create_flavor(name="base", ram=512, vcpus=1, disk=1),
@@ -67,69 +69,121 @@ class Case:
 
 CASES = {
     "domain": Case("identity", "domain", lambda w: {"name": "d", "enabled": False}, {"description": "n"}, twice=True),
-    "project": Case("identity", "project", lambda w: {"name": "p", "domain_id": "default"}, {"description": "n"}, twice=True),
-    "user": Case("identity", "user", lambda w: {"name": "u", "domain_id": "default"}, {"email": "a@example.org"}, twice=True),
-    "group": Case("identity", "group", lambda w: {"name": "g", "domain_id": "default"}, {"description": "n"}, twice=True),
+    "project": Case(
+        "identity", "project", lambda w: {"name": "p", "domain_id": "default"}, {"description": "n"}, twice=True
+    ),
+    "user": Case(
+        "identity", "user", lambda w: {"name": "u", "domain_id": "default"}, {"email": "a@example.org"}, twice=True
+    ),
+    "group": Case(
+        "identity", "group", lambda w: {"name": "g", "domain_id": "default"}, {"description": "n"}, twice=True
+    ),
     "role": Case("identity", "role", lambda w: {"name": "r"}, {"description": "n"}, twice=True),
     "region": Case("identity", "region", lambda w: {"id": "North"}, {"description": "n"}, twice=True),
     "service": Case("identity", "service", lambda w: {"name": "s", "type": "dns"}, {"description": "n"}),
     "endpoint": Case(
-        "identity", "endpoint",
+        "identity",
+        "endpoint",
         lambda w: {"service_id": w.need("service"), "interface": "public", "url": "http://a", "region_id": "RegionOne"},
         {"url": "http://b"},
     ),
     "network": Case("network", "network", lambda w: {"name": "n"}, {"description": "n"}),
     "subnet": Case(
-        "network", "subnet", lambda w: {"network_id": w.need("network"), "ip_version": 4, "cidr": "10.8.0.0/24", "name": "s"},
+        "network",
+        "subnet",
+        lambda w: {"network_id": w.need("network"), "ip_version": 4, "cidr": "10.8.0.0/24", "name": "s"},
         {"name": "t", "dns_nameservers": ["9.9.9.9"]},
     ),
-    "subnet_pool": Case("network", "subnet_pool", lambda w: {"name": "p", "prefixes": ["10.7.0.0/16"]}, {"description": "n"}),
+    "subnet_pool": Case(
+        "network", "subnet_pool", lambda w: {"name": "p", "prefixes": ["10.7.0.0/16"]}, {"description": "n"}
+    ),
     "address_scope": Case("network", "address_scope", lambda w: {"name": "a", "ip_version": 4}, {"name": "b"}),
     "address_group": Case("network", "address_group", lambda w: {"name": "a"}, {"name": "b"}),
     "segment": Case(
-        "network", "segment",
-        lambda w: {"network_id": w.need("network"), "network_type": "vlan", "physical_network": "p", "segmentation_id": 7},
-        {"name": "n"}, twice=True,
+        "network",
+        "segment",
+        lambda w: {
+            "network_id": w.need("network"),
+            "network_type": "vlan",
+            "physical_network": "p",
+            "segmentation_id": 7,
+        },
+        {"name": "n"},
+        twice=True,
     ),
     "router": Case("network", "router", lambda w: {"name": "r"}, {"description": "n"}),
     "port": Case("network", "port", lambda w: {"network_id": w.need("network"), "name": "p"}, {"description": "n"}),
-    "trunk": Case("network", "trunk", lambda w: {"port_id": w.need("port"), "name": "t"}, {"description": "n"}, twice=True),
+    "trunk": Case(
+        "network", "trunk", lambda w: {"port_id": w.need("port"), "name": "t"}, {"description": "n"}, twice=True
+    ),
     "security_group": Case("network", "security_group", lambda w: {"name": "g"}, {"description": "n"}),
     "security_group_rule": Case(
-        "network", "security_group_rule",
-        lambda w: {"security_group_id": w.need("group"), "direction": "ingress", "protocol": "tcp", "port_range_min": 22,
-                   "port_range_max": 22},
+        "network",
+        "security_group_rule",
+        lambda w: {
+            "security_group_id": w.need("group"),
+            "direction": "ingress",
+            "protocol": "tcp",
+            "port_range_min": 22,
+            "port_range_max": 22,
+        },
         twice=True,
     ),
     "floating_ip": Case(
-        "network", "ip", lambda w: {"floating_network_id": w.need("external subnet") and w.need("external")}, {"description": "n"},
+        "network",
+        "ip",
+        lambda w: {"floating_network_id": w.need("external subnet") and w.need("external")},
+        {"description": "n"},
     ),
     "qos_policy": Case("network", "qos_policy", lambda w: {"name": "q"}, {"description": "n"}, plural="qos_policies"),
     "rbac_policy": Case(
-        "network", "rbac_policy",
-        lambda w: {"object_type": "network", "object_id": w.need("network"), "action": "access_as_shared",
-                   "target_project_id": w.cloud.admin_project},
-        {"target_project_id": "*"}, plural="rbac_policies", twice=True,
+        "network",
+        "rbac_policy",
+        lambda w: {
+            "object_type": "network",
+            "object_id": w.need("network"),
+            "action": "access_as_shared",
+            "target_project_id": w.cloud.admin_project,
+        },
+        {"target_project_id": "*"},
+        plural="rbac_policies",
+        twice=True,
     ),
-    "flavor": Case("compute", "flavor", lambda w: {"name": "f", "ram": 64, "vcpus": 1, "disk": 1}, {"description": "n"}, twice=True),
+    "flavor": Case(
+        "compute", "flavor", lambda w: {"name": "f", "ram": 64, "vcpus": 1, "disk": 1}, {"description": "n"}, twice=True
+    ),
     "keypair": Case("compute", "keypair", lambda w: {"name": "k", "public_key": "ssh-ed25519 AAAA"}, twice=True),
     "server_group": Case("compute", "server_group", lambda w: {"name": "g", "policy": "anti-affinity"}),
     "aggregate": Case("compute", "aggregate", lambda w: {"name": "a"}, {"name": "b"}, twice=True),
     "server": Case(
-        "compute", "server",
-        lambda w: {"name": "s", "flavor_id": w.need("flavor"), "image_id": w.need("image"),
-                   "networks": [{"uuid": w.need("subnet") and w.need("network")}]},
+        "compute",
+        "server",
+        lambda w: {
+            "name": "s",
+            "flavor_id": w.need("flavor"),
+            "image_id": w.need("image"),
+            "networks": [{"uuid": w.need("subnet") and w.need("network")}],
+        },
         {"name": "t"},
     ),
-    "image": Case("image", "image", lambda w: {"name": "i", "disk_format": "raw", "container_format": "bare"}, {"name": "j"}),
+    "image": Case(
+        "image", "image", lambda w: {"name": "i", "disk_format": "raw", "container_format": "bare"}, {"name": "j"}
+    ),
     "volume_type": Case("block_storage", "type", lambda w: {"name": "t"}, {"description": "n"}, twice=True),
     "volume_qos": Case("block_storage", "qos_spec", lambda w: {"name": "q"}, plural="qos_specs", twice=True),
     "volume": Case("block_storage", "volume", lambda w: {"name": "v", "size": 1}, {"description": "n"}),
-    "snapshot": Case("block_storage", "snapshot", lambda w: {"name": "s", "volume_id": w.need("volume")}, {"description": "n"}),
+    "snapshot": Case(
+        "block_storage", "snapshot", lambda w: {"name": "s", "volume_id": w.need("volume")}, {"description": "n"}
+    ),
     "backup": Case("block_storage", "backup", lambda w: {"name": "b", "volume_id": w.need("volume")}),
-    "stack": Case("orchestration", "stack", lambda w: {"name": "st", "template": {"heat_template_version": "2021-04-16"}}, twice=True),
+    "stack": Case(
+        "orchestration",
+        "stack",
+        lambda w: {"name": "st", "template": {"heat_template_version": "2021-04-16"}},
+        twice=True,
+    ),
     "zone": Case("dns", "zone", lambda w: {"name": "example.org.", "email": "a@example.org"}, {"ttl": 300}, twice=True),
-}  # fmt: skip
+}
 
 
 def sdk_has(case: Case, conn: Any) -> bool:
@@ -235,7 +289,9 @@ def test_subnets_must_fit(world: World) -> None:
         with pytest.raises(exceptions.BadRequestException):
             net.create_subnet(network_id=world.need("network"), ip_version=4, **wrong)
     with pytest.raises(exceptions.BadRequestException):
-        exceptions.raise_from_response(net.put(f"/subnets/{world.need('subnet')}", json={"subnet": {"cidr": "10.1.0.0/24"}}))
+        exceptions.raise_from_response(
+            net.put(f"/subnets/{world.need('subnet')}", json={"subnet": {"cidr": "10.1.0.0/24"}})
+        )
 
 
 def test_neutron_refuses_filters_it_does_not_know(world: World) -> None:
@@ -244,7 +300,10 @@ def test_neutron_refuses_filters_it_does_not_know(world: World) -> None:
 
 def test_a_security_group_has_two_rules_at_first(world: World) -> None:
     group = world.conn.network.create_security_group(name="web")
-    assert {(r["direction"], r["ethertype"]) for r in group.security_group_rules} == {("egress", "IPv4"), ("egress", "IPv6")}
+    assert {(r["direction"], r["ethertype"]) for r in group.security_group_rules} == {
+        ("egress", "IPv4"),
+        ("egress", "IPv6"),
+    }
 
 
 def test_forwarding_trunk_and_quality_of_service(world: World) -> None:
@@ -345,7 +404,9 @@ def test_image_data_are_checked_and_shared(world: World) -> None:
 def test_volume_types_are_encrypted_and_volumes_grow(world: World) -> None:
     storage = world.conn.block_storage
     kind = storage.create_type(name="safe")
-    storage.create_type_encryption(kind, provider="luks", control_location="front-end", cipher="aes-xts-plain64", key_size=256)
+    storage.create_type_encryption(
+        kind, provider="luks", control_location="front-end", cipher="aes-xts-plain64", key_size=256
+    )
     assert storage.get_type_encryption(kind).key_size == 256
     storage.update_type_extra_specs(kind, volume_backend_name="ceph")
     assert storage.get_type(kind.id).extra_specs == {"volume_backend_name": "ceph"}
@@ -386,6 +447,8 @@ def test_records_live_in_their_zone(world: World) -> None:
 def test_stacks_are_updated(world: World) -> None:
     heat = world.conn.orchestration
     stack = heat.create_stack(name="st", template={"heat_template_version": "2021-04-16", "resources": {}})
-    heat.update_stack(stack.id, template={"heat_template_version": "2021-04-16", "resources": {"n": {"type": "OS::Neutron::Net"}}})
+    heat.update_stack(
+        stack.id, template={"heat_template_version": "2021-04-16", "resources": {"n": {"type": "OS::Neutron::Net"}}}
+    )
     assert [r.name for r in heat.resources(heat.get_stack(stack.id))] == ["n"]
     assert heat.find_stack("st").status == "UPDATE_COMPLETE"

@@ -27,7 +27,12 @@ DEVICES: list[dict[str, Any]] = [
 
 
 def document(devices: list[dict[str, Any]], **server: Any) -> dict[str, Any]:
-    return {**NEEDS, "servers": [{"name": "s", "flavor": "small", "networks": [{"network": LAN}], "block_devices": devices, **server}]}
+    return {
+        **NEEDS,
+        "servers": [
+            {"name": "s", "flavor": "small", "networks": [{"network": LAN}], "block_devices": devices, **server}
+        ],
+    }
 
 
 def test_devices_are_made_as_listed_and_then_unchanged(desk: Desk) -> None:
@@ -36,9 +41,12 @@ def test_devices_are_made_as_listed_and_then_unchanged(desk: Desk) -> None:
     assert desk.run(document(DEVICES))["changes"] == planned["changes"]
     held = {one["volumeId"]: one for one in desk.cloud.all("volume_attachment")}
     volumes = {ident: desk.one("volume", id=ident) for ident in held}
-    assert sorted((volumes[i]["size"], one["tag"], one["delete_on_termination"]) for i, one in held.items() if one["tag"]) == [
-        (2, "scratch", False), (4, "restored", False),
-    ]  # fmt: skip
+    assert sorted(
+        (volumes[i]["size"], one["tag"], one["delete_on_termination"]) for i, one in held.items() if one["tag"]
+    ) == [
+        (2, "scratch", False),
+        (4, "restored", False),
+    ]
     (root,) = [volumes[i] for i, one in held.items() if one["device"] == "/dev/vda"]
     assert (root["size"], root["volume_type"], root["volume_image_metadata"]["image_name"]) == (5, "fast", "debian")
     assert len(held) == 5
@@ -56,9 +64,15 @@ def test_an_image_stays_what_it_boots_from_where_no_device_is(desk: Desk) -> Non
 
 @pytest.mark.parametrize(
     ("number", "change"),
-    [(0, {"size": 6}), (0, {"image": "alpine"}), (0, {"volume_type": "__DEFAULT__"}), (1, {"size": 9}), (1, {"tag": "other"}),
-     (4, {"volume": "data"})],
-)  # fmt: skip
+    [
+        (0, {"size": 6}),
+        (0, {"image": "alpine"}),
+        (0, {"volume_type": "__DEFAULT__"}),
+        (1, {"size": 9}),
+        (1, {"tag": "other"}),
+        (4, {"volume": "data"}),
+    ],
+)
 def test_what_cannot_change_is_refused_or_replaced(desk: Desk, number: int, change: dict[str, Any]) -> None:
     desk.run(document(DEVICES))
     other = [{**one, **change} if place == number else one for place, one in enumerate(DEVICES)]
@@ -106,8 +120,18 @@ def test_further_volumes_come_and_go_beside_them(desk: Desk) -> None:
         ([{"source": "image"}], {}, "block_devices[0].source", "does not fit"),
         ([{"image": "debian", "boot_index": 0}], {}, "block_devices[0].size", "needs a size"),
         ([{"volume": "data", "boot_index": 0, "size": 5}], {}, "block_devices[0].size", "has its own"),
-        ([{"volume": "data", "destination": "local"}], {"image": "debian"}, "block_devices[0].destination", "no disk of the host"),
-        ([{"volume": "data", "boot_index": 0}, {"volume": "more", "boot_index": 0}], {}, "block_devices[1].boot_index", "taken"),
+        (
+            [{"volume": "data", "destination": "local"}],
+            {"image": "debian"},
+            "block_devices[0].destination",
+            "no disk of the host",
+        ),
+        (
+            [{"volume": "data", "boot_index": 0}, {"volume": "more", "boot_index": 0}],
+            {},
+            "block_devices[1].boot_index",
+            "taken",
+        ),
         ([{"volume": "data"}], {}, "block_devices", "nothing to boot from"),
         ([{"volume": "data", "boot_index": 0}], {"boot_volume": "more"}, "boot_volume", "already"),
         ([{"volume": "data", "bus": "scsi"}], {"image": "debian"}, "block_devices[0].bus", "Did you mean 'disk_bus'?"),

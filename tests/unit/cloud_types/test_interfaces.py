@@ -1,4 +1,5 @@
-"""Servers: groups interface by interface, what moves between servers, user data in base64, and what a new one takes over."""
+"""Servers: groups interface by interface, what moves between servers, user data in base64, and what a new one takes
+over."""
 
 from __future__ import annotations
 
@@ -107,7 +108,9 @@ def test_what_is_in_base64_already_is_not_encoded_again(desk: Desk, how: str) ->
     assert not desk.run(document)["changed"]
 
 
-@pytest.mark.parametrize("text", ["#!/bin/sh\necho hi\n", "cafe\nbabe\n", "cafe babe", "#cloud-config\n", "words\nof four\n"])
+@pytest.mark.parametrize(
+    "text", ["#!/bin/sh\necho hi\n", "cafe\nbabe\n", "cafe babe", "#cloud-config\n", "words\nof four\n"]
+)
 def test_text_is_encoded_once(desk: Desk, text: str) -> None:
     desk.run(server(user_data=text))
     assert base64.b64decode(desk.one("server", name="u")["_user_data"]).decode() == text
@@ -171,8 +174,10 @@ def test_an_export_holds_all_of_a_server_and_makes_the_same(desk: Desk) -> None:
 
 
 def test_a_server_with_a_boot_volume_is_exported_with_it(desk: Desk) -> None:
-    document = {"volumes": [{"name": "root", "size": 2, "image": "debian"}],
-                "servers": [{"name": "u", "flavor": "small", "boot_volume": "root", "networks": [{"network": "lan"}]}]}  # fmt: skip
+    document = {
+        "volumes": [{"name": "root", "size": 2, "image": "debian"}],
+        "servers": [{"name": "u", "flavor": "small", "boot_volume": "root", "networks": [{"network": "lan"}]}],
+    }
     desk.run(document, owner="")
     entry = exported(desk)["servers"][0]
     assert entry["boot_volume"] == "root"
@@ -188,7 +193,10 @@ def test_rules_of_a_default_group_are_exported_when_they_were_changed(desk: Desk
     assert not desk.run(held, owner="")["changed"]
 
 
-@pytest.mark.parametrize("subnet", [{"cidr": "203.0.113.77/32", "gateway_ip": "203.0.113.1"}, {"cidr": "2001:db8::/64", "gateway_ip": "fe80::1"}])
+@pytest.mark.parametrize(
+    "subnet",
+    [{"cidr": "203.0.113.77/32", "gateway_ip": "203.0.113.1"}, {"cidr": "2001:db8::/64", "gateway_ip": "fe80::1"}],
+)
 def test_a_subnet_with_a_gateway_outside_is_exported(desk: Desk, subnet: dict[str, Any]) -> None:
     desk.run({"networks": ["n"], "subnets": [{"name": "s", "network": "n", "dhcp": False, **subnet}]}, owner="")
     document = exported(desk)
@@ -200,16 +208,34 @@ def test_a_subnet_with_a_gateway_outside_is_exported(desk: Desk, subnet: dict[st
 
 
 def test_what_is_made_anew_takes_over_what_the_entry_leaves_out(desk: Desk) -> None:
-    flavor = {"name": "f", "flavor_id": "f-77", "ram": 64, "vcpus": 1, "disk": 1, "swap": 16, "ephemeral": 1, "public": False,
-              "description": "keep me", "extra_specs": {"hw_rng:allowed": "True"}, "access": ["admin"]}  # fmt: skip
+    flavor = {
+        "name": "f",
+        "flavor_id": "f-77",
+        "ram": 64,
+        "vcpus": 1,
+        "disk": 1,
+        "swap": 16,
+        "ephemeral": 1,
+        "public": False,
+        "description": "keep me",
+        "extra_specs": {"hw_rng:allowed": "True"},
+        "access": ["admin"],
+    }
     desk.run({"flavors": [flavor]})
     (line,) = desk.run({"flavors": [{"name": "f", "ram": 128, "vcpus": 1}]}, replace=True)["changes"]
     assert line.startswith("replace flavor f: ram 64 -> 128")
     held = desk.one("flavor", name="f")
-    assert {k: held[k] for k in ("id", "ram", "disk", "swap", "description", "extra_specs", "OS-FLV-EXT-DATA:ephemeral")} == {
-        "id": "f-77", "ram": 128, "disk": 1, "swap": 16, "description": "keep me", "extra_specs": {"hw_rng:allowed": "True"},
+    assert {
+        k: held[k] for k in ("id", "ram", "disk", "swap", "description", "extra_specs", "OS-FLV-EXT-DATA:ephemeral")
+    } == {
+        "id": "f-77",
+        "ram": 128,
+        "disk": 1,
+        "swap": 16,
+        "description": "keep me",
+        "extra_specs": {"hw_rng:allowed": "True"},
         "OS-FLV-EXT-DATA:ephemeral": 1,
-    }  # fmt: skip
+    }
     assert held["_access"] == {desk.cloud.admin_project}
     assert not desk.run({"flavors": [{**flavor, "ram": 128}]})["changed"]
 
@@ -228,12 +254,18 @@ def test_what_hangs_on_the_change_is_told_as_lost(desk: Desk) -> None:
 
 
 def test_a_zone_cannot_be_taken_from_an_aggregate_in_place(desk: Desk) -> None:
-    desk.run({"aggregates": [{"name": "a", "availability_zone": "z", "hosts": ["compute-1"], "metadata": {"ssd": "true"}}]})
+    desk.run(
+        {"aggregates": [{"name": "a", "availability_zone": "z", "hosts": ["compute-1"], "metadata": {"ssd": "true"}}]}
+    )
     document = {"aggregates": [{"name": "a", "availability_zone": ""}]}
     assert "cannot take a zone" in desk.refuse(document)["cause"]
     desk.run(document, replace=True)
     held = desk.one("aggregate", name="a")
-    assert (held["hosts"], held["metadata"]["ssd"], held["metadata"].get("availability_zone")) == (["compute-1"], "true", None)
+    assert (held["hosts"], held["metadata"]["ssd"], held["metadata"].get("availability_zone")) == (
+        ["compute-1"],
+        "true",
+        None,
+    )
     assert not desk.run(document)["changed"]
 
 
@@ -242,5 +274,3 @@ def test_a_protected_image_is_refused_in_the_plan(desk: Desk) -> None:
     error = desk.refuse({"images": [{"name": "alpine", "state": "absent"}]})
     assert "protected" in error["cause"]
     assert not desk.cloud.writes()
-
-

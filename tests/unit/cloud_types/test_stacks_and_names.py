@@ -26,7 +26,8 @@ def template(tmp_path: Path) -> Path:
     (tmp_path / "init.sh").write_text("echo 1")
     (tmp_path / "sub" / "deep.sh").write_text("echo 2")
     (tmp_path / "sub" / "node.yaml").write_text(
-        "heat_template_version: 2018-08-31\nresources: {a: {type: 'OS::Heat::Value', properties: {value: {get_file: deep.sh}}}}\n"
+        "heat_template_version: 2018-08-31\nresources: {a: {type: 'OS::Heat::Value', properties: "
+        "{value: {get_file: deep.sh}}}}\n"
     )
     (tmp_path / "main.yaml").write_text(
         "heat_template_version: 2018-08-31\nresources:\n  node: {type: sub/node.yaml}\n"
@@ -121,20 +122,31 @@ def test_secret_and_hidden_parameters_are_not_shown_or_compared(desk: Desk) -> N
 
 def test_what_an_entry_leaves_out_stays_when_the_stack_changes(desk: Desk) -> None:
     template = {**EMPTY, "parameters": {"p": {"type": "string"}}}
-    more = {"environment": {"resource_registry": {"My::Own": "own.yaml"}}, "files": {"own.yaml": "heat_template_version: 2018-08-31"}}
+    more = {
+        "environment": {"resource_registry": {"My::Own": "own.yaml"}},
+        "files": {"own.yaml": "heat_template_version: 2018-08-31"},
+    }
     desk.run(stack(template=template, parameters={"p": "x"}, **more))
     before = {key: dict(desk.one("stack")[key]) for key in ("_given", "_files")}
     registry = desk.one("stack")["_environment"]["resource_registry"]
     assert desk.run(stack(template=template, tags=["a"]))["changes"] != []
     assert {key: desk.one("stack")[key] for key in before} == before
-    assert desk.one("stack")["_environment"]["resource_registry"] == registry == more["environment"]["resource_registry"]
+    assert (
+        desk.one("stack")["_environment"]["resource_registry"] == registry == more["environment"]["resource_registry"]
+    )
 
 
 def test_a_parameter_that_is_no_longer_named_has_its_default_again(desk: Desk) -> None:
-    template = {**EMPTY, "parameters": {"p": {"type": "string", "default": "y"}, "q": {"type": "boolean", "default": False}}}
+    template = {
+        **EMPTY,
+        "parameters": {"p": {"type": "string", "default": "y"}, "q": {"type": "boolean", "default": False}},
+    }
     desk.run(stack(template=template, parameters={"p": "x", "q": True}))
     change = desk.run(stack(template=template, parameters={"q": True}))["plan"][0]
-    assert (change["before"], change["after"]) == ({"parameters": {"p": "x", "q": "true"}}, {"parameters": {"p": None, "q": "true"}})
+    assert (change["before"], change["after"]) == (
+        {"parameters": {"p": "x", "q": "true"}},
+        {"parameters": {"p": None, "q": "true"}},
+    )
     assert desk.one("stack")["_given"] == {"q": True}
     assert desk.run(stack(template=template, parameters={"q": True}))["changes"] == []
 

@@ -65,7 +65,10 @@ def test_a_type_that_needs_a_migration_says_so(desk: Desk) -> None:
 def test_a_volume_that_failed_is_made_anew_by_its_owner(desk: Desk) -> None:
     desk.cloud.fail_next["volume"] = 1
     # the state alone does not say why
-    assert "became error: schedule allocate volume: Could not find any available weighted backend" in desk.refuse(volume())["cause"]
+    assert (
+        "became error: schedule allocate volume: Could not find any available weighted backend"
+        in desk.refuse(volume())["cause"]
+    )
     assert desk.run(volume())["changes"] == ["replace volume data (it failed when it was made, state error)"]
     assert desk.one("volume", name="data")["status"] == "available"
 
@@ -187,7 +190,11 @@ def test_encryption_of_a_type_is_taken_back(desk: Desk) -> None:
         ),
         ({"object_containers": ["a/b"]}, "object_containers[0].name", "no name of a container"),
         ({"objects": [{"name": "o", "container": "c"}]}, "objects[0]", "Exactly one of file and content"),
-        ({"object_containers": [{"name": "c", "metadata": {"a_b": "x"}}]}, "object_containers[0].metadata.a_b", "Write a-b."),
+        (
+            {"object_containers": [{"name": "c", "metadata": {"a_b": "x"}}]},
+            "object_containers[0].metadata.a_b",
+            "Write a-b.",
+        ),
         ({"object_accounts": [{"metadata": {"a b": "x"}}]}, "object_accounts[0].metadata.a b", "no key of metadata"),
         (
             {"objects": [{"name": "o", "container": "c", "content": "", "metadata": {"a": "x "}}]},
@@ -244,7 +251,13 @@ def test_data_that_were_damaged_on_the_way_are_refused(desk: Desk, monkeypatch: 
 
 def test_what_the_service_writes_otherwise_is_no_change(desk: Desk) -> None:
     held = {"name": "c", "read_acl": ".referrer:*, .rlistings", "metadata": {"Own": "x", "none": ""}, "versions": True}
-    entry = {"name": "o", "container": "c", "content": "1", "content_type": "text/plain; charset=utf-8", "metadata": {"none": ""}}
+    entry = {
+        "name": "o",
+        "container": "c",
+        "content": "1",
+        "content_type": "text/plain; charset=utf-8",
+        "metadata": {"none": ""},
+    }
     plain = {"name": "p", "container": "c", "content": "1", "content_type": "text/plain; charset=utf-8"}
     wanted = {"object_containers": [held], "objects": [entry, plain]}
     desk.run(wanted)
@@ -391,5 +404,7 @@ def test_a_type_is_complete_before_a_volume_of_it_is_made(desk: Desk) -> None:
         "volume_types": [kind],
         "volumes": [{**DATA, "type": "gold"}],
     })  # fmt: skip
-    made = [call.path.rsplit("/", 1)[-1] for call in desk.cloud.calls if call.service == "volume" and call.method != "GET"]
+    made = [
+        call.path.rsplit("/", 1)[-1] for call in desk.cloud.calls if call.service == "volume" and call.method != "GET"
+    ]
     assert made[-1] == "volumes" and {"extra_specs", "encryption"} < set(made)

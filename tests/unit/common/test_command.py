@@ -37,7 +37,9 @@ def test_program_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
     assert not state.exists() or state.read_text().split()[2] in ("Z", "X")
 
 
-def test_child_that_left_and_holds_the_output_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_child_that_left_and_holds_the_output_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(command, "LAST_SECONDS", 0.2)
     # a daemon that leaves the session and keeps the pipe: subprocess.run would wait for its end
     daemon = (

@@ -33,7 +33,9 @@ def test_nobody_listens_and_nothing_fails(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_hostile_lines_reach_nobody_raw_and_are_few(tmp_path: Path) -> None:
-    (tmp_path / "1").write_bytes(b"\x1b[2J\x9b31mowned\x07\r\n" + b"\xe2\x80\xae evil \xff\n" + b"x" * 1000 + b"\n" + b"unfinished")
+    (tmp_path / "1").write_bytes(
+        b"\x1b[2J\x9b31mowned\x07\r\n" + b"\xe2\x80\xae evil \xff\n" + b"x" * 1000 + b"\n" + b"unfinished"
+    )
     listener = Listener(str(tmp_path))
     lines = listener.hear()
     assert len(lines) == 3
@@ -52,7 +54,9 @@ def test_a_line_is_heard_when_it_is_whole(tmp_path: Path) -> None:
     assert listener.hear() == ["server boots"]
 
 
-def test_step_of_a_host_replaces_the_one_before_and_follows_no_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_step_of_a_host_replaces_the_one_before_and_follows_no_link(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     place = tmp_path / "run" / "progress"
     monkeypatch.setattr(progress, "ON_HOST", str(place))
     progress.tell_on_host("downloading, 10 %")

@@ -1,4 +1,5 @@
-"""Nearest names: one measure for what is wrong anyway, a stricter one where likeness is the only evidence, one phrase."""
+"""Nearest names: one measure for what is wrong anyway, a stricter one where likeness is the only evidence, one
+phrase."""
 
 import re
 from pathlib import Path

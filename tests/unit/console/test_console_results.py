@@ -117,7 +117,7 @@ def test_a_report_with_advice_of_its_own_gets_no_other():
     ("message", "word"),
     [
         ("Failed to connect to the host via ssh: x port 22: Connection refused", "ansible_host"),
-        ("Data could not be sent to remote host \"127.0.0.1\". Make sure this host can be reached over SSH", "try: ssh"),
+        ('Data could not be sent to remote host "127.0.0.1". Make sure this host can be reached over SSH', "try: ssh"),
         ("ubuntu@10.0.0.1: Permission denied (publickey).", "SSH key"),
         ("Host key verification failed.", "ssh-keygen -R"),
         ("Missing sudo password", "sudo"),

@@ -30,7 +30,10 @@ def test_each_phase_has_one_closing_line(play):
 
 def test_hosts_with_the_same_change_share_a_line(play):
     good = play("good.yml")
-    expected = "  compute1, controller1 changed: The files of a service are written: /etc/nova/nova.conf, /etc/nova/policy.yaml; restart due: nova-api"
+    expected = (
+        "  compute1, controller1 changed: The files of a service are written: /etc/nova/nova.conf, "
+        "/etc/nova/policy.yaml; restart due: nova-api"
+    )
     assert expected in good.screen.splitlines()
     assert "  compute1, controller1, controller2 changed: Each item is handled: first" in good.screen.splitlines()
 
@@ -96,7 +99,8 @@ def test_plain_output_hides_the_cause_of_hidden_failures_too(play):
 def test_remote_tasks_are_those_that_went_through_a_connection(play):
     hosts = play("good.yml").summary["hosts"]
     # Base: three plain tasks and two rounds of a loop, of which one task is skipped on controller2;
-    # set_fact and what is delegated to the control node do not count. Controller: six, debug and an action without a connection do not count.
+    # set_fact and what is delegated to the control node do not count. Controller: six, debug and an action without a
+    # connection do not count.
     assert hosts["controller1"]["remote_tasks"] == 1 + 1 + 2 + 1 + 6
     assert hosts["controller2"]["remote_tasks"] == 1 + 0 + 2 + 1 + 6
     assert hosts["compute1"]["remote_tasks"] == 1 + 1 + 2 + 1 + 2 + 1, "two attempts, and the task delegated to it"

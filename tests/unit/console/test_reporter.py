@@ -22,12 +22,16 @@ HOSTILE = {**hostile.shown(), **hostile.surrogates()}
 class Desk:
     """A run that is told to a reporter; time passes by assignment."""
 
-    def __init__(self, directory: Path, check: bool = False, terminal: bool = False, verbosity: int = 0, heartbeat: float = 30) -> None:
+    def __init__(
+        self, directory: Path, check: bool = False, terminal: bool = False, verbosity: int = 0, heartbeat: float = 30
+    ) -> None:
         self.now = 0.0
         self.stream = io.StringIO()
         self.log = RunLog(directory, "site.yml", datetime(2026, 11, 21), 5)
         screen = Screen(self.stream, terminal)
-        self.reporter = Reporter(screen, self.log, lambda text, kind: text, verbosity=verbosity, heartbeat=0, now=lambda: self.now)
+        self.reporter = Reporter(
+            screen, self.log, lambda text, kind: text, verbosity=verbosity, heartbeat=0, now=lambda: self.now
+        )
         self.reporter.run_started("site.yml", check, {"tags": []})
         self.reporter._heartbeat = heartbeat
         self.check = check
@@ -43,7 +47,16 @@ class Desk:
         return str(self.tasks)
 
     def event(self, host: str, status: Any, data: dict[str, Any] | None = None, **more: Any) -> Event:
-        return Event(host, str(self.tasks), self.name, more.pop("action", "command"), status, data or {}, check=self.check, **more)
+        return Event(
+            host,
+            str(self.tasks),
+            self.name,
+            more.pop("action", "command"),
+            status,
+            data or {},
+            check=self.check,
+            **more,
+        )
 
     def result(self, host: str, status: Any, data: dict[str, Any] | None = None, **more: Any) -> None:
         self.reporter.result(self.event(host, status, data, **more))
@@ -93,16 +106,25 @@ def test_many_hosts_are_counted(desk: Desk) -> None:
 def test_failure_is_told_with_cause_place_and_advice(desk: Desk) -> None:
     desk.phase("Controller", "c1", "c2")
     desk.task("Databases exist")
-    broken = {"msg": "MariaDB does not answer\nsecond line", "hint": "See systemctl status mariadb\nthen run again", "stderr": "ERROR 2002"}
+    broken = {
+        "msg": "MariaDB does not answer\nsecond line",
+        "hint": "See systemctl status mariadb\nthen run again",
+        "stderr": "ERROR 2002",
+    }
     desk.result("c1", "failed", broken, where="roles/x.yml:7", fatal_for_all=True)
     desk.result("c2", "ok")
     desk.reporter.run_finished()
     text = desk.stream.getvalue()
     assert "  FAILED c1: Databases exist\n    cause: MariaDB does not answer\n      second line\n" in text
-    assert "         | ERROR 2002\n    where: roles/x.yml:7\n    to do: See systemctl status mariadb\n           then run again\n" in text
+    assert (
+        "         | ERROR 2002\n    where: roles/x.yml:7\n    to do: See systemctl status mariadb\n     "
+        "      then run again\n" in text
+    )
     assert "  The run stops here on all hosts.\n" in text
     assert "To go on, mend the cause and give the same command again." in text
-    assert [(one["host"], one["cause"].splitlines()[0]) for one in desk.summary["failures"]] == [("c1", "MariaDB does not answer")]
+    assert [(one["host"], one["cause"].splitlines()[0]) for one in desk.summary["failures"]] == [
+        ("c1", "MariaDB does not answer")
+    ]
 
 
 def test_rescued_failure_is_told_only_when_what_follows_fails_too(desk: Desk) -> None:
@@ -123,7 +145,9 @@ def test_ignored_failures_and_hosts_out_of_reach(desk: Desk) -> None:
     desk.phase("Base", "n1", "n2")
     desk.task("Ask")
     desk.result("n1", "failed", {"msg": "does not matter"}, ignored=True)
-    desk.result("n2", "unreachable", {"msg": "Failed to connect to the host via ssh: Connection refused"}, delegate="c1")
+    desk.result(
+        "n2", "unreachable", {"msg": "Failed to connect to the host via ssh: Connection refused"}, delegate="c1"
+    )
     desk.reporter.run_finished()
     text = desk.stream.getvalue()
     assert "does not matter" not in text
@@ -146,7 +170,10 @@ def test_check_mode_speaks_of_what_would_change(tmp_path: Path) -> None:
 def test_differences_are_cut_on_the_screen_and_whole_in_the_log(desk: Desk) -> None:
     desk.phase("Base", "n1")
     desk.task("Files")
-    data = {"changed": True, "diff": {"before": "", "after": "".join(f"line {number}\n" for number in range(100)), "after_header": "/etc/x"}}
+    data = {
+        "changed": True,
+        "diff": {"before": "", "after": "".join(f"line {number}\n" for number in range(100)), "after_header": "/etc/x"},
+    }
     desk.reporter.difference(desk.event("n1", "changed", data))
     desk.reporter.difference(desk.event("n1", "changed", {**data, "_ansible_no_log": True}))
     desk.result("n1", "changed", data)
@@ -172,7 +199,10 @@ def test_long_tasks_are_mentioned_at_intervals(desk: Desk) -> None:
     desk.result("n2", "ok")
     desk.now = 62
     desk.reporter.beat()
-    assert desk.lines[1:] == ["  still running after 0:31: Packages (n1, n2)", "  still running after 1:02, attempt 2 of 5: Packages (n1)"]
+    assert desk.lines[1:] == [
+        "  still running after 0:31: Packages (n1, n2)",
+        "  still running after 1:02, attempt 2 of 5: Packages (n1)",
+    ]
     assert "retry: n1: attempt 1 of 5: locked" in desk.log.path.read_text()
 
 
@@ -191,7 +221,10 @@ def test_live_line_tells_phase_task_and_who_is_still_at_it(tmp_path: Path) -> No
     assert live(desk) == "Base                  1:05  1/4  Packages (1:05): n2"
     # a line is written above it, and it is drawn again
     desk.reporter.warning("old option")
-    assert desk.stream.getvalue().endswith(f"{ERASE}Base (n1, n2)\n{ERASE}Base                  1:05  1/4  Packages (1:05): n2{ERASE}  warning: old option\n{ERASE}Base                  1:05  1/4  Packages (1:05): n2")
+    assert desk.stream.getvalue().endswith(
+        f"{ERASE}Base (n1, n2)\n{ERASE}Base                  1:05  1/4  Packages (1:05): n2{ERASE}  "
+        f"warning: old option\n{ERASE}Base                  1:05  1/4  Packages (1:05): n2"
+    )
     # an operator who is asked finds no line that is rewritten
     desk.task("Go on?", "ansible.builtin.pause")
     assert live(desk) == ""
@@ -219,7 +252,9 @@ def test_phase_of_batches_is_one(desk: Desk) -> None:
     desk.phase("Nobody")
     desk.reporter.phase_has_no_hosts()
     desk.reporter.run_finished()
-    assert [line for line in desk.lines if line.startswith("Compute  ")] == ["Compute               0:00  2 tasks, changed: n1 1, n2 1"]
+    assert [line for line in desk.lines if line.startswith("Compute  ")] == [
+        "Compute               0:00  2 tasks, changed: n1 1, n2 1"
+    ]
     assert any(line.endswith("-  no hosts") for line in desk.lines)
     assert [phase["hosts"].keys() for phase in desk.summary["phases"]] == [{"n1", "n2"}, set()]
 
@@ -244,10 +279,16 @@ def test_warnings_are_told_once_and_noise_not_at_all(desk: Desk) -> None:
     for host in ("n1", "n2"):
         desk.result(host, "ok", warnings=("old\n  option",), deprecations=("goes away in 3.0",))
     desk.reporter.message("[WARNING]: Could not match supplied host pattern, ignoring: swift")
-    desk.reporter.message("[DEPRECATION WARNING]: x. Deprecation warnings can be disabled by setting `deprecation_warnings=False`.")
+    desk.reporter.message(
+        "[DEPRECATION WARNING]: x. Deprecation warnings can be disabled by setting `deprecation_warnings=False`."
+    )
     assert desk.lines == ["Base (n1, n2)", "  warning: n1: old option", "  deprecated: goes away in 3.0"]
     desk.reporter.run_finished()
-    assert desk.summary["warnings"] == ["old option", "goes away in 3.0", "Could not match supplied host pattern, ignoring: swift"]
+    assert desk.summary["warnings"] == [
+        "old option",
+        "goes away in 3.0",
+        "Could not match supplied host pattern, ignoring: swift",
+    ]
     assert "warning: n2: old" in desk.log.path.read_text()
 
 
@@ -382,14 +423,22 @@ def test_step_that_a_task_is_at_stands_in_the_live_line(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("label", HOSTILE)
 @pytest.mark.parametrize("terminal", [False, True])
-def test_what_hosts_and_tenants_write_reaches_neither_terminal_nor_log_raw(tmp_path: Path, label: str, terminal: bool) -> None:
+def test_what_hosts_and_tenants_write_reaches_neither_terminal_nor_log_raw(
+    tmp_path: Path, label: str, terminal: bool
+) -> None:
     text = HOSTILE[label]
     desk = Desk(tmp_path, terminal=terminal, verbosity=2)
     desk.reporter._paint = lambda words, kind: f"\x1b[31m{console.clean(words)}\x1b[0m"
     desk.phase("Base", "n1")
     task = desk.task(f"Task of {text}", "ansible.builtin.debug")
     desk.reporter.host_started("n1", task)
-    desk.result("n1", "ok", {"msg": text, "item": text, "list": [text], text: text}, action="ansible.builtin.debug", warnings=(text,))
+    desk.result(
+        "n1",
+        "ok",
+        {"msg": text, "item": text, "list": [text], text: text},
+        action="ansible.builtin.debug",
+        warnings=(text,),
+    )
     for data in (
         {"changes": [f"create project {text}"]},
         {"path": text, "diff": {"before": "", "after": text, "after_header": text}},
@@ -399,7 +448,9 @@ def test_what_hosts_and_tenants_write_reaches_neither_terminal_nor_log_raw(tmp_p
         desk.reporter.difference(desk.event("n1", "changed", data))
         desk.result("n1", "changed", data)
     desk.task("Something fails")
-    desk.result("n1", "failed", {"msg": text, "stderr": text, "problems": [text, {"what": text}], "hint": text}, where=text)
+    desk.result(
+        "n1", "failed", {"msg": text, "stderr": text, "problems": [text, {"what": text}], "hint": text}, where=text
+    )
     desk.reporter.message(f"[ERROR]: {text}")
     desk.reporter.message(text)
     desk.reporter.warning(text, host=text)

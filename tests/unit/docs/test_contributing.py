@@ -156,7 +156,8 @@ def test_kind_of_nodes_of_the_page_is_deployed_by_its_play_alone(tmp_path: Path,
         assert found == [
             (
                 "gateway1",
-                "this host is in 'gateway', and no play of site.yml applies gateway to it: nothing of it would be deployed",
+                "this host is in 'gateway', and no play of site.yml applies gateway to it: nothing of "
+                "it would be deployed",
             )
         ]
         return

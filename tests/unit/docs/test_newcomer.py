@@ -15,8 +15,19 @@ def test_commands_of_the_page_are_followed_in_order_and_to_their_end() -> None:
     spec.loader.exec_module(newcomer)
     blocks = newcomer.blocks((ROOT / newcomer.PAGE).read_text())
     text = "".join(blocks)
-    order = ["make setup", "cp -r inventories/small", "tools/vault-key create", "secrets.yml", "encrypt_string", "preflight.yml",
-             "site.yml", "verify.yml", "first-project.yml", "tools/openstack", "client_login.yml"]  # fmt: skip
+    order = [
+        "make setup",
+        "cp -r inventories/small",
+        "tools/vault-key create",
+        "secrets.yml",
+        "encrypt_string",
+        "preflight.yml",
+        "site.yml",
+        "verify.yml",
+        "first-project.yml",
+        "tools/openstack",
+        "client_login.yml",
+    ]
     places = [text.index(word) for word in order]
     assert places == sorted(places)
     assert all(not line.startswith((" ", "$")) for line in text.splitlines())
@@ -24,6 +35,11 @@ def test_commands_of_the_page_are_followed_in_order_and_to_their_end() -> None:
 
 
 def test_no_file_of_the_project_is_taken_for_logins_by_the_sdk() -> None:
-    """The SDK reads clouds.* and secure.* in the directory where a program runs, and a local module runs beside its playbook."""
-    found = [path for name in ("clouds", "secure", "clouds-public") for path in (*ROOT.glob(f"{name}.*"), *ROOT.glob(f"playbooks/{name}.*"))]
+    """The SDK reads clouds.* and secure.* in the directory where a program runs, and a local module runs beside its
+    playbook."""
+    found = [
+        path
+        for name in ("clouds", "secure", "clouds-public")
+        for path in (*ROOT.glob(f"{name}.*"), *ROOT.glob(f"playbooks/{name}.*"))
+    ]
     assert found == []

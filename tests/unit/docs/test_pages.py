@@ -18,10 +18,38 @@ PAGES = sorted(
     for path in [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
     if path.is_file() and GENERATED not in path.parents
 )
-OUTSIDE = {"cd", "git", "ssh", "ssh-keygen", "scp", "openstack", "sudo", "apt-get", "podman", "ansible", "ansible-vault",
-           "ansible-inventory", "python", "systemctl", "journalctl", "virsh",
-           "cat", "less", "cp", "tail", "curl", "nft", "df", "free", "rm", "jq", "source", "export",
-           "install", "mv"}  # fmt: skip
+OUTSIDE = {
+    "cd",
+    "git",
+    "ssh",
+    "ssh-keygen",
+    "scp",
+    "openstack",
+    "sudo",
+    "apt-get",
+    "podman",
+    "ansible",
+    "ansible-vault",
+    "ansible-inventory",
+    "python",
+    "systemctl",
+    "journalctl",
+    "virsh",
+    "cat",
+    "less",
+    "cp",
+    "tail",
+    "curl",
+    "nft",
+    "df",
+    "free",
+    "rm",
+    "jq",
+    "source",
+    "export",
+    "install",
+    "mv",
+}
 """Programs that are not ours. Their arguments are checked only where they are paths of the checkout."""
 ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*=")
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
@@ -69,9 +97,11 @@ def survey(root: Path) -> Known:
     tags = {tag.strip() for line in re.findall(r"tags: *\[([^\]]*)\]", text) for tag in line.split(",")}
     tags |= set(re.findall(r"tags: *(\w+)$", text, re.MULTILINE))
     everything = makefile + "".join(
-        path.read_text(errors="replace") for folder in ("plugins", "tools", "inventories", "playbooks", "roles") for path in (root / folder).rglob("*")
+        path.read_text(errors="replace")
+        for folder in ("plugins", "tools", "inventories", "playbooks", "roles")
+        for path in (root / folder).rglob("*")
         if path.is_file() and path.suffix in ("", ".py", ".yml", ".j2")
-    )  # fmt: skip
+    )
     return Known(
         root,
         frozenset(targets),

@@ -68,8 +68,10 @@ def tree(tmp_path):
     """A small collection."""
     for path, text in {
         "roles/time/meta/argument_specs.yml": SPECS,
-        "roles/time/defaults/main.yml": "time_servers: [one.example, two.example]\ntime_mode: fast\ntime_peers: []\n__time_x: 1\n",
-        "roles/time/README.md": "# time\n\n<!-- variables: written by tools/docs -->\nold\n<!-- end of variables -->\n\nend\n",
+        "roles/time/defaults/main.yml": "time_servers: [one.example, two.example]\ntime_mode: fast\ntime_peers: "
+        "[]\n__time_x: 1\n",
+        "roles/time/README.md": "# time\n\n<!-- variables: written by tools/docs -->\nold\n<!-- end of variables "
+        "-->\n\nend\n",
         "plugins/modules/tick.py": MODULE,
         "playbooks/site.yml": "---\n# Does all.\n#\n#   ansible-playbook it\n- hosts: all\n",
     }.items():
@@ -90,8 +92,8 @@ def test_a_role_page_has_every_variable_with_type_default_and_meaning(tool, tree
     assert run(tool, tree) == 0
     text = page(tree, "roles/time.md")
     assert (
-        "| `time_servers` | list of str | `[one.example, two.example]` | Where the time comes from, for example `a\\|b`. |"
-        in text
+        "| `time_servers` | list of str | `[one.example, two.example]` | Where the time comes from, for "
+        "example `a\\|b`. |" in text
     )
     assert "| `time_mode` | str | `fast` | How, see `time_servers`. One of `fast`, `slow`. |" in text
     assert "| `time_peers[].name` | str | required | Its name. |" in text
@@ -193,7 +195,9 @@ def test_an_action_of_a_documented_module_needs_no_page(tool, tree):
 
 def test_the_committed_reference_is_current():
     # as a program of its own, because Ansible finds collections only where it was the first to import them
-    done = subprocess.run([sys.executable, str(ROOT / "tools/docs"), "--check"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools/docs"), "--check"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -212,7 +216,9 @@ def test_comment_above_a_default_is_the_description(tool):
     after = tool.commented(before, options)
     assert after == before.replace("Told twice, and otherwise.", "What it is. One of fast, slow.")
     assert tool.commented(after, options) == after
-    assert "# Port of a socket.\nweb_port" in tool.commented(before, {"web_port": {"description": ["Port of", "a C(socket)."]}})
+    assert "# Port of a socket.\nweb_port" in tool.commented(
+        before, {"web_port": {"description": ["Port of", "a C(socket)."]}}
+    )
 
 
 def test_no_page_promises_what_no_role_deploys():
@@ -225,4 +231,6 @@ def test_no_page_promises_what_no_role_deploys():
         first = " ".join(line.lstrip("# ") for line in page.read_text().split("\nall:\n")[0].splitlines())
         for sentence in first.replace("; ", ". ").split(". "):
             if words & set(re.findall(r"[a-z]+", sentence.lower())):
-                assert any(sign in sentence for sign in ("not there yet", "will be", "do not", "refuses")), f"{page}: {sentence}"
+                assert any(sign in sentence for sign in ("not there yet", "will be", "do not", "refuses")), (
+                    f"{page}: {sentence}"
+                )

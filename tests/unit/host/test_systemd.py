@@ -70,11 +70,17 @@ def test_names_have_their_kind():
 
 
 def test_dpkg_tells_what_is_installed_and_what_is_left_half_done(tmp_path):
-    entries = [("a", "install ok installed", "1.0"), ("b", "deinstall ok config-files", "2"), ("c", "install ok unpacked", "3"),
-               ("d", "install reinstreq installed", "4")]  # fmt: skip
+    entries = [
+        ("a", "install ok installed", "1.0"),
+        ("b", "deinstall ok config-files", "2"),
+        ("c", "install ok unpacked", "3"),
+        ("d", "install reinstreq installed", "4"),
+    ]
     status = tmp_path / "var/lib/dpkg/status"
     status.parent.mkdir(parents=True)
-    status.write_text("\n\n".join(f"Package: {name}\nStatus: {state}\nVersion: {version}" for name, state, version in entries))
+    status.write_text(
+        "\n\n".join(f"Package: {name}\nStatus: {state}\nVersion: {version}" for name, state, version in entries)
+    )
     state = dpkg.read(str(tmp_path))
     assert (state.installed, state.unfinished) == ({"a": "1.0", "d": "4"}, ["c"])
 
@@ -86,4 +92,4 @@ def test_nobody_else_reads_what_systemd_and_dpkg_tell():
         if file.name not in ("systemd.py", "journal.py", "filter_host.py"):
             assert not re.search(r'"systemctl",\s*"show"', text), file
         if file.name not in ("dpkg.py", "journal.py"):
-            assert "dpkg/status\"" not in text, file
+            assert 'dpkg/status"' not in text, file

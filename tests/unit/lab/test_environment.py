@@ -63,7 +63,12 @@ def test_machines_that_the_definition_lost_are_removed(lab: Lab) -> None:
 
 @pytest.mark.parametrize(
     "difference",
-    [{"subnets": [{"subnet": "10.9.0.0/24", "gateway": "10.9.0.1"}]}, {"internal": False}, {"dns_enabled": True}, {"options": {}}],
+    [
+        {"subnets": [{"subnet": "10.9.0.0/24", "gateway": "10.9.0.1"}]},
+        {"internal": False},
+        {"dns_enabled": True},
+        {"options": {}},
+    ],
 )
 def test_a_network_in_use_changes_only_with_consent(lab: Lab, difference: dict[str, Any]) -> None:
     networks = existing(lab)
@@ -127,7 +132,10 @@ def test_a_failed_command_says_what_was_done_and_why_it_failed(tmp_path: Path) -
 
 def test_a_lock_ends_with_the_process_that_held_it(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
-    script = f"import fcntl, time; f = open({str(lock)!r}, 'w'); fcntl.flock(f, 2); print('held', flush=True); time.sleep(60)"
+    script = (
+        f"import fcntl, time; f = open({str(lock)!r}, 'w'); fcntl.flock(f, 2); print('held', flush=True); "
+        f"time.sleep(60)"
+    )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=os.environ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()

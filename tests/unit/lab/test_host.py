@@ -81,7 +81,11 @@ def test_machines_that_this_host_cannot_let_watch_their_files_are_refused(tmp_pa
 
 
 def test_inotify_instances_are_counted_over_all_processes(tmp_path: Path) -> None:
-    for process, targets in {"1": ["anon_inode:inotify", "/dev/null"], "77": ["anon_inode:inotify", "anon_inode:inotify"], "x": ["anon_inode:inotify"]}.items():
+    for process, targets in {
+        "1": ["anon_inode:inotify", "/dev/null"],
+        "77": ["anon_inode:inotify", "anon_inode:inotify"],
+        "x": ["anon_inode:inotify"],
+    }.items():
         descriptors = tmp_path / process / "fd"
         descriptors.mkdir(parents=True)
         for number, target in enumerate(targets):

@@ -25,7 +25,8 @@ def networks(lab: Lab) -> dict[str, dict[str, Any]]:
 def test_rules_leave_the_labs_own_traffic_and_replies_alone(lab: Lab) -> None:
     first = isolation.rules(lab, networks(lab))[0]
     assert first == (
-        'iifname != { "podman0", "podman1", "podman2" } ip daddr 10.137.88.0/24 ct state != { established, related } counter drop'
+        'iifname != { "podman0", "podman1", "podman2" } ip daddr 10.137.88.0/24 ct state != { '
+        "established, related } counter drop"
     )
     assert isolation.table(lab.name) == "stackwright_lab_my_lab"
 

@@ -47,7 +47,9 @@ class Engine:
         """A kernel that keeps tables as they are written."""
         name = call.words[-1]
         if "list" in call.words:
-            return Said(self.tables[name]) if name in self.tables else Said(status=1, errors="No such file or directory")
+            return (
+                Said(self.tables[name]) if name in self.tables else Said(status=1, errors="No such file or directory")
+            )
         if "delete" in call.words:
             del self.tables[name]
         else:
@@ -63,7 +65,11 @@ class Engine:
         return answer if isinstance(answer, Said) else Said(answer or "")
 
     def do_ps(self, call: Call, words: list[str]) -> str:
-        label = words[-1].removeprefix("label=") if "--quiet" in words else values(words, "--filter")[0].removeprefix("label=")
+        label = (
+            words[-1].removeprefix("label=")
+            if "--quiet" in words
+            else values(words, "--filter")[0].removeprefix("label=")
+        )
         key, _, value = label.partition("=")
         found = {name: one for name, one in self.containers.items() if one["Labels"].get(key) == value}
         if "--quiet" in words:
@@ -77,8 +83,12 @@ class Engine:
         subnets = [{"subnet": values(words, "--subnet")[0], "gateway": values(words, "--gateway")[0]}]
         options = dict(word.split("=", 1) for word in values(words, "--opt"))
         self.networks[words[-1]] = {
-            "subnets": subnets, "internal": "--internal" in words, "dns_enabled": False, "network_interface": "podman1", "options": options
-        }  # fmt: skip
+            "subnets": subnets,
+            "internal": "--internal" in words,
+            "dns_enabled": False,
+            "network_interface": "podman1",
+            "options": options,
+        }
 
     def do_network_rm(self, call: Call, words: list[str]) -> None:
         del self.networks[words[-1]]
@@ -99,8 +109,14 @@ class Engine:
         return Said(status=0 if words[-1] in self.images else 1)
 
     def do_images(self, call: Call, words: list[str]) -> str:
-        filters = [one.removeprefix("label=").partition("=") for one in values(words, "--filter") if one.startswith("label=")]
-        found = {name: labels for name, labels in self.images.items() if all(labels.get(key) == value for key, _, value in filters)}
+        filters = [
+            one.removeprefix("label=").partition("=") for one in values(words, "--filter") if one.startswith("label=")
+        ]
+        found = {
+            name: labels
+            for name, labels in self.images.items()
+            if all(labels.get(key) == value for key, _, value in filters)
+        }
         if "distribution" in words[-1]:
             return "\n".join(labels["stackwright.lab.distribution"] for labels in found.values())
         return "\n".join(found)
@@ -186,7 +202,9 @@ def shared(engine: Engine, lab: Lab, run_module: Run) -> dict[str, Any]:
 # ---------------------------------------------------------------- what machines share
 
 
-def test_environment_is_made_once_and_goes_away_without_a_trace(engine: Engine, lab: Lab, run_module: Run, stand_ins: StandIns) -> None:
+def test_environment_is_made_once_and_goes_away_without_a_trace(
+    engine: Engine, lab: Lab, run_module: Run, stand_ins: StandIns
+) -> None:
     foretold = run_module(lab_environment, check=True, definition=lab.document(), kernel_modules=["geneve"])
     assert foretold["changed"] and not engine.networks and not Path(lab.state_directory).exists()
     made = run_module(lab_environment, definition=lab.document(), kernel_modules=["tun", "geneve"])
@@ -196,7 +214,9 @@ def test_environment_is_made_once_and_goes_away_without_a_trace(engine: Engine, 
     if Path("/proc/modules").exists():
         assert made["missing_modules"] == ["geneve"]
     assert not run_module(lab_environment, definition=lab.document())["changed"]
-    assert all(f"ip daddr {network.cidr} ct state" in engine.tables["stackwright_lab_lab"] for network in lab.networks.values())
+    assert all(
+        f"ip daddr {network.cidr} ct state" in engine.tables["stackwright_lab_lab"] for network in lab.networks.values()
+    )
     engine.tables.clear()
     assert run_module(lab_environment, definition=lab.document())["created"] == ["packet filter"]
     engine.volumes, engine.images = ["stackwright-lab-compute1-srv"], {"localhost/stackwright-node:trixie-1": {}}
@@ -208,8 +228,14 @@ def test_environment_is_made_once_and_goes_away_without_a_trace(engine: Engine, 
     assert not run_module(lab_environment, definition=lab.document(), state="absent", images=True)["changed"]
 
 
-def test_removal_ends_connections_and_takes_the_machines(engine: Engine, lab: Lab, run_module: Run, shared: Any, stand_ins: StandIns) -> None:
-    engine.containers["stackwright-lab-compute1"] = {"Id": "1", "State": "running", "Labels": {"stackwright.lab": "lab"}}
+def test_removal_ends_connections_and_takes_the_machines(
+    engine: Engine, lab: Lab, run_module: Run, shared: Any, stand_ins: StandIns
+) -> None:
+    engine.containers["stackwright-lab-compute1"] = {
+        "Id": "1",
+        "State": "running",
+        "Labels": {"stackwright.lab": "lab"},
+    }
     connections = Path(environment.control_path_directory(lab.state_directory))
     connections.mkdir(parents=True, exist_ok=True)
     with socket.socket(socket.AF_UNIX) as connection, contextlib.chdir(connections):
@@ -219,7 +245,9 @@ def test_removal_ends_connections_and_takes_the_machines(engine: Engine, lab: La
     assert engine.containers == {} and not connections.exists()
 
 
-def test_connection_that_hangs_does_not_stop_the_run(stand_ins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_that_hangs_does_not_stop_the_run(
+    stand_ins: StandIns, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(machine, "CLOSING", 0.3)
     stand_ins.add("ssh", Said(hangs=True))
     (tmp_path / "socket").touch()
@@ -229,7 +257,9 @@ def test_connection_that_hangs_does_not_stop_the_run(stand_ins: StandIns, tmp_pa
     assert stand_ins.lines("ssh") == [f"ssh -o ControlPath={tmp_path}/socket -O exit lab"]
 
 
-def test_network_that_is_routed_elsewhere_is_refused_before_anything_is_made(engine: Engine, lab: Lab, run_module: Run, stand_ins: StandIns) -> None:
+def test_network_that_is_routed_elsewhere_is_refused_before_anything_is_made(
+    engine: Engine, lab: Lab, run_module: Run, stand_ins: StandIns
+) -> None:
     stand_ins.add("ip", Said(json.dumps([{"dst": "10.137.0.0/16", "dev": "vpn0"}])))
     answer = run_module(lab_environment, definition=lab.document())
     assert answer["failed"] and "overlaps the route to 10.137.0.0/16 on vpn0" in answer["msg"]
@@ -237,8 +267,14 @@ def test_network_that_is_routed_elsewhere_is_refused_before_anything_is_made(eng
     assert engine.networks == {} and not Path(lab.state_directory).exists()
 
 
-def test_network_that_changed_is_made_anew_with_its_machines(engine: Engine, lab: Lab, run_module: Run, shared: Any, stand_ins: StandIns) -> None:
-    engine.containers["stackwright-lab-compute1"] = {"Id": "1", "State": "running", "Labels": {"stackwright.lab": "lab"}}
+def test_network_that_changed_is_made_anew_with_its_machines(
+    engine: Engine, lab: Lab, run_module: Run, shared: Any, stand_ins: StandIns
+) -> None:
+    engine.containers["stackwright-lab-compute1"] = {
+        "Id": "1",
+        "State": "running",
+        "Labels": {"stackwright.lab": "lab"},
+    }
     engine.networks["stackwright-lab-tunnel"]["internal"] = False
     # its own route is no conflict
     stand_ins.add("ip", Said(json.dumps([{"dst": lab.networks["tunnel"].cidr, "dev": "podman1"}])))
@@ -250,23 +286,36 @@ def test_network_that_changed_is_made_anew_with_its_machines(engine: Engine, lab
 def test_what_podman_refuses_is_told_with_what_was_being_done(engine: Engine, lab: Lab, run_module: Run) -> None:
     engine.fails["network create"] = "subnet 10.137.88.0/24 is already used on the host"
     answer = run_module(lab_environment, definition=lab.document())
-    assert answer["msg"].startswith("Making network stackwright-lab-management (10.137.88.0/24): Error: subnet 10.137.88.0/24 is already used")
+    assert answer["msg"].startswith(
+        "Making network stackwright-lab-management (10.137.88.0/24): Error: subnet 10.137.88.0/24 is already used"
+    )
 
 
 # ---------------------------------------------------------------- machines
 
 
 def up(run_module: Run, lab: Lab, check: bool = False, **more: Any) -> dict[str, Any]:
-    given = {"definition": lab.document(), "name": "compute1", "image": "image", "nameservers": ["192.0.2.53"], "volumes": ["/srv"], "patience": 1}
+    given = {
+        "definition": lab.document(),
+        "name": "compute1",
+        "image": "image",
+        "nameservers": ["192.0.2.53"],
+        "volumes": ["/srv"],
+        "patience": 1,
+    }
     return run_module(lab_machine, check=check, **{**given, **more})
 
 
-def test_machine_is_made_started_and_left_alone(engine: Engine, lab: Lab, run_module: Run, shared: Any, stand_ins: StandIns) -> None:
+def test_machine_is_made_started_and_left_alone(
+    engine: Engine, lab: Lab, run_module: Run, shared: Any, stand_ins: StandIns
+) -> None:
     assert up(run_module, lab, check=True)["action"] == "created" and engine.containers == {}
     answer = up(run_module, lab)
     assert (answer["action"], answer["system_state"], answer["failed_units"]) == ("created", "running", [])
     assert engine.volumes == ["stackwright-lab-compute1-srv"]
-    assert {"etc/machine-id", "etc/ssh/ssh_host_ed25519_key", "etc/apt/apt.conf.d/91stackwright-lab"} <= set(engine.inside["stackwright-lab-compute1:/"])
+    assert {"etc/machine-id", "etc/ssh/ssh_host_ed25519_key", "etc/apt/apt.conf.d/91stackwright-lab"} <= set(
+        engine.inside["stackwright-lab-compute1:/"]
+    )
     login = next(call for call in stand_ins.calls if call.name == "ssh")
     assert login.words[-2:] == ["operator@10.137.88.11", "sudo -n true"]
     known = Path(lab.state_directory, "known_hosts").read_text()
@@ -288,7 +337,9 @@ def test_machine_that_is_up_with_failed_units_is_told(engine: Engine, lab: Lab, 
     assert "compute1 is up with failed units: nova-compute.service" in str(answer["warnings"])
 
 
-def test_machine_without_name_servers_is_warned_of(engine: Engine, lab: Lab, run_module: Run, shared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_machine_without_name_servers_is_warned_of(
+    engine: Engine, lab: Lab, run_module: Run, shared: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(host, "host_nameservers", list)
     assert "set lab_nameservers" in str(up(run_module, lab, nameservers=[])["warnings"])
 
@@ -306,7 +357,9 @@ def test_definition_of_another_podman_counts_as_changed(lab: Lab) -> None:
         ({"definition": {"name": "lab"}}, "Reading the lab's definition: KeyError 'state_directory'"),
     ],
 )
-def test_machine_that_nobody_defined_is_named(engine: Engine, lab: Lab, run_module: Run, more: dict[str, Any], told: str) -> None:
+def test_machine_that_nobody_defined_is_named(
+    engine: Engine, lab: Lab, run_module: Run, more: dict[str, Any], told: str
+) -> None:
     assert told in up(run_module, lab, **more)["msg"]
 
 
@@ -344,10 +397,14 @@ def build(engine: Engine, stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch, 
 
 
 def base(run_module: Run, lab: Lab, check: bool = False, **more: Any) -> dict[str, Any]:
-    return run_module(lab_image, check=check, definition=lab.document(), packages=["systemd-sysv"], apt_sources=SOURCES, **more)
+    return run_module(
+        lab_image, check=check, definition=lab.document(), packages=["systemd-sysv"], apt_sources=SOURCES, **more
+    )
 
 
-def test_base_image_is_built_once_for_a_state_of_the_mirror(engine: Engine, lab: Lab, run_module: Run, build: list[str], stand_ins: StandIns) -> None:
+def test_base_image_is_built_once_for_a_state_of_the_mirror(
+    engine: Engine, lab: Lab, run_module: Run, build: list[str], stand_ins: StandIns
+) -> None:
     foretold = base(run_module, lab, check=True)
     assert foretold["changed"] and build == []
     name = base(run_module, lab)["image"]
@@ -365,14 +422,20 @@ def test_base_image_is_built_once_for_a_state_of_the_mirror(engine: Engine, lab:
     assert not base(run_module, lab)["changed"]
 
 
-def test_mirror_that_never_answered_is_told_with_the_remedy(engine: Engine, lab: Lab, run_module: Run, build: list[str], stand_ins: StandIns) -> None:
+def test_mirror_that_never_answered_is_told_with_the_remedy(
+    engine: Engine, lab: Lab, run_module: Run, build: list[str], stand_ins: StandIns
+) -> None:
     stand_ins.add("apt-helper", Said(status=100, errors="E: Failed to fetch http://mirror.example\n"))
     told = base(run_module, lab)["msg"]
-    assert told.startswith("Reading the state of trixie from http://mirror.example/debian: E: Failed to fetch http://mirror.example")
+    assert told.startswith(
+        "Reading the state of trixie from http://mirror.example/debian: E: Failed to fetch http://mirror.example"
+    )
     assert "set lab_apt_sources" in told
 
 
-def test_build_that_fails_names_its_log_and_is_begun_anew(engine: Engine, lab: Lab, run_module: Run, build: list[str], stand_ins: StandIns) -> None:
+def test_build_that_fails_names_its_log_and_is_begun_anew(
+    engine: Engine, lab: Lab, run_module: Run, build: list[str], stand_ins: StandIns
+) -> None:
     unshare = stand_ins.answers["unshare"]
     stand_ins.add("unshare", Said(status=1, errors="E: Couldn't download packages: libc6\n"))
     told = base(run_module, lab)["msg"]
@@ -384,7 +447,9 @@ def test_build_that_fails_names_its_log_and_is_begun_anew(engine: Engine, lab: L
     assert "./half" not in engine.inside[name]
 
 
-def test_image_that_podman_cannot_store_is_told_and_does_not_hang(engine: Engine, lab: Lab, run_module: Run, build: list[str], stand_ins: StandIns) -> None:
+def test_image_that_podman_cannot_store_is_told_and_does_not_hang(
+    engine: Engine, lab: Lab, run_module: Run, build: list[str], stand_ins: StandIns
+) -> None:
     """podman ends without reading what tar has for it, which is more than a pipe holds."""
     engine.fails["import"] = "no space left on device"
     stand_ins.add("podman", engine, deaf=True)
@@ -393,35 +458,61 @@ def test_image_that_podman_cannot_store_is_told_and_does_not_hang(engine: Engine
     assert "Error: no space left on device" in told and told.endswith("Check the free space of the host.")
 
 
-def test_image_that_tar_could_not_read_whole_is_not_kept(engine: Engine, lab: Lab, run_module: Run, build: list[str], stand_ins: StandIns, tmp_path: Path) -> None:
+def test_image_that_tar_could_not_read_whole_is_not_kept(
+    engine: Engine, lab: Lab, run_module: Run, build: list[str], stand_ins: StandIns, tmp_path: Path
+) -> None:
     with contextlib.closing(io.BytesIO()) as empty:
         tarfile.open(fileobj=empty, mode="w").close()
-        stand_ins.add("tar", Said(empty.getvalue().decode(), status=2, errors="tar: ./etc/shadow: Cannot open: Input/output error\n"))
+        stand_ins.add(
+            "tar",
+            Said(empty.getvalue().decode(), status=2, errors="tar: ./etc/shadow: Cannot open: Input/output error\n"),
+        )
     told = base(run_module, lab)["msg"]
     assert "./etc/shadow: Cannot open: Input/output error" in told
     assert engine.images == {}
 
 
-def test_host_without_the_archives_keys_is_told_what_to_install(engine: Engine, lab: Lab, run_module: Run, build: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_host_without_the_archives_keys_is_told_what_to_install(
+    engine: Engine, lab: Lab, run_module: Run, build: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(image.apt, "KEYRINGS", ("/no/such/keyring.gpg",))
     assert "Install debian-archive-keyring" in base(run_module, lab)["msg"]
 
 
-def test_build_that_was_interrupted_leaves_no_mount_in_the_way(stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    mounts = "".join(f"30 29 0:5 / {point} rw - proc proc rw\n" for point in ("/", tmp_path / "tree/proc", tmp_path / "tree/proc/sys", tmp_path / "tree2"))
+def test_build_that_was_interrupted_leaves_no_mount_in_the_way(
+    stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mounts = "".join(
+        f"30 29 0:5 / {point} rw - proc proc rw\n"
+        for point in ("/", tmp_path / "tree/proc", tmp_path / "tree/proc/sys", tmp_path / "tree2")
+    )
     stand_ins.add("umount", Said())
     read = Path.read_text
-    monkeypatch.setattr(Path, "read_text", lambda self, **more: mounts if str(self) == "/proc/self/mountinfo" else read(self, **more))
+    monkeypatch.setattr(
+        Path, "read_text", lambda self, **more: mounts if str(self) == "/proc/self/mountinfo" else read(self, **more)
+    )
     image.unmount_below(tmp_path / "tree")
     assert stand_ins.lines() == [f"umount --lazy {tmp_path}/tree/proc/sys", f"umount --lazy {tmp_path}/tree/proc"]
 
 
 def preload(run_module: Run, lab: Lab, *packages: str) -> dict[str, Any]:
-    return run_module(lab_image, definition=lab.document(), packages=list(packages), base="localhost/stackwright-node:trixie-1", purpose="lab-compute")
+    return run_module(
+        lab_image,
+        definition=lab.document(),
+        packages=list(packages),
+        base="localhost/stackwright-node:trixie-1",
+        purpose="lab-compute",
+    )
 
 
-def test_layer_is_built_from_what_an_interrupted_build_left_nothing_of(engine: Engine, lab: Lab, run_module: Run, stand_ins: StandIns) -> None:
-    engine.containers["stackwright-build-old"] = {"Id": "9", "State": "exited", "Labels": {"stackwright.lab.build": "lab-compute"}}
+def test_layer_is_built_from_what_an_interrupted_build_left_nothing_of(
+    engine: Engine, lab: Lab, run_module: Run, stand_ins: StandIns
+) -> None:
+    engine.containers["stackwright-build-old"] = {
+        "Id": "9",
+        "State": "exited",
+        "Labels": {"stackwright.lab.build": "lab-compute"},
+    }
     answer = preload(run_module, lab, "nova-compute", "ceph-osd", "nova-compute")
     assert answer["changed"] and engine.containers == {}
     assert engine.images[answer["image"]] == {"stackwright.lab.purpose": "lab-compute", "stackwright.lab.packages": "2"}
@@ -429,7 +520,9 @@ def test_layer_is_built_from_what_an_interrupted_build_left_nothing_of(engine: E
     assert ran.words[-4:] == ["preload", "--no-install-recommends", "ceph-osd", "nova-compute"]
     script = ran.words[ran.words.index("-c") + 1]
     # the mirror is reached as this host reaches it
-    assert script.startswith("cat >/etc/apt/apt.conf.d/00stackwright-build <<'OPTIONS'\n") and "127.0.0.1:3142" in script
+    assert (
+        script.startswith("cat >/etc/apt/apt.conf.d/00stackwright-build <<'OPTIONS'\n") and "127.0.0.1:3142" in script
+    )
     assert not preload(run_module, lab, "ceph-osd", "nova-compute")["changed"]
     newer = preload(run_module, lab, "nova-compute")
     assert newer["removed"] == [answer["image"]]
@@ -438,7 +531,9 @@ def test_layer_is_built_from_what_an_interrupted_build_left_nothing_of(engine: E
 def test_layer_that_fails_names_packages_or_mirror(engine: Engine, lab: Lab, run_module: Run) -> None:
     engine.fails["run"] = "E: Unable to locate package nova-comput"
     told = preload(run_module, lab, "nova-comput")["msg"]
-    assert "Unable to locate package nova-comput. Check the package names and the mirror. The whole output is in" in told
+    assert (
+        "Unable to locate package nova-comput. Check the package names and the mirror. The whole output is in" in told
+    )
     assert engine.images == {}
 
 

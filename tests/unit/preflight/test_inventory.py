@@ -60,4 +60,3 @@ def test_bad_inventory_is_refused_with_exactly_its_problems(name: str, tmp_path:
         assert any(
             (one.host, one.variable) == (host, variable) and wrong in one.wrong and mend in one.mend for one in found
         ), f"nothing about {host} {variable} says {wrong!r} and {mend!r}: {found}"
-

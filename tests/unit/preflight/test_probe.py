@@ -199,7 +199,8 @@ def test_stanza_with_an_empty_field_is_read(files: dict[str, str]) -> None:
 
 def test_addresses_are_found_without_iproute2(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     files["/proc/net/fib_trie"] = (
-        "           |-- 192.0.2.7\n              /32 host LOCAL\n           |-- 192.0.2.0\n              /24 link UNICAST\n"
+        "           |-- 192.0.2.7\n              /32 host LOCAL\n           |-- 192.0.2.0\n             "
+        " /24 link UNICAST\n"
     )
 
     def missing(*words: object, **more: object) -> None:

@@ -14,7 +14,11 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapsh
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import interfaces
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.interfaces import InterfaceError, Role
 
-OPTIONS: dict[str, dict[str, Any]] = {"web_port": {"type": "int"}, "web_cidr": {"type": "str"}, "web_gateway": {"type": "str"}}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "web_port": {"type": "int"},
+    "web_cidr": {"type": "str"},
+    "web_gateway": {"type": "str"},
+}
 
 
 def role(**checks: Any) -> dict[str, Role]:
@@ -43,7 +47,10 @@ def test_rules_of_the_product_are_sound_and_know_every_number() -> None:
         ({"web_port": {"is": "number", "from": 1, "to": 2}}, "the kind 'number' needs the setting 'meaning'"),
         ({"web_port": {"is": "number", "from": "1", "to": 2, "meaning": "x"}}, "from: '1' is no int"),
         ({"web_port": {"is": "cloud_address", "asked_by": "user"}}, "asked_by: 'user' is none of hosts, users"),
-        ({"web_cidr": {"is": "network", "gateway": "web_gatway"}}, "no role has an option 'web_gatway'. Did you mean 'web_gateway'?"),
+        (
+            {"web_cidr": {"is": "network", "gateway": "web_gatway"}},
+            "no role has an option 'web_gatway'. Did you mean 'web_gateway'?",
+        ),
     ],
 )
 def test_wrong_rule_is_named_with_its_role(checks: dict[str, Any], message: str) -> None:
@@ -60,9 +67,18 @@ def test_wrong_rule_stops_preflight_by_name(tmp_path: Path) -> None:
 
 
 def test_longer_names_go_on_from_overrides_alone() -> None:
-    roles = {"web": Role("web", {"web_more": {}, "web_port": {}}, checks={"web_more": {"is": "overrides"}, "web_port": {"is": "port"}})}
+    roles = {
+        "web": Role(
+            "web",
+            {"web_more": {}, "web_port": {}},
+            checks={"web_more": {"is": "overrides"}, "web_port": {"is": "port"}},
+        )
+    }
     known = rules.parse(roles)
-    assert [known.of(name).option for name in ("web_more", "web_more_of_mine") if known.of(name)] == ["web_more", "web_more"]  # type: ignore[union-attr]
+    assert [known.of(name).option for name in ("web_more", "web_more_of_mine") if known.of(name)] == [
+        "web_more",
+        "web_more",
+    ]  # type: ignore[union-attr]
     assert known.of("web_port_of_mine") is None
 
 
@@ -100,12 +116,22 @@ def test_no_role_and_no_plug_in_names_a_group_of_the_inventory() -> None:
         path: path.read_text(encoding="utf-8")
         for path in [*plugins.glob("module_utils/**/*.py"), *plugins.glob("lookup/*.py"), *plugins.glob("action/*.py")]
     }
-    texts |= {path: path.read_text(encoding="utf-8") for part in ("tasks", "vars", "defaults") for path in cloudcase.ROLES.glob(f"*/{part}/*.yml")}
+    texts |= {
+        path: path.read_text(encoding="utf-8")
+        for part in ("tasks", "vars", "defaults")
+        for path in cloudcase.ROLES.glob(f"*/{part}/*.yml")
+    }
     named = [
         f"{path.relative_to(cloudcase.CHECKOUT)}: {call}"
         for path, text in texts.items()
         for name in groups
-        for call in (f"groups['{name}']", f"groups.{name}", f'groups["{name}"]', f'groups.get("{name}"', f"'{name}' in group_names")
+        for call in (
+            f"groups['{name}']",
+            f"groups.{name}",
+            f'groups["{name}"]',
+            f'groups.get("{name}"',
+            f"'{name}' in group_names",
+        )
         if call in text
     ]
     assert named == []

@@ -26,9 +26,25 @@ def test_a_local_module_gets_its_arguments_through_a_pipe(tmp_path: Path, pipeli
     }
     words = ["grep", "-rl", "hunter22", str(tmp_path)]
     done = subprocess.run(
-        [Path(sys.executable).with_name("ansible"), "localhost", "-i", "localhost,", "-c", "local", "-m", "ansible.builtin.command",
-         "-e", f"ansible_python_interpreter={sys.executable}", "-a", " ".join(words)],
-        cwd=CHECKOUT, env=environment, capture_output=True, text=True, timeout=100,
-    )  # fmt: skip
+        [
+            Path(sys.executable).with_name("ansible"),
+            "localhost",
+            "-i",
+            "localhost,",
+            "-c",
+            "local",
+            "-m",
+            "ansible.builtin.command",
+            "-e",
+            f"ansible_python_interpreter={sys.executable}",
+            "-a",
+            " ".join(words),
+        ],
+        cwd=CHECKOUT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
     found = [line for line in done.stdout.splitlines() if "AnsiballZ" in line and str(tmp_path) in line]
     assert bool(found) != pipelining, done.stdout + done.stderr

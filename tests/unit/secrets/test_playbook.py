@@ -159,7 +159,9 @@ def test_a_rotation_keeps_the_label(operator: Operator) -> None:
     assert "labelled 'team', so it wants --vault-id team@FILE" in told or "Decryption failed" in told
 
 
-def test_new_files_get_the_key_that_ansible_is_told_to_encrypt_with(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_files_get_the_key_that_ansible_is_told_to_encrypt_with(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from ansible.parsing.vault import VaultSecret as Secret
     from ansible_collections.stackwright.cloud.plugins.action import secrets_file as action
     from ansible_collections.stackwright.cloud.plugins.module_utils.secrets.file import SecretsFileError
@@ -175,5 +177,7 @@ def test_new_files_get_the_key_that_ansible_is_told_to_encrypt_with(operator: Op
         vault("one", "two").encrypt(b"x")
     with pytest.raises(SecretsFileError, match=r"vault id 'gone' .* of which there is no key"):
         vault("one", "two", wanted="gone").encrypt(b"x")
-    with pytest.raises(action.secrets_file.VaultKeyError, match=r"labelled 'team', so it wants --vault-id team@FILE. .* default"):
+    with pytest.raises(
+        action.secrets_file.VaultKeyError, match=r"labelled 'team', so it wants --vault-id team@FILE. .* default"
+    ):
         vault("default").decrypt(vault("team").encrypt(b"x"))

@@ -39,8 +39,9 @@ def now() -> dict[str, str]:
 class Systemd:
     """Units by full name, as ``systemctl show`` tells them, and what becomes of them.
 
-    ``starts`` has the states that a unit takes on one after the other, a look each, when it is started; the last stays. ``refuses``
-    has what systemctl says against a verb and a unit; ``hangs`` the verbs and units that do not come to an end.
+    ``starts`` has the states that a unit takes on one after the other, a look each, when it is started; the last stays.
+    ``refuses`` has what systemctl says against a verb and a unit; ``hangs`` the verbs and units that do not come to an
+    end.
     """
 
     units: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -54,8 +55,17 @@ class Systemd:
 
     def put(self, name: str, state: str = "inactive", enabled: str = "disabled", **more: str) -> None:
         """Add a unit."""
-        self.units[name] = {"LoadState": "loaded", "ActiveState": state, "UnitFileState": enabled, "SubState": "", "Result": "success",
-                            "NRestarts": "0", "ActiveEnterTimestampMonotonic": "0", "ActiveEnterTimestamp": "Sat 2026-11-21 06:00:00.000000 UTC", **more}  # fmt: skip
+        self.units[name] = {
+            "LoadState": "loaded",
+            "ActiveState": state,
+            "UnitFileState": enabled,
+            "SubState": "",
+            "Result": "success",
+            "NRestarts": "0",
+            "ActiveEnterTimestampMonotonic": "0",
+            "ActiveEnterTimestamp": "Sat 2026-11-21 06:00:00.000000 UTC",
+            **more,
+        }
 
     def show(self, name: str) -> str:
         unit = self.units.get(name)
@@ -74,8 +84,13 @@ class Systemd:
             self.coming[name] = [dict(state) for state in self.starts.get(name, [{"ActiveState": "active"}])]
             unit |= now() | self.coming[name].pop(0) | {"ActiveEnterTimestamp": "Sat 2026-11-21 07:00:00.000000 UTC"}
             return f"Job for {name} failed" if unit["ActiveState"] == "failed" else ""
-        unit |= {"stop": {"ActiveState": "inactive"}, "enable": {"UnitFileState": "enabled"}, "disable": {"UnitFileState": "disabled"},
-                 "unmask": {"UnitFileState": "disabled"}, "reset-failed": {}}[verb]  # fmt: skip
+        unit |= {
+            "stop": {"ActiveState": "inactive"},
+            "enable": {"UnitFileState": "enabled"},
+            "disable": {"UnitFileState": "disabled"},
+            "unmask": {"UnitFileState": "disabled"},
+            "reset-failed": {},
+        }[verb]
         return ""
 
     def __call__(self, call: Call) -> Said:
@@ -93,11 +108,17 @@ class Systemd:
                 unit.pop("NeedDaemonReload", None)
             return Said()
         if words[0] == "list-jobs":
-            return Said("".join(f"{number} {name} {verb} running\n" for number, (verb, name) in enumerate(sorted(self.hangs), 7)))
+            return Said(
+                "".join(
+                    f"{number} {name} {verb} running\n" for number, (verb, name) in enumerate(sorted(self.hangs), 7)
+                )
+            )
         if any((words[0], name) in self.hangs for name in words[1:]):
             return Said(hangs=True)
         # systemctl takes a name without a kind for a service's
-        against = [text for name in words[1:] if (text := self.do(words[0], name if "." in name else f"{name}.service"))]
+        against = [
+            text for name in words[1:] if (text := self.do(words[0], name if "." in name else f"{name}.service"))
+        ]
         return Said(status=1 if against else 0, errors="\n".join(against))
 
 

@@ -16,7 +16,8 @@ class NoSuchTableError(Exception):
 
 
 class Database:
-    """A connection whose compute nodes appear one look after the other; ``missing`` stands for a schema not there yet."""
+    """A connection whose compute nodes appear one look after the other; ``missing`` stands for a schema not there
+    yet."""
 
     def __init__(self, *looks: list[tuple[str, int]], missing: bool = False) -> None:
         self.looks, self.missing = list(looks), missing

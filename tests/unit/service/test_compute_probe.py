@@ -33,7 +33,9 @@ class Kernel:
     def __call__(self, call: Call) -> Said:
         if call.name == "modprobe":
             return Said()
-        verb, name = ("add", "swprobe") if call.name == "ovs-dpctl" and call.words[0] == "add-dp" else ("del", "swprobe")
+        verb, name = (
+            ("add", "swprobe") if call.name == "ovs-dpctl" and call.words[0] == "add-dp" else ("del", "swprobe")
+        )
         if call.name == "ip":
             verb, name = call.words[1], call.words[2]
         if verb == "del":
@@ -70,9 +72,12 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("lacks", "datapath"), [([], "system"), (["ovs-dpctl"], "netdev"), (["ip"], "netdev"), (["ovs-dpctl", "ip"], "netdev")]
+    ("lacks", "datapath"),
+    [([], "system"), (["ovs-dpctl"], "netdev"), (["ip"], "netdev"), (["ovs-dpctl", "ip"], "netdev")],
 )
-def test_kernel_must_switch_and_tunnel_and_keeps_nothing_of_the_probe(kernel: Callable[..., Kernel], run_module: Run, lacks: list[str], datapath: str) -> None:
+def test_kernel_must_switch_and_tunnel_and_keeps_nothing_of_the_probe(
+    kernel: Callable[..., Kernel], run_module: Run, lacks: list[str], datapath: str
+) -> None:
     present = kernel(*lacks)
     assert run_module(module)["datapath"] == datapath
     assert present.made == set()
@@ -101,7 +106,9 @@ def test_datapath_is_found_out_once(kernel: Callable[..., Kernel], run_module: R
     assert len(stand_ins.calls) > asked
 
 
-def test_host_whose_packages_are_still_to_come_is_probed_without_a_fault(run_module: Run, monkeypatch: pytest.MonkeyPatch, machine: Path) -> None:
+def test_host_whose_packages_are_still_to_come_is_probed_without_a_fault(
+    run_module: Run, monkeypatch: pytest.MonkeyPatch, machine: Path
+) -> None:
     monkeypatch.setenv("PATH", str(machine))
     answer = run_module(module, check=True)
     assert (answer["kvm"], answer["datapath"]) == (False, "netdev")
@@ -123,7 +130,8 @@ EAX=00000010 EBX=00000000
 
 @dataclass
 class Libvirt:
-    """Starts guests as told: ``comes_up`` says for each kind of guest (kvm or qemu, sector or system) whether it does."""
+    """Starts guests as told: ``comes_up`` says for each kind of guest (kvm or qemu, sector or system) whether it
+    does."""
 
     comes_up: dict[tuple[str, str], bool] = field(default_factory=dict)
     log: str = BROKEN
@@ -154,7 +162,9 @@ class Libvirt:
 
 
 @pytest.fixture
-def libvirt(kernel: Callable[..., Kernel], stand_ins: StandIns, machine: Path, monkeypatch: pytest.MonkeyPatch) -> Libvirt:
+def libvirt(
+    kernel: Callable[..., Kernel], stand_ins: StandIns, machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> Libvirt:
     """A machine with /dev/kvm, QEMU, libvirt, and a test guest that can be built."""
     kernel()
     (machine / "kvm").touch()
@@ -183,7 +193,9 @@ def test_machine_without_the_device_needs_no_guest(libvirt: Libvirt, run_module:
 
 
 @pytest.mark.parametrize("kind", ["sector", "system"])
-def test_guest_that_fails_with_kvm_and_runs_without_it_is_a_no_with_qemus_words(libvirt: Libvirt, run_module: Run, kind: str) -> None:
+def test_guest_that_fails_with_kvm_and_runs_without_it_is_a_no_with_qemus_words(
+    libvirt: Libvirt, run_module: Run, kind: str
+) -> None:
     libvirt.comes_up[("kvm", kind)] = False
     answer = run_module(module)
     assert answer["kvm"] is False
@@ -192,7 +204,9 @@ def test_guest_that_fails_with_kvm_and_runs_without_it_is_a_no_with_qemus_words(
 
 
 @pytest.mark.parametrize("kind", ["sector", "system"])
-def test_guest_that_runs_in_no_way_is_no_answer_and_says_what_to_set(libvirt: Libvirt, run_module: Run, kind: str) -> None:
+def test_guest_that_runs_in_no_way_is_no_answer_and_says_what_to_set(
+    libvirt: Libvirt, run_module: Run, kind: str
+) -> None:
     libvirt.comes_up |= {("kvm", kind): False, ("qemu", kind): False}
     answer = run_module(module)
     assert answer["failed"] is True
@@ -201,7 +215,9 @@ def test_guest_that_runs_in_no_way_is_no_answer_and_says_what_to_set(libvirt: Li
     assert not os.path.exists(compute_probe.ANSWER) or "kvm" not in Path(compute_probe.ANSWER).read_text()
 
 
-def test_test_guest_that_cannot_be_built_is_no_answer_either(libvirt: Libvirt, run_module: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_test_guest_that_cannot_be_built_is_no_answer_either(
+    libvirt: Libvirt, run_module: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fetched: list[bool] = []
 
     def fails(directory: Path, texts: dict[str, str]) -> tuple[Path, bool]:
@@ -226,7 +242,9 @@ def test_silent_guest_fails_at_its_limit(libvirt: Libvirt, tmp_path: Path) -> No
     assert found == probe_guest.Outcome(False, "its console is empty after 0.3 s")
 
 
-def test_guest_that_libvirt_never_starts_is_given_up(libvirt: Libvirt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stand_ins: StandIns) -> None:
+def test_guest_that_libvirt_never_starts_is_given_up(
+    libvirt: Libvirt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stand_ins: StandIns
+) -> None:
     monkeypatch.setattr(probe_guest, "START_SECONDS", 0.3)
     monkeypatch.setattr(probe_guest, "RUNNER", stand_ins.add("virt-qemu-run", Said(hangs=True)))
     (tmp_path / "disk").write_bytes(probe_guest.SECTOR)

@@ -95,7 +95,9 @@ def test_a_directory_in_the_place_of_a_file_is_refused(root):
 
 
 def test_shown_texts_hide_secrets_that_were_rotated_away():
-    shown = configuration.masked("password = hunter2\nconnection = mysql+pymysql://nova:hunter2@db/nova\nauth_url = http://x\n")
+    shown = configuration.masked(
+        "password = hunter2\nconnection = mysql+pymysql://nova:hunter2@db/nova\nauth_url = http://x\n"
+    )
     assert "hunter2" not in shown
     assert "auth_url = http://x" in shown
 
@@ -140,7 +142,9 @@ def test_all_problems_are_told_at_once(run_module, root):
 
 def test_an_owner_that_does_not_exist_is_told_unless_its_package_is_still_to_come(root):
     file = entry(root / "a", content="x", owner="no-such-user")
-    with pytest.raises(configuration.ConfigurationError, match=r"/a: .*no-such-user.*is the package that makes it installed\?"):
+    with pytest.raises(
+        configuration.ConfigurationError, match=r"/a: .*no-such-user.*is the package that makes it installed\?"
+    ):
         configuration.apply([file], check_mode=True)
     outcome = configuration.apply([file], check_mode=True, packages_pending=True)
     assert [change.path for change in outcome.changes] == [str(root / "a")]
@@ -195,7 +199,9 @@ def test_a_link_replaces_what_was_there_and_what_an_interrupted_run_left(root):
 def test_a_directory_is_removed_with_what_is_in_it_and_its_mode_is_kept_up(root):
     (root / "dir/sub").mkdir(parents=True)
     (root / "own").mkdir(mode=0o777)
-    configuration.apply([entry(root / "dir", state="absent"), entry(root / "own", state="directory", mode="0700")], check_mode=False)
+    configuration.apply(
+        [entry(root / "dir", state="absent"), entry(root / "own", state="directory", mode="0700")], check_mode=False
+    )
     assert not (root / "dir").exists()
     assert (root / "own").stat().st_mode & 0o777 == 0o700
 
@@ -243,7 +249,12 @@ def test_only_the_last_generations_are_kept(root):
 
 def test_a_deprecated_option_is_a_warning_of_the_module(root, run_module, monkeypatch):
     monkeypatch.setattr(options, "load", lambda namespaces: DEFINITIONS)
-    content = {"options": {"DEFAULT": {"osapi_max_limit": 5}}, "definitions": ["nova.conf"], "owner": OWNER, "group": GROUP}
+    content = {
+        "options": {"DEFAULT": {"osapi_max_limit": 5}},
+        "definitions": ["nova.conf"],
+        "owner": OWNER,
+        "group": GROUP,
+    }
     answer = run_module(module, files={str(root / "n.conf"): content})
     assert answer["changed_files"] == [f"{root}/n.conf"]
     assert "deprecated for [api] max_limit" in str(answer["warnings"])
@@ -254,8 +265,20 @@ DEFINITIONS = options.from_generator(
         "options": {
             "api": {
                 "opts": [
-                    {"name": "max_limit", "dest": "max_limit", "type": "integer value", "min": 0, "max": 100, "choices": []},
-                    {"name": "auth_strategy", "dest": "auth_strategy", "type": "string value", "choices": [["keystone", None]]},
+                    {
+                        "name": "max_limit",
+                        "dest": "max_limit",
+                        "type": "integer value",
+                        "min": 0,
+                        "max": 100,
+                        "choices": [],
+                    },
+                    {
+                        "name": "auth_strategy",
+                        "dest": "auth_strategy",
+                        "type": "string value",
+                        "choices": [["keystone", None]],
+                    },
                 ]
             },
             "DEFAULT": {"opts": [{"name": "debug", "dest": "debug", "type": "boolean value", "choices": []}]},
@@ -271,7 +294,12 @@ DEFINITIONS = options.from_generator(
 @pytest.mark.parametrize(
     ("section", "option", "value", "said"),
     [
-        ("DEFAULT", "osapi_max_limt", 5, r"n.conf: section \[DEFAULT\] has no option 'osapi_max_limt'. Did you mean 'osapi_max_limit'"),
+        (
+            "DEFAULT",
+            "osapi_max_limt",
+            5,
+            r"n.conf: section \[DEFAULT\] has no option 'osapi_max_limt'. Did you mean 'osapi_max_limit'",
+        ),
         ("api", "debug", True, r"it belongs to section \[DEFAULT\]"),
         ("apy", "max_limit", 5, r"no section \[apy\]. Did you mean '\[api\]'"),
         ("DEFAULT", "debug", "maybe", "must be true or false"),
@@ -309,13 +337,24 @@ def test_nothing_is_done_through_a_link_that_a_service_put_in_the_way(root, stat
     (root / "service/d").symlink_to(root / "etc")
     for path in (root / "service", root / "service/d"):
         os.chown(path, 65534, 65534, follow_symlinks=False)
-    more = {"file": {"content": "x\n"}, "link": {"link": "/x"}, "directory": {"state": "directory"}, "absent": {"state": "absent"}}
+    more = {
+        "file": {"content": "x\n"},
+        "link": {"link": "/x"},
+        "directory": {"state": "directory"},
+        "absent": {"state": "absent"},
+    }
     before = {one.name: (one.stat().st_uid, one.stat().st_mode) for one in (root / "etc").iterdir()}
-    with pytest.raises(configuration.ConfigurationError, match="d on the way is a link that another account can change"):
-        configuration.apply([entry(root / "service/d/shadow", owner="nobody", group="nogroup", **more[state])], check_mode=False)
+    with pytest.raises(
+        configuration.ConfigurationError, match="d on the way is a link that another account can change"
+    ):
+        configuration.apply(
+            [entry(root / "service/d/shadow", owner="nobody", group="nogroup", **more[state])], check_mode=False
+        )
     assert {one.name: (one.stat().st_uid, one.stat().st_mode) for one in (root / "etc").iterdir()} == before
     with pytest.raises(configuration.ConfigurationError, match="on the way is a link"):
-        configuration.apply([entry(root / "service/d", owner="nobody", group="nogroup", state="directory")], check_mode=False)
+        configuration.apply(
+            [entry(root / "service/d", owner="nobody", group="nogroup", state="directory")], check_mode=False
+        )
     assert (root / "etc").stat().st_uid == 0
 
 

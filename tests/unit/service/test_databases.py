@@ -127,10 +127,15 @@ def test_hash_is_the_servers_own() -> None:
 def test_databases_users_and_grants_are_made_once(server: Server) -> None:
     changes = databases.converge(server, WANTED, check_mode=False)
     assert changes == [
-        "create database glance", f"create database user glance for {HERE}", f"grant glance for {HERE} all on database glance",
-        "create database nova", f"create database user nova for {HERE}", f"grant nova for {HERE} all on database nova",
-        "create database nova_api", f"grant nova for {HERE} all on database nova_api",
-    ]  # fmt: skip
+        "create database glance",
+        f"create database user glance for {HERE}",
+        f"grant glance for {HERE} all on database glance",
+        "create database nova",
+        f"create database user nova for {HERE}",
+        f"grant nova for {HERE} all on database nova",
+        "create database nova_api",
+        f"grant nova for {HERE} all on database nova_api",
+    ]
     assert server.databases == {"mysql", "glance", "nova", "nova_api"}
     assert databases.converge(server, WANTED, check_mode=False) == []
 
@@ -139,7 +144,9 @@ def test_underscore_of_a_name_grants_nothing_on_other_databases(server: Server) 
     databases.converge(server, WANTED, check_mode=False)
     assert {grant[0] for grant in server.grants} == {"glance", "nova", r"nova\_api"}
     server.grants.add(("nova_api", "nova", HERE))
-    assert databases.converge(server, WANTED, check_mode=False) == [f"revoke from nova for {HERE} what it has on databases named like nova_api"]
+    assert databases.converge(server, WANTED, check_mode=False) == [
+        f"revoke from nova for {HERE} what it has on databases named like nova_api"
+    ]
     assert {grant[0] for grant in server.grants} == {"glance", "nova", r"nova\_api"}
 
 
@@ -218,7 +225,9 @@ def test_host_without_the_client_is_told(run_module: Run, monkeypatch: pytest.Mo
     assert "journalctl -u mariadb" in answer["hint"]
 
 
-def test_check_mode_asks_no_server_that_does_not_run_yet(run_module: Run, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_check_mode_asks_no_server_that_does_not_run_yet(
+    run_module: Run, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(databases, "SOCKET", str(tmp_path / "none"))
     wanted = [{"name": "glance", "user": "glance", "password": "one"}]
     assert run_module(module, check=True, databases=wanted, hosts=[HERE])["changes"] == ["create database glance"]
@@ -238,13 +247,22 @@ def host(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Pat
     (tmp_path / "status").write_text("Package: nova-api\nStatus: install ok installed\nVersion: 1\n\n")
     (tmp_path / "updates").mkdir()
     (tmp_path / "socket").touch()
-    paths = [(packages.dpkg, "STATUS", "status"), (packages.dpkg, "UPDATES", "updates"), (databases, "SOCKET", "socket")]
+    paths = [
+        (packages.dpkg, "STATUS", "status"),
+        (packages.dpkg, "UPDATES", "updates"),
+        (databases, "SOCKET", "socket"),
+    ]
     for owner, name, path in [*paths, (bootstrap, "STAMPS", "stamps"), (bootstrap, "LOCK", "lock")]:
         monkeypatch.setattr(owner, name, str(tmp_path / path))
     return tmp_path
 
 
-CELL = {"name": "cell", "command": ["/bin/sh", "-c", "echo ran >>cells"], "done_query": "SELECT id FROM nova.cells", "database": "nova"}
+CELL = {
+    "name": "cell",
+    "command": ["/bin/sh", "-c", "echo ran >>cells"],
+    "done_query": "SELECT id FROM nova.cells",
+    "database": "nova",
+}
 
 
 def test_step_is_due_until_its_query_finds_a_row(host: Path, server: Server, run_module: Run) -> None:
@@ -277,7 +295,11 @@ def test_failed_steps_are_told_and_what_succeeded_is_not_repeated(host: Path, se
     server.tables = {"nova": 3}
     steps = [
         {"name": "made", "command": ["/usr/bin/touch", f"{host}/made"], "creates": f"{host}/made"},
-        {"name": "broken", "command": ["/bin/sh", "-c", "echo one; echo 2 ERROR no such cell >&2; exit 3"], "after": ["made"]},
+        {
+            "name": "broken",
+            "command": ["/bin/sh", "-c", "echo one; echo 2 ERROR no such cell >&2; exit 3"],
+            "after": ["made"],
+        },
         {"name": "absent", "command": ["/no/such/program"], "after": ["made"]},
         {"name": "behind", "command": ["/usr/bin/touch", f"{host}/behind"], "after": ["broken"]},
     ]
@@ -293,7 +315,9 @@ def test_failed_steps_are_told_and_what_succeeded_is_not_repeated(host: Path, se
     assert run_module(steps_module, check=True, steps=steps[:1])["changes"] == [f"made: {host}/made is missing"]
 
 
-def test_another_run_that_does_not_end_is_told_with_the_lock(host: Path, run_module: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_run_that_does_not_end_is_told_with_the_lock(
+    host: Path, run_module: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with lock.exclusive(bootstrap.LOCK):
         monkeypatch.setattr(lock, "SECONDS", 0)
         answer = run_module(steps_module, steps=[{"name": "one", "command": ["/bin/true"]}])

@@ -106,7 +106,8 @@ def test_an_application_gets_its_servers_files_and_its_unit() -> None:
     )
     assert found.files["/etc/default/orbit-api"] == {
         "public": True,
-        "content": f'{HEADER}DAEMON_ARGS="--http-socket 192.0.2.11:8888 --http-socket [fd00::11]:8888 --ini /etc/orbit/orbit-api-uwsgi.ini"\n',
+        "content": f'{HEADER}DAEMON_ARGS="--http-socket 192.0.2.11:8888 --http-socket [fd00::11]:8888 --ini '
+        f'/etc/orbit/orbit-api-uwsgi.ini"\n',
         "units": ["orbit-api"],
     }
     assert found.units == [{"name": "orbit-api", "log": "/var/log/orbit/orbit-api.log"}]

@@ -68,7 +68,9 @@ def kernel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Kernel:
         monkeypatch.setattr(filter_host, name, str(tmp_path / name.lower()))
     monkeypatch.setattr(configuration, "GENERATIONS", str(tmp_path / "generations"))
     monkeypatch.setattr(configuration, "_identities", lambda file: (-1, -1))
-    monkeypatch.setattr(configuration, "_attributes", lambda path, follow: f"root:root {Path(path).stat().st_mode & 0o7777:04o}")
+    monkeypatch.setattr(
+        configuration, "_attributes", lambda path, follow: f"root:root {Path(path).stat().st_mode & 0o7777:04o}"
+    )
     monkeypatch.setattr(filter_host, "find_ssh_ports", lambda: {22})
 
     def must(*words: str, **_: Any) -> str:
@@ -122,7 +124,9 @@ def test_table_that_somebody_changed_or_flushed_is_told_and_loaded_anew(kernel: 
     filter_host.confirm(TEXT, filter_host.attempt(TEXT))
     kernel.table += "# tcp dport 3306 accept\n"
     assert filter_host.compare(TEXT).changes == ["load the table anew: the kernel has another one"]
-    assert filter_host.complaints(True) == ["the table inet stackwright in the kernel is not the one that was proved; run base.yml"]
+    assert filter_host.complaints(True) == [
+        "the table inet stackwright in the kernel is not the one that was proved; run base.yml"
+    ]
     kernel.table = ""
     assert "every port is open" in filter_host.complaints(True)[0]
     kernel.enabled = False

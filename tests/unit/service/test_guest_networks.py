@@ -18,7 +18,9 @@ def worked_out(*names: str, **variables: Any) -> list[Any]:
     """Expressions with the roles' defaults and these variables."""
     known: dict[str, Any] = {"stackwright_management_address": "192.0.2.11", "ansible_facts": {}}
     for role in ("ovn", "neutron", "nova"):
-        known |= DataLoader().load_from_file(str(ROOT / "roles" / role / "defaults" / "main.yml"), trusted_as_template=True)
+        known |= DataLoader().load_from_file(
+            str(ROOT / "roles" / role / "defaults" / "main.yml"), trusted_as_template=True
+        )
     templar = Templar(loader=DataLoader(), variables=known | variables)
     return [templar.template(trust_as_template(name)) for name in names]
 
@@ -31,9 +33,12 @@ def neutron(option: str, **variables: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("datapaths", "answers"), [(["system"], True), (["netdev"], False), (["system", "netdev"], False), ([], True), (["auto"], True)]
+    ("datapaths", "answers"),
+    [(["system"], True), (["netdev"], False), (["system", "netdev"], False), ([], True), (["auto"], True)],
 )
-def test_routers_answer_large_packets_only_where_no_datapath_would_drop_segments_for_it(datapaths: list[str], answers: bool) -> None:
+def test_routers_answer_large_packets_only_where_no_datapath_would_drop_segments_for_it(
+    datapaths: list[str], answers: bool
+) -> None:
     assert neutron("ovn.ovn_emit_need_to_frag", ovn_host_datapaths=datapaths) is answers
 
 
@@ -55,7 +60,9 @@ def test_tunnels_over_ipv6_leave_guests_less(addresses: list[str], version: int)
         (9000, {"neutron_physical_network_mtus": {"external": 9000}}, "external:9000"),
     ],
 )
-def test_a_larger_network_below_does_not_make_provider_networks_larger(underlay: int, given: dict[str, Any], rendered: str) -> None:
+def test_a_larger_network_below_does_not_make_provider_networks_larger(
+    underlay: int, given: dict[str, Any], rendered: str
+) -> None:
     assert neutron("ml2.physical_network_mtus", neutron_underlay_mtu=underlay, **given) == rendered
 
 

@@ -57,7 +57,13 @@ def test_the_hosts_own_start_policy_comes_back_after_an_interrupted_run(tmp_path
 
 
 def running(since="Sat 2026-11-21 06:00:00.000000 UTC", **more):
-    return {"LoadState": "loaded", "ActiveState": "active", "UnitFileState": "enabled", "ActiveEnterTimestamp": since, **more}
+    return {
+        "LoadState": "loaded",
+        "ActiveState": "active",
+        "UnitFileState": "enabled",
+        "ActiveEnterTimestamp": since,
+        **more,
+    }
 
 
 def test_a_unit_is_restarted_when_a_file_it_reads_is_newer_than_its_start(tmp_path):
@@ -161,7 +167,9 @@ def test_message_queue_users_are_compared_by_their_salted_hash():
         "users": [{"name": "nova", "password_hash": stored}, {"name": "guest", "password_hash": ""}],
         "permissions": [{"user": "nova", "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}],
     }
-    assert messaging.difference(present, [messaging.User("nova", "right", "/")], ["guest"]).changes == ["remove message queue user guest"]
+    assert messaging.difference(present, [messaging.User("nova", "right", "/")], ["guest"]).changes == [
+        "remove message queue user guest"
+    ]
     due = messaging.difference(present, [messaging.User("nova", "wrong", "/")], [])
     assert due.changes == ["change the password of message queue user nova"]
     assert "wrong" not in repr(due.write)

@@ -14,7 +14,9 @@ KILLED = """
 import functools, os, sys
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import bootstrap, lock
 with lock.exclusive(sys.argv[1]) as held:
-    step = bootstrap.Step("cell", ["/bin/sh", "-c", f"echo begun > {sys.argv[2]}; read line < {sys.argv[3]}; echo ended > {sys.argv[2]}"])
+    told = sys.argv[2]
+    script = f"echo begun > {told}; read line < {sys.argv[3]}; echo ended > {told}"
+    step = bootstrap.Step("cell", ["/bin/sh", "-c", script])
     bootstrap.execute(step, held)
 """
 

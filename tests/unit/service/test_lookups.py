@@ -78,8 +78,13 @@ def test_only_hypervisors_are_asked_for_kvm(tmp_path: Path) -> None:
         for host, node in (("compute1", "compute"), ("compute2", "compute"), ("controller1", "controller"))
     }
     assert facts["compute1"] == {
-        "datapath": "auto", "kvm": True, "cpu_mode": facts["compute1"]["cpu_mode"], "cpu_models": [], "machine": facts["compute1"]["machine"], "again": False,
-    }  # fmt: skip
+        "datapath": "auto",
+        "kvm": True,
+        "cpu_mode": facts["compute1"]["cpu_mode"],
+        "cpu_models": [],
+        "machine": facts["compute1"]["machine"],
+        "again": False,
+    }
     assert facts["compute2"] == {"datapath": "auto"} and facts["controller1"] == {}
 
 

@@ -1,4 +1,5 @@
-"""The broker's name is its host's, and what a broker of the former name held is moved, wherever the move was broken off."""
+"""The broker's name is its host's, and what a broker of the former name held is moved, wherever the move was broken
+off."""
 
 from __future__ import annotations
 
@@ -57,7 +58,9 @@ class Host:
         return Said()
 
     def move(self) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(["/bin/sh", self.script, self.data, self.run_directory], capture_output=True, text=True, check=False)
+        return subprocess.run(
+            ["/bin/sh", self.script, self.data, self.run_directory], capture_output=True, text=True, check=False
+        )
 
     def left(self) -> set[str]:
         return {str(path.relative_to(self.data)) for path in self.data.rglob("*")}

@@ -1,4 +1,5 @@
-"""Users of the message queue: one export, one import, no password outside a private file, and a broker that misbehaves is told."""
+"""Users of the message queue: one export, one import, no password outside a private file, and a broker that misbehaves
+is told."""
 
 from __future__ import annotations
 
@@ -38,7 +39,9 @@ class Broker:
             definitions = {
                 "users": list(self.users.values()),
                 "vhosts": [{"name": name} for name in self.vhosts],
-                "permissions": [{"user": user, "vhost": vhost, **one} for (user, vhost), one in self.permissions.items()],
+                "permissions": [
+                    {"user": user, "vhost": vhost, **one} for (user, vhost), one in self.permissions.items()
+                ],
             }
             return Said("Exporting definitions in JSON to standard output ...\n" + json.dumps(definitions))
         if command == "import_definitions":
@@ -74,7 +77,9 @@ def broker(stand_ins: StandIns, systemd: Any, monkeypatch: pytest.MonkeyPatch, t
 Run = Callable[..., dict[str, Any]]
 
 
-def test_users_are_made_with_one_import_and_the_second_run_only_reads(broker: Broker, run_module: Run, stand_ins: StandIns, tmp_path: Path) -> None:
+def test_users_are_made_with_one_import_and_the_second_run_only_reads(
+    broker: Broker, run_module: Run, stand_ins: StandIns, tmp_path: Path
+) -> None:
     wanted = [NOVA, {"name": "heat", "password": "other"}]
     answer = run_module(module, users=wanted)
     assert answer["changes"] == [
@@ -85,7 +90,11 @@ def test_users_are_made_with_one_import_and_the_second_run_only_reads(broker: Br
     assert set(broker.users) == {"nova", "heat"}
     assert broker.permissions == {("nova", "/"): ALL, ("heat", "/heat"): ALL}
     assert messaging.matches("open-sesame", broker.users["nova"]["password_hash"])
-    assert [line.split()[2] for line in stand_ins.lines("rabbitmqctl")] == ["export_definitions", "import_definitions", "delete_user"]
+    assert [line.split()[2] for line in stand_ins.lines("rabbitmqctl")] == [
+        "export_definitions",
+        "import_definitions",
+        "delete_user",
+    ]
     stand_ins.calls.clear()
     assert not run_module(module, users=wanted)["changed"]
     assert [line.split()[2] for line in stand_ins.lines()] == ["export_definitions"]
@@ -101,13 +110,17 @@ def test_check_mode_foretells_and_writes_nothing(broker: Broker, run_module: Run
     assert run_module(module, users=[NOVA])["changes"] == foretold
 
 
-def test_check_mode_asks_no_broker_that_does_not_run_yet(broker: Broker, run_module: Run, stand_ins: StandIns, systemd: Any) -> None:
+def test_check_mode_asks_no_broker_that_does_not_run_yet(
+    broker: Broker, run_module: Run, stand_ins: StandIns, systemd: Any
+) -> None:
     systemd.units["rabbitmq-server.service"]["ActiveState"] = "inactive"
     assert run_module(module, check=True, users=[NOVA])["changes"] == ["create message queue user nova"]
     assert stand_ins.lines("rabbitmqctl") == []
 
 
-def test_service_that_moves_to_a_virtual_host_of_its_own_leaves_no_permission_behind(broker: Broker, run_module: Run) -> None:
+def test_service_that_moves_to_a_virtual_host_of_its_own_leaves_no_permission_behind(
+    broker: Broker, run_module: Run
+) -> None:
     old = [NOVA, {"name": "neutron", "password": "other", "vhost": "/"}]
     run_module(module, users=old)
     new = [{**NOVA, "vhost": "/nova"}, {**old[1], "vhost": "/neutron"}]
@@ -166,15 +179,37 @@ def test_a_hash_that_is_none_counts_as_another_password(broker: Broker, run_modu
 @pytest.mark.parametrize(
     ("command", "said", "told"),
     [
-        ("export_definitions", Said(status=69, errors="Error: unable to perform an operation on node 'rabbit@c1'.\n\nDIAGNOSTICS\n"),
-         "rabbitmqctl export_definitions failed: Error: unable to perform an operation on node 'rabbit@c1'. DIAGNOSTICS"),
-        ("export_definitions", Said("Exporting definitions ...\n"), "export_definitions ended well and gave no definitions"),
-        ("export_definitions", Said('{"users": [{"name": "nova", "password_hash": "c2VjcmV0'), "export_definitions ended well and gave no definitions"),
-        ("import_definitions", Said("Could not read the file\n", status=70), "rabbitmqctl import_definitions failed: Could not read the file"),
-        ("delete_user", Said(status=70, errors='User "guest" does not exist'), 'rabbitmqctl delete_user failed: User "guest" does not exist'),
+        (
+            "export_definitions",
+            Said(status=69, errors="Error: unable to perform an operation on node 'rabbit@c1'.\n\nDIAGNOSTICS\n"),
+            "rabbitmqctl export_definitions failed: Error: unable to perform an operation on node "
+            "'rabbit@c1'. DIAGNOSTICS",
+        ),
+        (
+            "export_definitions",
+            Said("Exporting definitions ...\n"),
+            "export_definitions ended well and gave no definitions",
+        ),
+        (
+            "export_definitions",
+            Said('{"users": [{"name": "nova", "password_hash": "c2VjcmV0'),
+            "export_definitions ended well and gave no definitions",
+        ),
+        (
+            "import_definitions",
+            Said("Could not read the file\n", status=70),
+            "rabbitmqctl import_definitions failed: Could not read the file",
+        ),
+        (
+            "delete_user",
+            Said(status=70, errors='User "guest" does not exist'),
+            'rabbitmqctl delete_user failed: User "guest" does not exist',
+        ),
     ],
-)  # fmt: skip
-def test_broker_that_refuses_is_told_with_the_command(broker: Broker, run_module: Run, command: str, said: Said, told: str) -> None:
+)
+def test_broker_that_refuses_is_told_with_the_command(
+    broker: Broker, run_module: Run, command: str, said: Said, told: str
+) -> None:
     broker.said[command] = said
     answer = run_module(module, users=[NOVA])
     assert answer["failed"]
@@ -183,7 +218,9 @@ def test_broker_that_refuses_is_told_with_the_command(broker: Broker, run_module
     assert "c2VjcmV0" not in answer["msg"]
 
 
-def test_broker_that_does_not_answer_is_given_up(broker: Broker, run_module: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broker_that_does_not_answer_is_given_up(
+    broker: Broker, run_module: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(messaging, "TIMEOUT", 0.3)
     broker.said["export_definitions"] = Said(hangs=True)
     assert "rabbitmqctl export_definitions did not end within 0.3 s" in run_module(module, users=[NOVA])["msg"]

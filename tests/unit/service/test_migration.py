@@ -1,4 +1,5 @@
-"""Disks go from one compute node to another over SSH: keys of each node's own, and a daemon that does what Nova asks and no more."""
+"""Disks go from one compute node to another over SSH: keys of each node's own, and a daemon that does what Nova asks
+and no more."""
 
 from __future__ import annotations
 
@@ -21,7 +22,12 @@ ETC = "/etc/stackwright/migration"
 def node(name: str) -> dict[str, Any]:
     """The specification of one compute node."""
     facts = {"kvm": False, "security_module": "", "boots": True}
-    given = {"inventory_hostname": name, "ansible_host": HOSTS[name], "nova_migration_hosts": HOSTS, "services_facts": facts}
+    given = {
+        "inventory_hostname": name,
+        "ansible_host": HOSTS[name],
+        "nova_migration_hosts": HOSTS,
+        "services_facts": facts,
+    }
     return component("nova", "compute", **given)
 
 
@@ -35,7 +41,10 @@ def test_openssh_reads_the_keys(tmp_path: Path, host: str) -> None:
 
 
 def test_keys_are_the_same_in_every_run_and_others_for_every_host_purpose_and_secret() -> None:
-    variants = {ssh_keys.private_key(*given) for given in ((SECRET, "a", "h"), (SECRET, "a", "i"), (SECRET, "b", "h"), ("other", "a", "h"))}
+    variants = {
+        ssh_keys.private_key(*given)
+        for given in ((SECRET, "a", "h"), (SECRET, "a", "i"), (SECRET, "b", "h"), ("other", "a", "h"))
+    }
     assert len(variants) == 4
     assert ssh_keys.private_key(SECRET, "a", "h") in variants
 
@@ -72,7 +81,9 @@ def test_a_node_holds_its_own_keys_alone_and_never_what_they_are_made_of() -> No
 def test_sshd_takes_its_file_and_client_its_own(tmp_path: Path) -> None:
     files = node("compute1")["files"]
     client = tmp_path / "client"
-    client.write_text(files["/etc/ssh/ssh_config.d/stackwright-migration.conf"]["content"].replace("localuser nova ", ""))
+    client.write_text(
+        files["/etc/ssh/ssh_config.d/stackwright-migration.conf"]["content"].replace("localuser nova ", "")
+    )
     done = subprocess.run(["ssh", "-G", "-F", client, "192.0.2.32"], capture_output=True, text=True, check=True)
     told = dict(line.split(" ", 1) for line in done.stdout.splitlines() if " " in line)
     assert (told["port"], told["user"], told["stricthostkeychecking"]) == ("8022", "nova", "true")

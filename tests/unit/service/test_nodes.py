@@ -13,14 +13,26 @@ from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
 CHECKOUT = Path(__file__).resolve().parents[3]
-NODES = {"controller": {"roles": ["infrastructure", "controller"]}, "compute": {"roles": ["compute"]}, "storage": {"roles": ["ceph"]}, "later": {}}
+NODES = {
+    "controller": {"roles": ["infrastructure", "controller"]},
+    "compute": {"roles": ["compute"]},
+    "storage": {"roles": ["ceph"]},
+    "later": {},
+}
 
 
 def worked_out(tmp_path: Path, host: str, *, expressions: dict[str, Any], **given: Any) -> dict[str, Any]:
     """Expressions of a playbook, for a host of an inventory in which some hosts have no ansible_host."""
     inventory = {
-        "controller": {"hosts": {"controller1": {"ansible_host": "10.9.9.1", "stackwright_management_address": "10.9.0.11"}}},
-        "compute": {"hosts": {"compute1": {"stackwright_management_address": "10.9.0.21"}, "compute2": {"ansible_host": "10.9.0.22"}}},
+        "controller": {
+            "hosts": {"controller1": {"ansible_host": "10.9.9.1", "stackwright_management_address": "10.9.0.11"}}
+        },
+        "compute": {
+            "hosts": {
+                "compute1": {"stackwright_management_address": "10.9.0.21"},
+                "compute2": {"ansible_host": "10.9.0.22"},
+            }
+        },
         "storage": {"hosts": {"storage1": {"stackwright_management_address": "10.9.0.31"}}},
         "later": {"hosts": {"spare1": {"ansible_host": "10.9.0.99"}}},
     }
@@ -31,7 +43,9 @@ def worked_out(tmp_path: Path, host: str, *, expressions: dict[str, Any], **give
     variables = VariableManager(loader=loader, inventory=manager)
     values: dict[str, Any] = {}
     for part in ("defaults", "vars"):
-        values |= loader.load_from_file(str(CHECKOUT / "roles" / "stackwright" / part / "main.yml"), trusted_as_template=True)
+        values |= loader.load_from_file(
+            str(CHECKOUT / "roles" / "stackwright" / part / "main.yml"), trusted_as_template=True
+        )
     known = variables.get_vars(host=manager.get_host(host))
     templar = Templar(loader, variables={**values, **given, **known, "hostvars": HostVars(manager, variables, loader)})
     return {name: templar.template(trust_as_template(text)) for name, text in expressions.items()}
@@ -45,11 +59,20 @@ def base() -> dict[str, Any]:
 
 def test_every_host_of_every_kind_is_in_the_hosts_file_also_without_ansible_host(tmp_path: Path) -> None:
     found = worked_out(tmp_path, "compute1", expressions={"hosts": base()["base_hosts"]}, stackwright_nodes=NODES)
-    assert found["hosts"] == {"controller1": "10.9.0.11", "compute1": "10.9.0.21", "compute2": "10.9.0.22", "storage1": "10.9.0.31"}
+    assert found["hosts"] == {
+        "controller1": "10.9.0.11",
+        "compute1": "10.9.0.21",
+        "compute2": "10.9.0.22",
+        "storage1": "10.9.0.31",
+    }
 
 
 def test_host_carries_what_its_groups_say(tmp_path: Path) -> None:
-    ask = {"carried": "{{ stackwright_carried }}", "carriers": "{{ stackwright_carriers }}", "filter": base()["base_filter_roles"]}
+    ask = {
+        "carried": "{{ stackwright_carried }}",
+        "carriers": "{{ stackwright_carriers }}",
+        "filter": base()["base_filter_roles"],
+    }
     found = worked_out(tmp_path, "controller1", expressions=ask, stackwright_nodes=NODES)
     assert found["carried"] == ["infrastructure", "controller"]
     assert found["filter"] == found["carriers"]
@@ -62,10 +85,16 @@ def test_host_carries_what_its_groups_say(tmp_path: Path) -> None:
 
 
 def test_products_own_kinds_are_those_that_plays_use(tmp_path: Path) -> None:
-    found = worked_out(tmp_path, "compute1", expressions={"carried": "{{ stackwright_carried }}", "hosts": "{{ stackwright_hosts }}"})
+    found = worked_out(
+        tmp_path, "compute1", expressions={"carried": "{{ stackwright_carried }}", "hosts": "{{ stackwright_hosts }}"}
+    )
     assert found == {"carried": ["compute"], "hosts": ["controller1", "compute1", "compute2"]}
 
 
 def test_peers_are_the_hosts_that_carry_the_apis(tmp_path: Path) -> None:
-    defaults = DataLoader().load_from_file(str(CHECKOUT / "roles" / "preflight" / "defaults" / "main.yml"), trusted_as_template=True)
-    assert worked_out(tmp_path, "compute1", expressions={"peers": defaults["preflight_peers"]})["peers"] == ["controller1"]
+    defaults = DataLoader().load_from_file(
+        str(CHECKOUT / "roles" / "preflight" / "defaults" / "main.yml"), trusted_as_template=True
+    )
+    assert worked_out(tmp_path, "compute1", expressions={"peers": defaults["preflight_peers"]})["peers"] == [
+        "controller1"
+    ]

@@ -77,7 +77,17 @@ class Switch:
                 self.marks.add(name)
             case ["set", "Bridge", bridge, kind]:
                 self.bridges[bridge] = kind.removeprefix("datapath_type=")
-            case ["--may-exist", "add-port", bridge, interface, "--", "set", "Port", _, "external_ids:stackwright=true"]:
+            case [
+                "--may-exist",
+                "add-port",
+                bridge,
+                interface,
+                "--",
+                "set",
+                "Port",
+                _,
+                "external_ids:stackwright=true",
+            ]:
                 assert not any(interface in ports for ports in self.ports.values())
                 self.ports[bridge].append(interface)
                 self.marks.add(interface)
@@ -120,7 +130,9 @@ def test_everything_that_differs_is_changed_and_the_second_run_is_empty(switch: 
 
 
 @pytest.mark.parametrize("others", [[], ["ssl:192.0.2.9:6640"]])
-def test_port_on_which_every_account_gets_in_is_closed_and_others_managers_stay(switch: Switch, others: list[str]) -> None:
+def test_port_on_which_every_account_gets_in_is_closed_and_others_managers_stay(
+    switch: Switch, others: list[str]
+) -> None:
     switch.managers = ["ptcp:6640:127.0.0.1", *others]
     wanted = Wanted(forbidden_managers=["ptcp", "pssl"])
     assert open_vswitch.converge(wanted, (), check_mode=True)[0] == ["manager ptcp:6640:127.0.0.1 removed"]
@@ -145,7 +157,9 @@ def test_only_a_changed_setting_of_the_daemon_asks_for_its_restart(switch: Switc
 
 def test_bridge_of_the_wrong_datapath_is_changed_in_place(switch: Switch) -> None:
     switch.bridges, switch.ports, switch.marks = {"br-ex": ""}, {"br-ex": ["eth2"]}, {"br-ex", "eth2"}
-    changes, _ = open_vswitch.converge(Wanted(datapath="netdev", bridges=[Bridge("br-ex", "eth2")]), (), check_mode=False)
+    changes, _ = open_vswitch.converge(
+        Wanted(datapath="netdev", bridges=[Bridge("br-ex", "eth2")]), (), check_mode=False
+    )
     assert changes == ["bridge br-ex datapath system -> netdev"]
     assert switch.bridges == {"br-ex": "netdev"}
 
@@ -172,11 +186,18 @@ def test_every_mapped_bridge_is_made_and_what_is_no_longer_mapped_is_removed(swi
 def test_bridge_that_an_earlier_release_made_is_marked_once(switch: Switch) -> None:
     switch.bridges, switch.ports = {"br-ex": ""}, {"br-ex": ["eth2"]}
     wanted = Wanted(bridges=[Bridge("br-ex", "eth2")])
-    assert open_vswitch.converge(wanted, (), check_mode=False)[0] == ["bridge br-ex marked as ours", "bridge br-ex port eth2 marked as ours"]
+    assert open_vswitch.converge(wanted, (), check_mode=False)[0] == [
+        "bridge br-ex marked as ours",
+        "bridge br-ex port eth2 marked as ours",
+    ]
     assert open_vswitch.converge(wanted, (), check_mode=False) == ([], False)
 
 
-GIVEN = {"external_ids": {"ovn-remote": "tcp:192.0.2.11:6642"}, "other_config": {"n-handler-threads": 2}, "datapath": "netdev"}
+GIVEN = {
+    "external_ids": {"ovn-remote": "tcp:192.0.2.11:6642"},
+    "other_config": {"n-handler-threads": 2},
+    "datapath": "netdev",
+}
 
 
 def test_daemon_restarts_for_its_own_settings_only_once(switch: Switch, run_module: Run, stand_ins: StandIns) -> None:
@@ -202,7 +223,9 @@ def test_daemon_that_does_not_restart_is_a_failure(switch: Switch, run_module: R
     assert "systemctl restart openvswitch-switch failed: Job for" in run_module(module, **GIVEN)["msg"]
 
 
-def test_host_whose_packages_are_still_to_come_is_foretold_in_a_word(run_module: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_host_whose_packages_are_still_to_come_is_foretold_in_a_word(
+    run_module: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(open_vswitch, "CONTROL", str(tmp_path / "none"))
     assert run_module(module, check=True, **GIVEN)["changes"] == ["everything, once Open vSwitch is installed"]
 

@@ -32,7 +32,9 @@ ANSWER = {
             ]
         }
     },
-    "deprecated_options": {"DEFAULT": [{"name": "old-port", "replacement_group": "DEFAULT", "replacement_name": "bind-port"}]},
+    "deprecated_options": {
+        "DEFAULT": [{"name": "old-port", "replacement_group": "DEFAULT", "replacement_name": "bind-port"}]
+    },
 }
 
 
@@ -67,7 +69,9 @@ def test_generator_is_asked_once_until_a_package_changes(generator: Path, stand_
 
 def test_other_namespaces_have_definitions_of_their_own(generator: Path, stand_ins: StandIns) -> None:
     load()
-    stand_ins.add("oslo-config-generator", Said(json.dumps({"options": {"glance_store": {"opts": [option("default_store")]}}})))
+    stand_ins.add(
+        "oslo-config-generator", Said(json.dumps({"options": {"glance_store": {"opts": [option("default_store")]}}}))
+    )
     other = options.load(["glance.conf"])
     assert other is not None and list(other.sections) == ["glance_store"]
     assert "debug" in load().sections["DEFAULT"]
@@ -78,7 +82,12 @@ def test_what_another_release_kept_is_fetched_anew(generator: Path, stand_ins: S
     first = load()
     (cached,) = (generator.parent / "cache").iterdir()
     if kept == "STATE":
-        kept = json.dumps({"packages": json.loads(cached.read_text())["packages"], "sections": {"DEFAULT": {"debug": ["boolean value"]}}})
+        kept = json.dumps(
+            {
+                "packages": json.loads(cached.read_text())["packages"],
+                "sections": {"DEFAULT": {"debug": ["boolean value"]}},
+            }
+        )
     cached.write_text(kept)
     assert load() == first
     assert len(stand_ins.calls) == 2
@@ -97,18 +106,28 @@ def test_host_without_dpkg_is_asked_too(generator: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        (Said(status=1, errors="Traceback ...\nRuntimeError: namespace nova.conf unknown\n"),
-         "oslo-config-generator failed for nova.conf: Traceback ... RuntimeError: namespace nova.conf unknown"),
-        (Said("WARNING: something else\n"), "oslo-config-generator's answer for nova.conf is not the JSON it prints otherwise"),
-        (Said('{"options": {"DEFAULT": []}}'), "oslo-config-generator's answer for nova.conf is not the JSON it prints otherwise"),
+        (
+            Said(status=1, errors="Traceback ...\nRuntimeError: namespace nova.conf unknown\n"),
+            "oslo-config-generator failed for nova.conf: Traceback ... RuntimeError: namespace nova.conf unknown",
+        ),
+        (
+            Said("WARNING: something else\n"),
+            "oslo-config-generator's answer for nova.conf is not the JSON it prints otherwise",
+        ),
+        (
+            Said('{"options": {"DEFAULT": []}}'),
+            "oslo-config-generator's answer for nova.conf is not the JSON it prints otherwise",
+        ),
     ],
-)  # fmt: skip
+)
 def test_generator_that_fails_stops_the_transaction_with_its_words(
     generator: Path, stand_ins: StandIns, run_module: Callable[..., dict[str, Any]], said: Said, told: str
 ) -> None:
     stand_ins.add("oslo-config-generator", said)
     path = generator.parent / "nova.conf"
-    answer = run_module(module, files={str(path): {"options": {"DEFAULT": {"debug": True}}, "definitions": ["nova.conf"]}})
+    answer = run_module(
+        module, files={str(path): {"options": {"DEFAULT": {"debug": True}}, "definitions": ["nova.conf"]}}
+    )
     assert answer["failed"]
     assert answer["msg"].startswith(f"The configuration could not be applied: {told}")
     assert not path.exists() and not os.path.exists(options.CACHE_DIRECTORY)
@@ -144,4 +163,7 @@ def test_each_line_of_a_list_is_checked(generator: Path) -> None:
 def test_misspelling_that_resembles_nothing_is_told_without_a_guess(generator: Path) -> None:
     data = {"DEFAULT": {"zzz": 1}, "qqq": {"x": 1}}
     errors, _ = options.check("/etc/n.conf", data, load(), [])
-    assert errors == ["/etc/n.conf: section [DEFAULT] has no option 'zzz'", "/etc/n.conf: the service has no section [qqq]"]
+    assert errors == [
+        "/etc/n.conf: section [DEFAULT] has no option 'zzz'",
+        "/etc/n.conf: the service has no section [qqq]",
+    ]

@@ -95,9 +95,7 @@ def test_policy_of_the_host_is_put_back(host: Host) -> None:
 def test_check_mode_tells_and_changes_nothing(host: Host) -> None:
     host.run(names=["first"])
     before = host.status.read_text()
-    answer = host.run(
-        check=True, names=["keystone"], sources=["deb http://mirror.example.org/debian trixie main"]
-    )
+    answer = host.run(check=True, names=["keystone"], sources=["deb http://mirror.example.org/debian trixie main"])
     assert answer["changed"] and answer["added"] == ["keystone"]
     assert host.status.read_text() == before
     assert not host.sources.exists()
@@ -169,7 +167,10 @@ def test_unknown_package_is_named_with_what_to_do(host: Host) -> None:
 @contextlib.contextmanager
 def held_by_another_process(path: Path) -> Iterator[Callable[[], None]]:
     """Another process holds the lock until what is returned is called, or the block ends."""
-    hold = "import fcntl, sys; f = open(sys.argv[1], 'ab'); fcntl.lockf(f, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"
+    hold = (
+        "import fcntl, sys; f = open(sys.argv[1], 'ab'); fcntl.lockf(f, fcntl.LOCK_EX); print('held', "
+        "flush=True); sys.stdin.read()"
+    )
     command = [sys.executable, "-c", hold, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin and process.stdout
@@ -180,7 +181,9 @@ def held_by_another_process(path: Path) -> Iterator[Callable[[], None]]:
 def test_apt_that_does_not_end_is_ended_and_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "LISTS_SECONDS", 0.5)
     (host.root / "apt-get").write_text("#!/bin/sh\nsleep 60 & wait\n")
-    with pytest.raises(packages.PackagesError, match=r"fetching the package lists failed: .* did not end within 0\.5 s") as caught:
+    with pytest.raises(
+        packages.PackagesError, match=r"fetching the package lists failed: .* did not end within 0\.5 s"
+    ) as caught:
         packages.update_lists()
     assert "The next run finishes what was begun" in caught.value.hint
 

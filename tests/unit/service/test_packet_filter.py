@@ -24,7 +24,12 @@ def entry(site: bool = False, **data: Any) -> packet_filter.Entry:
     return packet_filter.read("entry", {key.rstrip("_"): value for key, value in data.items()}, site)
 
 
-def lines(*entries: packet_filter.Entry, site: Site | None = None, public: tuple[str, ...] = (), ports: tuple[int, ...] = (22,)) -> list[str]:
+def lines(
+    *entries: packet_filter.Entry,
+    site: Site | None = None,
+    public: tuple[str, ...] = (),
+    ports: tuple[int, ...] = (22,),
+) -> list[str]:
     """The rules that the entries add, without what every host has."""
     text = packet_filter.render(packet_filter.work_out(entries, MEMBERS, site or Site(), KNOWN, public), ports)
     always = packet_filter.render(packet_filter.Rules(), ports).splitlines()
@@ -48,7 +53,9 @@ def test_component_that_no_host_carries_lets_nobody_in() -> None:
 
 def test_members_are_all_hosts_and_what_the_site_adds() -> None:
     found = lines(entry(name="x", ports=["5900-6923"], from_="members"), site=Site(members=("10.9.0.0/24",)))
-    assert found[0].startswith("ip saddr { 10.0.0.11/32, 10.0.0.31/32, 10.1.0.11/32, 10.1.0.31/32, 10.9.0.0/24 } tcp dport { 5900-6923 }")
+    assert found[0].startswith(
+        "ip saddr { 10.0.0.11/32, 10.0.0.31/32, 10.1.0.11/32, 10.1.0.31/32, 10.9.0.0/24 } tcp dport { 5900-6923 }"
+    )
 
 
 def test_users_are_everybody_or_the_sites_networks_and_the_members() -> None:
@@ -65,7 +72,10 @@ def test_users_reach_the_public_address_alone_where_the_host_has_one() -> None:
     assert [line for line in inner if "10.0.0.11, 198.51.100.7" in line and line.startswith("ip saddr { 10.0.0.11/32,")]
     # a daemon that takes one address only listens on all; users are held to the public one all the same
     every = entry(name="Glance", ports=[9292], addresses=["0.0.0.0"], from_="users")
-    assert lines(every, public=("198.51.100.7",))[0] == 'ip daddr { 198.51.100.7 } tcp dport { 9292 } accept comment "Glance"'
+    assert (
+        lines(every, public=("198.51.100.7",))[0]
+        == 'ip daddr { 198.51.100.7 } tcp dport { 9292 } accept comment "Glance"'
+    )
 
 
 def test_nothing_comes_in_from_guests_not_even_what_is_open_to_everybody() -> None:
@@ -81,13 +91,18 @@ def test_rules_of_the_site_may_name_networks_interfaces_and_both_families() -> N
         'ip saddr { 10.5.0.0/24 } tcp dport { 9100 } accept comment "exporter"',
         'ip6 saddr { fd00:5::/64 } tcp dport { 9100 } accept comment "exporter"',
     ]
-    assert lines(entry(True, interfaces=["virbr*"], from_="users")) == ['iifname "virbr*" accept comment "rule of the site"']
+    assert lines(entry(True, interfaces=["virbr*"], from_="users")) == [
+        'iifname "virbr*" accept comment "rule of the site"'
+    ]
 
 
 def test_ssh_is_open_on_the_ports_it_listens_on_for_the_networks_that_may_log_in() -> None:
     assert 'tcp dport { 22, 2222 } accept comment "SSH"' in packet_filter.render(packet_filter.Rules(), [2222, 22, 22])
     limited = lines(site=Site(ssh=("10.0.0.0/24", "10.0.1.0/24", "fd00::/64")))
-    assert limited == ['ip saddr { 10.0.0.0/23 } tcp dport { 22 } accept comment "SSH"', 'ip6 saddr { fd00::/64 } tcp dport { 22 } accept comment "SSH"']
+    assert limited == [
+        'ip saddr { 10.0.0.0/23 } tcp dport { 22 } accept comment "SSH"',
+        'ip6 saddr { fd00::/64 } tcp dport { 22 } accept comment "SSH"',
+    ]
 
 
 @pytest.mark.parametrize(
@@ -130,10 +145,18 @@ def test_nftables_takes_the_table_once_and_again() -> None:
     text = packet_filter.render(
         packet_filter.work_out(
             [
-                entry(name="a", ports=[3306, "49152-49261"], addresses=["10.0.0.11"], from_=["nova.api", "nova.compute"]),
+                entry(
+                    name="a", ports=[3306, "49152-49261"], addresses=["10.0.0.11"], from_=["nova.api", "nova.compute"]
+                ),
                 entry(name="b", ports=[5000], addresses=["10.0.0.11", "198.51.100.7"], from_="users"),
                 entry(interfaces=["br-int", "tap*"], from_="nobody"),
-                entry(True, ports=[1], interfaces=["virbr0"], protocol="udp", from_=["fd00::/64", "10.0.0.0/8", "10.1.0.0/16"]),
+                entry(
+                    True,
+                    ports=[1],
+                    interfaces=["virbr0"],
+                    protocol="udp",
+                    from_=["fd00::/64", "10.0.0.0/8", "10.1.0.0/16"],
+                ),
             ],
             MEMBERS,
             Site(ssh=("10.0.0.0/8",)),
@@ -150,9 +173,11 @@ def test_nftables_takes_the_table_once_and_again() -> None:
 TRY = """
 import socket, subprocess, sys
 def ip(*words): subprocess.run(["ip", *words], check=True)
-def inside(pid, *words): return subprocess.run(["nsenter", "--net=/proc/%s/ns/net" % pid, *words], capture_output=True, text=True)
+def inside(pid, *words):
+    return subprocess.run(["nsenter", "--net=/proc/%s/ns/net" % pid, *words], capture_output=True, text=True)
 ip("link", "set", "lo", "up")
-ip("link", "add", "br0", "type", "bridge"); ip("address", "add", "10.0.0.11/24", "dev", "br0"); ip("link", "set", "br0", "up")
+ip("link", "add", "br0", "type", "bridge"); ip("address", "add", "10.0.0.11/24", "dev", "br0")
+ip("link", "set", "br0", "up")
 peers = {}
 for name, address in (("member", "10.0.0.31"), ("stranger", "10.0.0.99"), ("tapguest", "10.0.0.32")):
     peers[name] = peer = subprocess.Popen(["unshare", "--net", "sleep", "60"])
@@ -164,13 +189,15 @@ for name, address in (("member", "10.0.0.31"), ("stranger", "10.0.0.99"), ("tapg
         ip("link", "set", name, "master", "br0")
     else:
         ip("address", "add", "10.0.2.1/24", "dev", name); ip("route", "add", "10.0.0.32/32", "dev", name)
-    inside(peer.pid, "ip", "address", "add", address + "/24", "dev", "eth0"); inside(peer.pid, "ip", "link", "set", "eth0", "up")
+    inside(peer.pid, "ip", "address", "add", address + "/24", "dev", "eth0")
+    inside(peer.pid, "ip", "link", "set", "eth0", "up")
 servers = [socket.create_server(("10.0.0.11", port)) for port in (22, 3306, 5000)]
 loaded = subprocess.run(["nft", "-f", "-"], input=sys.stdin.read(), text=True, capture_output=True)
 assert loaded.returncode == 0, loaded.stderr
 client = "import socket,sys; socket.create_connection(('10.0.0.11', int(sys.argv[1])), timeout=0.7)"
 for name, peer in peers.items():
-    open_ports = [port for port in ("22", "3306", "5000") if inside(peer.pid, sys.executable, "-c", client, port).returncode == 0]
+    reached = lambda port: inside(peer.pid, sys.executable, "-c", client, port).returncode == 0
+    open_ports = [port for port in ("22", "3306", "5000") if reached(port)]
     print(name, *open_ports)
     peer.kill()
 """

@@ -36,12 +36,20 @@ def test_an_unknown_file_is_refused_with_the_nearest_name():
     ("overrides", "extra", "told"),
     [
         ({"nova_config_overrides": ["x"]}, {}, "nova_config_overrides: must map files to sections, not list"),
-        ({"nova_config_overrides": {"api-paste.ini": {"a": {}}}}, {}, "/etc/nova/api-paste.ini is not made of sections and options; replace it whole with nova_config_files"),
-        ({"nova_config_overrides": {"nova.conf": {"DEFAULT": True}}}, {}, "nova_config_overrides: nova.conf must map sections to options"),
+        (
+            {"nova_config_overrides": {"api-paste.ini": {"a": {}}}},
+            {},
+            "/etc/nova/api-paste.ini is not made of sections and options; replace it whole with nova_config_files",
+        ),
+        (
+            {"nova_config_overrides": {"nova.conf": {"DEFAULT": True}}},
+            {},
+            "nova_config_overrides: nova.conf must map sections to options",
+        ),
         ({}, {"nova_config_files": "x"}, "nova_config_files: must map paths to files, not str"),
         ({"nova_config_overrides": {"nova.conf": {}}}, {}, ""),
     ],
-)  # fmt: skip
+)
 def test_overrides_of_the_wrong_shape_are_told_by_variable(overrides, extra, told):
     files = {**FILES, "/etc/nova/api-paste.ini": {"content": "x"}}
     if told:
@@ -54,7 +62,9 @@ def test_overrides_of_the_wrong_shape_are_told_by_variable(overrides, extra, tol
 
 def test_the_end_of_a_path_that_several_files_share_is_refused():
     paths = ["/etc/swift/proxy/extra.conf", "/etc/swift/account/extra.conf"]
-    with pytest.raises(plan.PlanError, match=r"'extra.conf' may be any of /etc/swift/account/extra.conf, /etc/swift/proxy/extra.conf"):
+    with pytest.raises(
+        plan.PlanError, match=r"'extra.conf' may be any of /etc/swift/account/extra.conf, /etc/swift/proxy/extra.conf"
+    ):
         plan.resolve_file("swift_config_overrides", "extra.conf", paths)
     assert plan.resolve_file("swift_config_overrides", "proxy/extra.conf", paths) == paths[0]
     assert plan.resolve_file("swift_config_overrides", paths[1], paths) == paths[1]
@@ -66,14 +76,26 @@ def test_an_override_for_a_component_that_this_host_lacks_is_no_error():
 
 
 def test_an_additional_file_keeps_the_units_of_the_one_it_replaces():
-    result = overridden({}, {"nova_config_files": {"/etc/nova/nova.conf": {"content": "own"}, "/etc/nova/x": {"content": "x"}}})
+    result = overridden(
+        {}, {"nova_config_files": {"/etc/nova/nova.conf": {"content": "own"}, "/etc/nova/x": {"content": "x"}}}
+    )
     assert result["/etc/nova/nova.conf"] == {"content": "own", "units": ["nova-api"]}
     assert result["/etc/nova/x"] == {"content": "x"}
 
 
 def part(term, **given):
     """A derived component with what is given alone."""
-    empty = {"packages": [], "files": {}, "databases": [], "messaging": [], "identity": {}, "bootstrap": [], "units": [], "health": [], "needs": []}
+    empty = {
+        "packages": [],
+        "files": {},
+        "databases": [],
+        "messaging": [],
+        "identity": {},
+        "bootstrap": [],
+        "units": [],
+        "health": [],
+        "needs": [],
+    }
     return Derived(term, **{**empty, **given})
 
 
@@ -94,7 +116,13 @@ def names(components):
 
 
 def test_levels_follow_from_needs():
-    chain = [part("a", needs=["b"]), part("b", needs=["c"]), part("c"), part("d", needs=["c", "of another host"]), part("e")]
+    chain = [
+        part("a", needs=["b"]),
+        part("b", needs=["c"]),
+        part("c"),
+        part("d", needs=["c", "of another host"]),
+        part("e"),
+    ]
     assert names(chain) == [["c"], ["b"], ["a", "d", "e"]]
     assert names([]) == [[]]
     with pytest.raises(plan.PlanError, match=r"in a circle: b\.b needs c\.c needs b\.b"):
@@ -125,9 +153,22 @@ def test_an_image_for_a_node_role_holds_what_registration_takes():
 
 def test_one_host_of_a_group_does_for_all_what_is_done_once():
     steps = [{"name": "schema", "once": True}, {"name": "shell"}]
-    whole = plan.combine([part("a", bootstrap=steps, databases=[{"name": "d"}], messaging=[{"name": "m"}], identity={"roles": [1]}, units=[{"name": "u"}])])
+    whole = plan.combine(
+        [
+            part(
+                "a",
+                bootstrap=steps,
+                databases=[{"name": "d"}],
+                messaging=[{"name": "m"}],
+                identity={"roles": [1]},
+                units=[{"name": "u"}],
+            )
+        ]
+    )
     leading = plan.for_host(whole, "one", "one", ["one", "two"])
-    assert [step["name"] for step in leading["bootstrap"]] == ["schema", "shell"] and not any("once" in step for step in leading["bootstrap"])
+    assert [step["name"] for step in leading["bootstrap"]] == ["schema", "shell"] and not any(
+        "once" in step for step in leading["bootstrap"]
+    )
     following = plan.for_host(whole, "two", "one", ["one", "two"])
     assert [step["name"] for step in following["bootstrap"]] == ["shell"]
     assert (following["databases"], following["messaging"], following["identity"]) == ([], [], {})
@@ -135,7 +176,11 @@ def test_one_host_of_a_group_does_for_all_what_is_done_once():
 
 
 def test_a_run_that_leaves_the_leader_out_is_refused_where_others_need_it():
-    needing = [part("a", databases=[{"name": "d"}]), part("b", identity={"roles": [1]}), part("c", bootstrap=[{"name": "s", "once": True}])]
+    needing = [
+        part("a", databases=[{"name": "d"}]),
+        part("b", identity={"roles": [1]}),
+        part("c", bootstrap=[{"name": "s", "once": True}]),
+    ]
     for one in needing:
         with pytest.raises(plan.PlanError, match=r"limited to hosts without one, .* as in --limit one,two"):
             plan.for_host(plan.combine([one]), "two", "one", ["two"])
@@ -158,7 +203,11 @@ def test_a_plan_names_the_secrets_that_it_holds_in_whatever_form():
         "databases": [{"name": "n", "password": "for the database"}],
     }
     candidates = ["p@ss-in-url", "sixteen$letters", "for the database", "of another service", "ab"]
-    assert plan.secrets_in(plan.combine([part("nova.api", **parts)]), candidates) == ["for the database", "p@ss-in-url", "sixteen$letters"]
+    assert plan.secrets_in(plan.combine([part("nova.api", **parts)]), candidates) == [
+        "for the database",
+        "p@ss-in-url",
+        "sixteen$letters",
+    ]
 
 
 def test_a_secret_refers_to_no_other_option():

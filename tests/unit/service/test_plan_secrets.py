@@ -67,13 +67,18 @@ def plan_of(tmp_path: Path) -> Any:
             ],
         }
         (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-        (tmp_path / "hosts").write_text("localhost ansible_connection=local ansible_python_interpreter=" + sys.executable + "\n")
+        (tmp_path / "hosts").write_text(
+            "localhost ansible_connection=local ansible_python_interpreter=" + sys.executable + "\n"
+        )
         keep = {key: value for key, value in os.environ.items() if not key.startswith(("ANSIBLE_", "STACKWRIGHT_"))}
         ran = subprocess.run(
             [str(BIN / "ansible-playbook"), "-i", "hosts", "--vault-password-file", "key", "play.yml"],
-            cwd=tmp_path, env={**keep, "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"), "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"},
-            capture_output=True, text=True, timeout=240,
-        )  # fmt: skip
+            cwd=tmp_path,
+            env={**keep, "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg"), "HOME": str(tmp_path), "LC_ALL": "C.UTF-8"},
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
         assert ran.returncode == 0, ran.stdout + ran.stderr
         found: dict[str, Any] = json.loads((tmp_path / "plan.json").read_text())
         return found
@@ -87,10 +92,14 @@ def test_a_compute_node_learns_no_secret_of_the_control_plane(plan_of: Any) -> N
     found = plan_of("nova.compute", "neutron.metadata", stackwright_secrets=secrets)
     assert "problem" not in found, found
     held = {name for name, value in secrets.items() if value in found["secrets"]}
-    assert held == {"nova_messaging", "nova_identity", "neutron_identity", "neutron_metadata_proxy"} | (held & {"memcached_encryption"})
+    assert held == {"nova_messaging", "nova_identity", "neutron_identity", "neutron_metadata_proxy"} | (
+        held & {"memcached_encryption"}
+    )
     assert not [name for name in held if name.startswith("keystone") or name.endswith("_database")]
     controller = plan_of("keystone", "nova.api", stackwright_secrets=secrets)
-    assert {secrets["keystone_database"], secrets["nova_database"], secrets["keystone_admin"]} <= set(controller["secrets"])
+    assert {secrets["keystone_database"], secrets["nova_database"], secrets["keystone_admin"]} <= set(
+        controller["secrets"]
+    )
     options = controller["files"]["/etc/nova/nova.conf"]["options"]
     assert options["DEFAULT"]["transport_url"].startswith("rabbit://nova:nova_messaging%3A%241%2F%40%25q9@")
     assert options["keystone_authtoken"]["password"] == secrets["nova_identity"].replace("$", "$$")

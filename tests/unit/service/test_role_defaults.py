@@ -35,7 +35,11 @@ def test_users_of_services_are_spared_what_locks_people_out(role: str) -> None:
 def test_keystone_locks_out_and_wants_long_passwords_but_never_the_operator() -> None:
     keystone = component("keystone", "keystone")
     rules = keystone["files"]["/etc/keystone/keystone.conf"]["options"]["security_compliance"]
-    assert (rules["lockout_failure_attempts"], rules["lockout_duration"], rules["unique_last_password_count"]) == (6, 1800, 5)
+    assert (rules["lockout_failure_attempts"], rules["lockout_duration"], rules["unique_last_password_count"]) == (
+        6,
+        1800,
+        5,
+    )
     assert rules["password_regex"] == "^.{12,}$"
     assert keystone["identity"]["users"] == [{"name": "admin", "options": component_options()}]
     off = component("keystone", "keystone", keystone_lockout_failure_attempts=0, keystone_password_regex="")
@@ -53,7 +57,8 @@ def component_options() -> dict[str, bool]:
 @pytest.mark.parametrize(
     ("given", "keys"),
     [
-        # an hour and two days of grace: 49 hours hold two rotations and a part, the primary and the staged key come on top
+        # an hour and two days of grace: 49 hours hold two rotations and a part, the primary and the staged key come on
+        # top
         ({}, 5),
         ({"keystone_fernet_rotation": "hourly"}, 51),
         ({"keystone_fernet_rotation": "weekly"}, 3),
@@ -75,21 +80,36 @@ def test_keys_are_rotated_as_keystone_unless_the_site_does_it() -> None:
     assert "User=keystone" in keystone["files"]["/etc/systemd/system/keystone-fernet-rotate.service"]["content"]
     assert "OnCalendar=daily\n" in keystone["files"]["/etc/systemd/system/keystone-fernet-rotate.timer"]["content"]
     timers = {one["name"]: one for one in keystone["units"]}
-    assert (timers["keystone-fernet-rotate.timer"]["state"], timers["keystone-fernet-rotate.timer"]["enabled"]) == ("started", True)
+    assert (timers["keystone-fernet-rotate.timer"]["state"], timers["keystone-fernet-rotate.timer"]["enabled"]) == (
+        "started",
+        True,
+    )
     timers = {one["name"]: one for one in component("keystone", "keystone", keystone_fernet_rotation="")["units"]}
-    assert (timers["keystone-fernet-rotate.timer"]["state"], timers["keystone-fernet-rotate.timer"]["enabled"]) == ("stopped", False)
+    assert (timers["keystone-fernet-rotate.timer"]["state"], timers["keystone-fernet-rotate.timer"]["enabled"]) == (
+        "stopped",
+        False,
+    )
 
 
 def test_glance_fetches_from_named_servers_alone() -> None:
     options = component("glance", "glance")["files"]["/etc/glance/glance-api.conf"]["options"]
     assert options["DEFAULT"]["enabled_import_methods"] == "[glance-direct,copy-image]"
     assert options["import_filtering_opts"]["allowed_hosts"] is None
-    named = component("glance", "glance", glance_web_download_hosts=["cloud.debian.org"])["files"]["/etc/glance/glance-api.conf"]["options"]
+    named = component("glance", "glance", glance_web_download_hosts=["cloud.debian.org"])["files"][
+        "/etc/glance/glance-api.conf"
+    ]["options"]
     assert named["DEFAULT"]["enabled_import_methods"] == "[glance-direct,copy-image,web-download]"
     assert named["import_filtering_opts"]["allowed_hosts"] == "[cloud.debian.org]"
 
 
-@pytest.mark.parametrize(("role", "name", "path"), [("nova", "api", "nova/nova.conf"), ("nova", "compute", "nova/nova.conf"), ("neutron", "server", "neutron/neutron.conf")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("role", "name", "path"),
+    [
+        ("nova", "api", "nova/nova.conf"),
+        ("nova", "compute", "nova/nova.conf"),
+        ("neutron", "server", "neutron/neutron.conf"),
+    ],
+)
 def test_each_service_speaks_in_a_virtual_host_of_its_own(role: str, name: str, path: str) -> None:
     probe = {"services_facts": {"kvm": False, "security_module": "", "boots": True}}
     url = component(role, name, **probe)["files"][f"/etc/{path}"]["options"]["DEFAULT"]["transport_url"]

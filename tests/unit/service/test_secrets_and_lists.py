@@ -102,15 +102,21 @@ def test_values_are_written_as_the_options_type_reads_them(root: Path, name: str
         ("odd", ["a"], "type that is not known: write its text"),
     ],
 )
-def test_what_an_option_cannot_hold_is_refused_with_its_place(root: Path, run_module: RunModule, name: str, value: Any, told: str) -> None:
-    answer = run_module(module, files={str(root / "n.conf"): ini(DEFAULT={name: value, "debug": value if name == "debug" else True})})
+def test_what_an_option_cannot_hold_is_refused_with_its_place(
+    root: Path, run_module: RunModule, name: str, value: Any, told: str
+) -> None:
+    answer = run_module(
+        module, files={str(root / "n.conf"): ini(DEFAULT={name: value, "debug": value if name == "debug" else True})}
+    )
     assert answer["failed"] and told in answer["msg"] and f"{root}/n.conf: [DEFAULT] {name} " in answer["msg"]
     assert not (root / "n.conf").exists()
 
 
 def test_lists_of_options_that_keystoneauth_reads_and_of_sections_of_the_operators_own(root: Path) -> None:
     data = ini(placement={"valid_interfaces": ["internal", "public"]}, own={"servers": ["a", "b"]})
-    configuration.apply([configuration.from_data(str(root / "n"), {**data, "free_sections": ["own"]})], check_mode=False)
+    configuration.apply(
+        [configuration.from_data(str(root / "n"), {**data, "free_sections": ["own"]})], check_mode=False
+    )
     text = (root / "n").read_text()
     assert "valid_interfaces = internal,public\n" in text and "servers = a,b\n" in text
 
@@ -124,7 +130,10 @@ SECRET_VALUES = {
 
 def test_what_the_service_marks_as_secret_shows_nowhere(root: Path, run_module: RunModule) -> None:
     path = root / "n.conf"
-    path.write_text("[DEFAULT]\nadmin_token = rotated-away-1\n  and its second line\ntransport_url=rabbit://x:rotated-2@h\ntoken_ttl = 5\n")
+    path.write_text(
+        "[DEFAULT]\nadmin_token = rotated-away-1\n  and its second "
+        "line\ntransport_url=rabbit://x:rotated-2@h\ntoken_ttl = 5\n"
+    )
     files = {
         str(path): ini(
             DEFAULT={**SECRET_VALUES, "token_ttl": 7},
@@ -133,9 +142,24 @@ def test_what_the_service_marks_as_secret_shows_nowhere(root: Path, run_module: 
             own={"connection": "mysql://n:Team/Night@Shift#2024:ok?@10.0.0.1/n"},
         )
     }
-    answer = run_module(module, files={str(path): {**files[str(path)], "free_sections": ["own"]}}, _ansible_diff=True, _ansible_verbosity=3)
+    answer = run_module(
+        module,
+        files={str(path): {**files[str(path)], "free_sections": ["own"]}},
+        _ansible_diff=True,
+        _ansible_verbosity=3,
+    )
     shown = json.dumps(answer)
-    words = ("First-Pw-1", "Second-Pw-2", "admin-token", "Redis-Pw-3", "Placement-Pw-4", "rotated", "second line", "Night", "Shift")
+    words = (
+        "First-Pw-1",
+        "Second-Pw-2",
+        "admin-token",
+        "Redis-Pw-3",
+        "Placement-Pw-4",
+        "rotated",
+        "second line",
+        "Night",
+        "Shift",
+    )
     assert answer["changed"] and not [word for word in words if word in shown]
     assert "-token_ttl = 5" in "\n".join(f"-{line}" for line in answer["diff"][0]["before"].splitlines())
     assert "token_ttl = 7" in answer["diff"][0]["after"], "what merely sounds like a secret and is none is shown"
@@ -155,7 +179,10 @@ def test_secrets_of_the_operator_are_hidden_in_every_form(root: Path, run_module
     text = "\n".join(sorted(masking.forms(secret)))
     files = {
         str(root / "public"): {"content": f"a: {text}\nport: 80\n", "public": True, **OWNED},
-        str(root / "uwsgi.ini"): {"options": {"uwsgi": {"env": f"X={secret}", "http": f"http://n:{secret}@h", "master": True}}, **OWNED},
+        str(root / "uwsgi.ini"): {
+            "options": {"uwsgi": {"env": f"X={secret}", "http": f"http://n:{secret}@h", "master": True}},
+            **OWNED,
+        },
         str(root / "bad"): {"content": secret, "validate": ["/bin/sh", "-c", 'cat "$0" >&2; exit 1', "%s"], **OWNED},
     }
     refused = run_module(module, files=files, secrets=[secret])
@@ -214,11 +241,16 @@ def test_problems_do_not_quote_secrets(root: Path, run_module: RunModule, monkey
     assert answer["failed"] and "must be an integer" in answer["msg"] and "no number" not in json.dumps(answer)
 
 
-def test_value_of_a_name_that_only_sounds_secret_is_not_taken_out_of_everything(root: Path, run_module: RunModule) -> None:
+def test_value_of_a_name_that_only_sounds_secret_is_not_taken_out_of_everything(
+    root: Path, run_module: RunModule
+) -> None:
     """Where no definitions say what is a secret, a line may be hidden by its name, and no other line for its value."""
     path = root / "uwsgi.ini"
     path.write_text("#fatal_deprecations = false\npassword_expires = false\n")
-    entry = {"options": {"uwsgi": {"password_expires": False, "service_token_roles": "service", "master": True}}, **OWNED}
+    entry = {
+        "options": {"uwsgi": {"password_expires": False, "service_token_roles": "service", "master": True}},
+        **OWNED,
+    }
     answer = run_module(module, files={str(path): entry}, _ansible_diff=True)
     assert "#fatal_deprecations = false\n" in answer["diff"][0]["before"]
     assert "password_expires = ********\n" in answer["diff"][0]["before"]

@@ -52,7 +52,9 @@ def rules(found: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def test_databases_and_queue_are_for_the_hosts_that_need_them(tmp_path: Path) -> None:
     found = rules(looked_up(tmp_path, "controller1"))
     assert found["MariaDB"]["sources"] == ["10.0.0.11/32", "10.1.0.11/32"]
-    assert set(COMPUTES) < set(found["RabbitMQ"]["sources"]) and set(COMPUTES) < set(found["OVN southbound database"]["sources"])
+    assert set(COMPUTES) < set(found["RabbitMQ"]["sources"]) and set(COMPUTES) < set(
+        found["OVN southbound database"]["sources"]
+    )
     assert found["OVN northbound database"]["sources"] == ["10.0.0.11/32", "10.1.0.11/32"]
     assert found["Nova metadata"]["sources"] == COMPUTES
     assert found["Keystone"]["sources"] is None and found["Keystone"]["addresses"] == ["10.0.0.11"]
@@ -91,10 +93,15 @@ def test_users_reach_the_public_address_alone_where_the_host_has_one(tmp_path: P
 
 
 def test_what_the_site_says_is_heeded_and_a_mistake_is_told(tmp_path: Path) -> None:
-    found = looked_up(tmp_path, "compute1", base_filter_rules=[{"name": "exporter", "ports": [9100], "from": ["10.5.0.0/24"]}])
+    found = looked_up(
+        tmp_path, "compute1", base_filter_rules=[{"name": "exporter", "ports": [9100], "from": ["10.5.0.0/24"]}]
+    )
     assert rules(found)["exporter"]["sources"] == ["10.5.0.0/24"]
     assert 9100 in [one["ports"][0][0] for one in found["listeners"]]
-    assert "Did you mean 'ports'" in looked_up(tmp_path, "compute1", base_filter_rules=[{"port": 1, "from": "users"}])["problem"]
+    assert (
+        "Did you mean 'ports'"
+        in looked_up(tmp_path, "compute1", base_filter_rules=[{"port": 1, "from": "users"}])["problem"]
+    )
     assert looked_up(tmp_path, "compute1", base_filter=False)["enabled"] is False
 
 

@@ -1,4 +1,5 @@
-"""Specifications are read once, into typed components: what is misspelt or of a wrong kind is refused with its place."""
+"""Specifications are read once, into typed components: what is misspelt or of a wrong kind is refused with its
+place."""
 
 from __future__ import annotations
 
@@ -24,18 +25,27 @@ API = {"name": "orbit", "port": 8080, "unit": "orbit-api"}
         ({"packages": "orbit"}, "specification orbit.api: packages must be a list of texts, not 'orbit'"),
         ({"packages": ["a", 7]}, "specification orbit.api: packages, entry 2 must be a text, not 7"),
         ({"messaging": "yes"}, "specification orbit.api: messaging must be true or false, not 'yes'"),
-        ({"account": {"name": "o", "secrets": {"databse": "x"}}}, "secrets: unknown key 'databse'. Did you mean 'database'?"),
+        (
+            {"account": {"name": "o", "secrets": {"databse": "x"}}},
+            "secrets: unknown key 'databse'. Did you mean 'database'?",
+        ),
         ({"api": {"name": "orbit", "unit": "x"}}, "specification orbit.api: api, entry 1: port is missing: TCP port."),
         ({"api": {**API, "port": True}}, "api, entry 1: port must be a number, not True"),
-        ({"api": [API, {**API, "wsgi": {"aplication": "/x"}}]}, "api, entry 2: wsgi: unknown key 'aplication'. Did you mean 'application'?"),
-        ({"files": {"/etc/orbit": {"contents": "x"}}}, "files: /etc/orbit: unknown key 'contents'. Did you mean 'content'?"),
+        (
+            {"api": [API, {**API, "wsgi": {"aplication": "/x"}}]},
+            "api, entry 2: wsgi: unknown key 'aplication'. Did you mean 'application'?",
+        ),
+        (
+            {"files": {"/etc/orbit": {"contents": "x"}}},
+            "files: /etc/orbit: unknown key 'contents'. Did you mean 'content'?",
+        ),
         ({"files": ["/etc/orbit"]}, "files must map paths to files"),
         ({"bootstrap": [{"name": "schema"}]}, "bootstrap, entry 1: command is missing"),
         ({"units": [{"name": "o", "enabled": "no"}]}, "units, entry 1: enabled must be true or false, not 'no'"),
         ({"health": ["orbit"]}, "health, entry 1 must be a mapping, not 'orbit'"),
         ("orbit", "specification orbit.api must be a mapping, not 'orbit'"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_told_with_its_place(data: Any, told: str) -> None:
     with pytest.raises(SpecificationError) as refused:
         component("orbit.api", data)
@@ -61,9 +71,17 @@ def test_short_forms_and_defaults() -> None:
 
 ROLES = {
     "node": Role("node", defaults={"node_services": ["orbit.api", "tide"]}),
-    "orbit": Role("orbit", internals={"__orbit_specifications": {"api": {"packages": ["a"]}, "agent": {"files": {"/x": {"content": "{{ unknown }}"}}}}}),
+    "orbit": Role(
+        "orbit",
+        internals={
+            "__orbit_specifications": {
+                "api": {"packages": ["a"]},
+                "agent": {"files": {"/x": {"content": "{{ unknown }}"}}},
+            }
+        },
+    ),
     "tide": Role("tide", internals={"__tide_specifications": {"tide": {}}}),
-}  # fmt: skip
+}
 BOOK = Book(ROLES, {"__guest_specifications": {"guest": {"packages": ["g"]}}, "__orbit_specifications": {}})
 
 

@@ -1,4 +1,5 @@
-"""Units are brought to their states by a systemd that is asked in few words, and what does not run is told with its cause."""
+"""Units are brought to their states by a systemd that is asked in few words, and what does not run is told with its
+cause."""
 
 from __future__ import annotations
 
@@ -25,30 +26,47 @@ def written(stand_ins: StandIns) -> list[str]:
     return [line.removeprefix("systemctl ") for line in stand_ins.lines("systemctl") if " show " not in line]
 
 
-def test_units_are_brought_to_their_states_and_the_second_run_does_nothing(run_module: Run, systemd: Any, stand_ins: StandIns, clock: Any) -> None:
+def test_units_are_brought_to_their_states_and_the_second_run_does_nothing(
+    run_module: Run, systemd: Any, stand_ins: StandIns, clock: Any
+) -> None:
     systemd.put("nova-api.service", "failed")
     systemd.put("glance.socket", "inactive", "masked")
     systemd.put("spice.service", "active", "enabled")
     wanted = [*named("nova-api", "glance.socket"), *named("spice", state="stopped", enabled=False)]
     answer = run_module(module, units=wanted)
     assert answer["changes"] == [
-        "start nova-api", "start glance.socket", "stop spice", "enable nova-api", "enable glance.socket", "disable spice",
-    ]  # fmt: skip
+        "start nova-api",
+        "start glance.socket",
+        "stop spice",
+        "enable nova-api",
+        "enable glance.socket",
+        "disable spice",
+    ]
     assert {name: (unit["ActiveState"], unit["UnitFileState"]) for name, unit in systemd.units.items()} == {
         "nova-api.service": ("active", "enabled"),
         "glance.socket": ("active", "enabled"),
         "spice.service": ("inactive", "disabled"),
     }
     # one call for each verb, whatever the number of units
-    assert [line.split()[0] for line in written(stand_ins) if "reset-failed" not in line] == ["unmask", "-q", "-q", "stop", "start"]
+    assert [line.split()[0] for line in written(stand_ins) if "reset-failed" not in line] == [
+        "unmask",
+        "-q",
+        "-q",
+        "stop",
+        "start",
+    ]
     stand_ins.calls.clear()
     assert not run_module(module, units=wanted)["changed"]
     assert [call.words[0] for call in stand_ins.calls] == ["show", "show"]
 
 
-def test_unit_that_reads_a_newer_file_is_restarted_once(run_module: Run, systemd: Any, stand_ins: StandIns, clock: Any, tmp_path: Path) -> None:
+def test_unit_that_reads_a_newer_file_is_restarted_once(
+    run_module: Run, systemd: Any, stand_ins: StandIns, clock: Any, tmp_path: Path
+) -> None:
     systemd.put("nova-api.service", "active", "enabled")
-    systemd.put("nova-scheduler.service", "active", "enabled", ActiveEnterTimestamp="Sat 2026-11-21 06:45:00.000000 UTC")
+    systemd.put(
+        "nova-scheduler.service", "active", "enabled", ActiveEnterTimestamp="Sat 2026-11-21 06:45:00.000000 UTC"
+    )
     path = tmp_path / "nova.conf"
     path.touch()
     # 06:30, between the two starts
@@ -63,7 +81,9 @@ def test_unit_that_reads_a_newer_file_is_restarted_once(run_module: Run, systemd
     assert not run_module(module, units=wanted)["changed"]
 
 
-def test_unit_file_that_came_since_systemd_last_looked_is_found(run_module: Run, systemd: Any, stand_ins: StandIns, clock: Any) -> None:
+def test_unit_file_that_came_since_systemd_last_looked_is_found(
+    run_module: Run, systemd: Any, stand_ins: StandIns, clock: Any
+) -> None:
     systemd.put("old.service", "active", "enabled", NeedDaemonReload="yes")
     systemd.put("new.service")
     systemd.hidden["new.service"] = systemd.units.pop("new.service")
@@ -73,7 +93,9 @@ def test_unit_file_that_came_since_systemd_last_looked_is_found(run_module: Run,
     assert written(stand_ins)[0] == "daemon-reload"
 
 
-def test_unit_that_no_package_brought_is_named_and_nothing_is_begun(run_module: Run, systemd: Any, stand_ins: StandIns) -> None:
+def test_unit_that_no_package_brought_is_named_and_nothing_is_begun(
+    run_module: Run, systemd: Any, stand_ins: StandIns
+) -> None:
     systemd.put("nova-api.service")
     answer = run_module(module, units=[*named("nova-api", "nova-apy"), *named("gone", state="stopped")])
     assert answer["failed"]
@@ -92,7 +114,9 @@ def test_unit_that_fails_is_told_with_its_last_words(run_module: Run, systemd: A
     answer = run_module(module, units=named("nova-api", "glance", log=str(log)))
     assert answer["failed"]
     assert answer["msg"] == "Units that do not run: nova-api: failed (failed), result exit-code"
-    assert answer["stderr"] == f"--- nova-api\nMain process exited, status=1\n{log}:\n02 ERROR nova no such table: cells"
+    assert (
+        answer["stderr"] == f"--- nova-api\nMain process exited, status=1\n{log}:\n02 ERROR nova no such table: cells"
+    )
     # what has failed for good is not waited for
     assert clock.now == 0
 
@@ -121,7 +145,9 @@ def test_unit_that_never_comes_up_is_told_at_the_timeout(run_module: Run, system
     assert clock.now == pytest.approx(30.5)
 
 
-def test_unit_that_dies_right_after_its_start_does_not_count_as_running(run_module: Run, systemd: Any, clock: Any) -> None:
+def test_unit_that_dies_right_after_its_start_does_not_count_as_running(
+    run_module: Run, systemd: Any, clock: Any
+) -> None:
     systemd.put("nova-compute.service", enabled="enabled")
     dead = {"ActiveState": "failed", "SubState": "failed", "Result": "exit-code"}
     systemd.starts["nova-compute.service"] = [{"ActiveState": "active"}, {"ActiveState": "active"}, dead]
@@ -129,16 +155,22 @@ def test_unit_that_dies_right_after_its_start_does_not_count_as_running(run_modu
     assert answer["msg"] == "Units that do not run: nova-compute: failed (failed), result exit-code"
 
 
-def test_unit_that_systemd_starts_over_and_over_does_not_count_as_running(run_module: Run, systemd: Any, clock: Any) -> None:
+def test_unit_that_systemd_starts_over_and_over_does_not_count_as_running(
+    run_module: Run, systemd: Any, clock: Any
+) -> None:
     systemd.put("nova-compute.service", enabled="enabled")
-    systemd.starts["nova-compute.service"] = [{"ActiveState": "active", "NRestarts": str(number)} for number in range(99)]
+    systemd.starts["nova-compute.service"] = [
+        {"ActiveState": "active", "NRestarts": str(number)} for number in range(99)
+    ]
     answer = run_module(module, units=named("nova-compute"), timeout=10)
     assert "nova-compute: active for only 0 s, restarted 2" in answer["msg"] and "it keeps stopping" in answer["msg"]
 
 
 def test_unit_that_stays_after_it_was_started_anew_counts_as_running(run_module: Run, systemd: Any, clock: Any) -> None:
     systemd.put("nova-compute.service", enabled="enabled")
-    systemd.starts["nova-compute.service"] = [{"ActiveState": "active", "NRestarts": str(number)} for number in (0, 0, 1, 2)]
+    systemd.starts["nova-compute.service"] = [
+        {"ActiveState": "active", "NRestarts": str(number)} for number in (0, 0, 1, 2)
+    ]
     assert "failed" not in run_module(module, units=named("nova-compute"), timeout=30)
     # the time in which it has to stay begins with its last start, and is longer for a unit that has ended before
     assert clock.now == pytest.approx(1 + 15, abs=0.5)
@@ -153,13 +185,18 @@ def test_unit_that_stays_after_it_was_started_anew_counts_as_running(run_module:
         ("stop", {"name": "b", "state": "stopped"}, "Job for b.service canceled."),
     ],
 )
-def test_what_systemd_refuses_is_a_failure(run_module: Run, systemd: Any, clock: Any, verb: str, unit: dict[str, Any], said: str) -> None:
+def test_what_systemd_refuses_is_a_failure(
+    run_module: Run, systemd: Any, clock: Any, verb: str, unit: dict[str, Any], said: str
+) -> None:
     systemd.put("a.service", "active")
     systemd.put("b.service", "active", "enabled")
     systemd.refuses[verb, f"{unit['name']}.service"] = said
     answer = run_module(module, units=[unit])
     assert answer["failed"]
-    assert answer["msg"] == f"The units could not be brought to their states: systemctl {verb} {unit['name']}.service failed: {said}"
+    assert (
+        answer["msg"]
+        == f"The units could not be brought to their states: systemctl {verb} {unit['name']}.service failed: {said}"
+    )
 
 
 def test_systemd_that_does_not_answer_is_told(run_module: Run, systemd: Any) -> None:
@@ -175,7 +212,12 @@ def test_host_without_systemd_is_told(run_module: Run, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("verb", "state"), [("stop", {"ActiveState": "active"}), ("start", {"ActiveState": "inactive"}), ("restart", {"ActiveState": "active"})]
+    ("verb", "state"),
+    [
+        ("stop", {"ActiveState": "active"}),
+        ("start", {"ActiveState": "inactive"}),
+        ("restart", {"ActiveState": "active"}),
+    ],
 )
 def test_unit_that_does_not_come_to_an_end_is_named_with_its_job(
     run_module: Run, systemd: Any, clock: Any, tmp_path: Path, verb: str, state: dict[str, str]
@@ -186,11 +228,16 @@ def test_unit_that_does_not_come_to_an_end_is_named_with_its_job(
     systemd.journal["libvirt-guests.service"] = "Can't connect to default. Skipping.\n"
     file = tmp_path / "changed"
     file.touch()
-    unit = {"name": "libvirt-guests", "state": "stopped" if verb == "stop" else "started", "files": [str(file)] if verb == "restart" else []}
+    unit = {
+        "name": "libvirt-guests",
+        "state": "stopped" if verb == "stop" else "started",
+        "files": [str(file)] if verb == "restart" else [],
+    }
     answer = run_module(module, units=[unit], timeout=1)
     assert answer["failed"]
     assert answer["msg"] == (
-        f"The units could not be brought to their states: systemctl {verb} libvirt-guests.service did not end within 1 s; "
+        f"The units could not be brought to their states: systemctl {verb} libvirt-guests.service did "
+        f"not end within 1 s; "
         f"libvirt-guests.service: its {verb} job is running, last words: Can't connect to default. Skipping.. "
         "The job goes on in systemd; systemctl kill --signal=KILL UNIT ends what the unit still runs"
     )
@@ -202,13 +249,18 @@ def test_running_unit_gets_its_configuration_before_another_is_stopped(
     systemd.put("libvirtd.service", "active", "enabled")
     systemd.put("libvirt-guests.service", "active", "enabled")
     (tmp_path / "libvirtd.conf").touch()
-    wanted = [*named("libvirt-guests", state="stopped", enabled=False), *named("libvirtd", files=[str(tmp_path / "libvirtd.conf")])]
+    wanted = [
+        *named("libvirt-guests", state="stopped", enabled=False),
+        *named("libvirtd", files=[str(tmp_path / "libvirtd.conf")]),
+    ]
     assert "failed" not in run_module(module, units=wanted)
     done = [line.split()[0] for line in written(stand_ins)]
     assert done.index("restart") < done.index("stop")
 
 
-def test_socket_is_restarted_while_its_service_is_stopped_so_that_its_new_mode_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_socket_is_restarted_while_its_service_is_stopped_so_that_its_new_mode_holds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     calls: list[str] = []
 
     def must(*words: str, **_: Any) -> str:
@@ -220,7 +272,9 @@ def test_socket_is_restarted_while_its_service_is_stopped_so_that_its_new_mode_h
         return subprocess.CompletedProcess([], 0, "", "")
 
     monkeypatch.setattr(units, "must", must)
-    monkeypatch.setattr(units.systemd, "show", lambda names, properties: {name: {"Triggers": "libvirtd.service"} for name in names})
+    monkeypatch.setattr(
+        units.systemd, "show", lambda names, properties: {name: {"Triggers": "libvirtd.service"} for name in names}
+    )
     monkeypatch.setattr(units, "systemctl", systemctl)
     units.restart(["libvirtd.socket", "libvirtd-ro.socket", "nova-compute.service"], 10)
     assert calls[1:] == [

@@ -19,7 +19,11 @@ SECRETS = [
     "back\\slash`tick~-_.",
     "Überläufer",
 ]
-FILTERS = {n: f for one in (database_url, endpoint_url, option_value, transport_url) for n, f in one.FilterModule().filters().items()}
+FILTERS = {
+    n: f
+    for one in (database_url, endpoint_url, option_value, transport_url)
+    for n, f in one.FilterModule().filters().items()
+}
 
 
 @pytest.mark.parametrize("secret", SECRETS)
@@ -27,7 +31,12 @@ def test_a_database_url_is_read_back_as_it_was_meant(secret: str) -> None:
     """By the rule of SQLAlchemy's make_url: user up to a colon or slash, password up to the last @, both decoded."""
     url = FILTERS["database_url"](secret, "nova", ["192.0.2.1"], "nova_api")
     split = urlsplit(url)
-    assert (split.scheme, split.hostname, split.path, split.query) == ("mysql+pymysql", "192.0.2.1", "/nova_api", "charset=utf8mb4")
+    assert (split.scheme, split.hostname, split.path, split.query) == (
+        "mysql+pymysql",
+        "192.0.2.1",
+        "/nova_api",
+        "charset=utf8mb4",
+    )
     assert split.username == "nova" and unquote(split.password or "") == secret
     assert not set(url) & set("$'\"\\ ")
 
@@ -51,20 +60,33 @@ def test_urls_of_letters_and_digits_stay_what_they_were() -> None:
 def test_urls_with_authorities_speak_tls() -> None:
     transport = urls.transport_url("Abc1", "nova", ["192.0.2.1", "192.0.2.2"], "/nova", ca="/etc/ssl/ca.pem")
     assert transport.endswith("@192.0.2.2:5672//nova?ssl=1&ssl_ca_file=/etc/ssl/ca.pem")
-    assert urls.database_url("A", "n", "db", "n", ca="/etc/ssl/ca.pem").endswith("/n?charset=utf8mb4&ssl_ca=/etc/ssl/ca.pem")
+    assert urls.database_url("A", "n", "db", "n", ca="/etc/ssl/ca.pem").endswith(
+        "/n?charset=utf8mb4&ssl_ca=/etc/ssl/ca.pem"
+    )
 
 
 def test_an_endpoint_has_one_host_and_a_scheme() -> None:
     assert FILTERS["endpoint_url"]("192.0.2.1", 8774, "/v2.1") == "http://192.0.2.1:8774/v2.1"
     assert FILTERS["endpoint_url"](["fd00::1"], 5000, tls=True) == "https://[fd00::1]:5000"
-    for hosts, path, told in (("a,b", "", "one host, not 2"), ("a", "v3", "the path 'v3' must begin with /"), ("a b", "", "is no host name")):
+    for hosts, path, told in (
+        ("a,b", "", "one host, not 2"),
+        ("a", "v3", "the path 'v3' must begin with /"),
+        ("a b", "", "is no host name"),
+    ):
         with pytest.raises(AnsibleFilterError, match=f"endpoint_url: .*{told}"):
             FILTERS["endpoint_url"](hosts, 1, path)
 
 
 @pytest.mark.parametrize(
-    ("host", "shown"), [("fd00::1", "[fd00::1]:5"), ("[fd00::1]", "[fd00::1]:5"), ("[fd00::1]:7", "[fd00::1]:7"), (" a ", "a:5"), ("a:7", "a:7")]
-)  # fmt: skip
+    ("host", "shown"),
+    [
+        ("fd00::1", "[fd00::1]:5"),
+        ("[fd00::1]", "[fd00::1]:5"),
+        ("[fd00::1]:7", "[fd00::1]:7"),
+        (" a ", "a:5"),
+        ("a:7", "a:7"),
+    ],
+)
 def test_hosts_as_urls_have_them(host: str, shown: str) -> None:
     assert urls.host_and_port(host, 5) == shown
 
@@ -81,7 +103,8 @@ def test_what_cannot_be_spelled_is_refused_without_the_password() -> None:
 
 
 def read(text: str) -> str:
-    """A value as oslo.config's parser and its substitution read it: one pair of enclosing quotes goes, ``$$`` is a dollar."""
+    """A value as oslo.config's parser and its substitution read it: one pair of enclosing quotes goes, ``$$`` is a
+    dollar."""
     text = text.strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1]

@@ -150,7 +150,9 @@ NODES = ("openstack-controller", "openstack-compute", "openstack-network", "ceph
 def test_nodes_of_a_cloud_forward_packets_and_upgrade_host_by_host(known: catalogue.Catalogue, profile: str) -> None:
     for entry in known.controls.values():
         keys = [one.get("key", "") for one in entry.get("resources", []) if one["type"] == "sysctl"]
-        packages = [name for one in entry.get("resources", []) for name in one.get("present", []) if one["type"] == "package"]
+        packages = [
+            name for one in entry.get("resources", []) for name in one.get("present", []) if one["type"] == "package"
+        ]
         if any("forward" in key or "rp_filter" in key for key in keys) or "unattended-upgrades" in packages:
             assert entry["id"] in known.profiles[profile]["deviations"], entry["id"]
 

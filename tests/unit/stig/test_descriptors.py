@@ -1,4 +1,5 @@
-"""Root works on what it saw, never on what somebody puts in its place: directories, links and names of other accounts."""
+"""Root works on what it saw, never on what somebody puts in its place: directories, links and names of other
+accounts."""
 
 from __future__ import annotations
 
@@ -60,7 +61,9 @@ def test_mode_is_not_set_through_a_directory_that_became_a_link(root: Path, serv
         (service / "d").symlink_to("/bin")
         theirs(service / "d")
 
-    assert mend(root, swap) == ["/var/log/svc/d/tool could not be read: d on the way is a link that another account can change"]
+    assert mend(root, swap) == [
+        "/var/log/svc/d/tool could not be read: d on the way is a link that another account can change"
+    ]
     assert (root / "bin/tool").stat().st_mode & 0o7777 == 0o755
 
 
@@ -220,10 +223,18 @@ def test_users_of_a_host_cannot_have_the_rollback_touch_what_they_made_while_pac
         if argv[0] == "apt-get":
             (home / "shadow").chmod(0o666)
             (home / "guard").write_text("")
-            (root / "var/lib/dpkg/status").open("a").write("Package: aide\nStatus: install ok installed\nVersion: 1\n\n")
+            (root / "var/lib/dpkg/status").open("a").write(
+                "Package: aide\nStatus: install ok installed\nVersion: 1\n\n"
+            )
         return 0, ""
 
-    control = {"id": "A", "rule": "a", "severity": "low", "waiver": None, "resources": [{"type": "package", "present": ["aide"]}]}
+    control = {
+        "id": "A",
+        "rule": "a",
+        "severity": "low",
+        "waiver": None,
+        "resources": [{"type": "package", "present": ["aide"]}],
+    }
     engine.carry_out({"mode": "enforce", "controls": [control]}, Host(str(root), run=run))
     os.rename(home, root / "home/was")
     home.symlink_to("/etc")

@@ -1,4 +1,5 @@
-"""Findings are concluded from what the checks saw, packages go in one transaction, and access that was not proved is taken back."""
+"""Findings are concluded from what the checks saw, packages go in one transaction, and access that was not proved is
+taken back."""
 
 from __future__ import annotations
 
@@ -32,7 +33,14 @@ UMASK = {"type": "option", "file": "/etc/login.defs", "key": "UMASK", "value": "
 
 
 def control(name: str, *resources: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"id": name, "rule": name.lower(), "severity": "medium", "waiver": None, "resources": list(resources), **more}
+    return {
+        "id": name,
+        "rule": name.lower(),
+        "severity": "medium",
+        "waiver": None,
+        "resources": list(resources),
+        **more,
+    }
 
 
 def carry_out(host: Host, *controls: dict[str, Any], mode: str = "audit", **more: Any) -> dict[str, Any]:
@@ -56,7 +64,9 @@ def finding(outcome: dict[str, Any]) -> dict[str, Any]:
         ({"when": {"package": ["openssh-server", "sddm"], "file": ["/etc/passwd"]}}, "fail", ""),
     ],
 )
-def test_control_that_does_not_apply_is_neither_judged_nor_enforced(host: Host, root: Path, more: dict[str, Any], status: str, detail: str) -> None:
+def test_control_that_does_not_apply_is_neither_judged_nor_enforced(
+    host: Host, root: Path, more: dict[str, Any], status: str, detail: str
+) -> None:
     one = finding(carry_out(host, control("A", UMASK, **more)))
     assert (one["status"], one["detail"]) == (status, detail)
     outcome = carry_out(Host(str(root), run=host.run), control("A", UMASK, **more), mode="enforce")
@@ -79,10 +89,15 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     [
         (HostError("/etc/x is a directory"), "/etc/x is a directory"),
         (ValueError("invalid literal"), "The check itself failed: ValueError: invalid literal"),
-        (PermissionError(13, "Permission denied"), "The check itself failed: PermissionError: [Errno 13] Permission denied"),
+        (
+            PermissionError(13, "Permission denied"),
+            "The check itself failed: PermissionError: [Errno 13] Permission denied",
+        ),
     ],
 )
-def test_check_that_breaks_is_an_error_of_its_control_only(host: Host, fake: Callable[..., None], error: Exception, detail: str) -> None:
+def test_check_that_breaks_is_an_error_of_its_control_only(
+    host: Host, fake: Callable[..., None], error: Exception, detail: str
+) -> None:
     def broken() -> Check:
         raise error
 
@@ -101,7 +116,9 @@ def test_waived_error_is_waived(host: Host, fake: Callable[..., None]) -> None:
     assert finding(carry_out(host, control("A", {"type": "fake"}, waiver=waiver)))["status"] == "waived"
 
 
-def test_what_only_the_disk_could_tell_is_not_testable_and_a_failure_there_is_one(host: Host, fake: Callable[..., None]) -> None:
+def test_what_only_the_disk_could_tell_is_not_testable_and_a_failure_there_is_one(
+    host: Host, fake: Callable[..., None]
+) -> None:
     fake(lambda: Check(True, [], "not in a container", testable=False))
     one = finding(carry_out(host, control("A", {"type": "fake"}, {"type": "fake"})))
     assert (one["status"], one["detail"]) == ("not_testable", "Not testable here: not in a container")
@@ -143,7 +160,8 @@ def test_only_the_asked_groups_are_enforced(host: Host, root: Path, put: Put, pr
 
 
 class Apt:
-    """A package manager below a root: installs what is not in `lacks`, knows nothing at all before its lists are `fresh`."""
+    """A package manager below a root: installs what is not in `lacks`, knows nothing at all before its lists are
+    `fresh`."""
 
     def __init__(self, root: Path, *lacks: str, fresh: bool = True) -> None:
         self.root, self.lacks, self.fresh = root, lacks, fresh
@@ -176,7 +194,11 @@ class Apt:
         text = status.read_text("utf-8")
         for name in names:
             if name.endswith("-"):
-                text = "".join(block + "\n\n" for block in text.strip().split("\n\n") if f"Package: {name[:-1]}\n" not in block + "\n")
+                text = "".join(
+                    block + "\n\n"
+                    for block in text.strip().split("\n\n")
+                    if f"Package: {name[:-1]}\n" not in block + "\n"
+                )
             else:
                 text += f"Package: {name}\nStatus: install ok installed\nVersion: 1\n\n"
                 (self.root / f"etc/{name}.conf").write_text("new\n")
@@ -274,7 +296,9 @@ def test_subsystems_take_their_files_into_use_as_the_host_allows(
     host: Host, put: Put, monkeypatch: pytest.MonkeyPatch, what: str, facts: dict[str, Any], argvs: list[list[str]]
 ) -> None:
     monkeypatch.setattr(Host, "systemd", facts.get("systemd", False))
-    host._cache.update({"container": False} | {key: value for key, value in facts.items() if key in ("packages", "container")})
+    host._cache.update(
+        {"container": False} | {key: value for key, value in facts.items() if key in ("packages", "container")}
+    )
     if "file" in facts:
         put(facts["file"], "")
     assert [one.argv for one in activation.commands(host, what)] == argvs
@@ -301,7 +325,10 @@ def test_configuration_that_sshd_refuses_is_undone_at_once(host: Host, root: Pat
     programs.answers["sshd -T"] = (0, "x11forwarding yes\n")
     programs.answers["sshd -t"] = (255, "Bad configuration option: X11Forwardingg\n")
     outcome = carry_out(host, control("X", {"type": "sshd", "option": "X11Forwarding", "value": "no"}), mode="enforce")
-    assert outcome["problems"][0] == "sshd refuses its new configuration, which is undone: Bad configuration option: X11Forwardingg"
+    assert (
+        outcome["problems"][0]
+        == "sshd refuses its new configuration, which is undone: Bad configuration option: X11Forwardingg"
+    )
     assert outcome["unproved"] == []
     assert config.read_text() == "Include /etc/ssh/sshd_config.d/*.conf\nX11Forwarding yes\n"
     assert not (root / "etc/ssh/sshd_config.d").exists() or list((root / "etc/ssh/sshd_config.d").iterdir()) == []
@@ -383,12 +410,16 @@ def test_timer_is_systemds_where_it_runs(here: Path, monkeypatch: pytest.MonkeyP
     assert programs.calls[0] == ["systemctl", "stop", f"{unit}.timer"]
     assert {"--on-active=180", f"--unit={unit}", f"{one.directory}/undo.py"} <= set(programs.calls[1])
     programs.answers["systemd-run"] = (1, "Failed to start transient timer unit: Access denied\n")
-    with pytest.raises(guard.GuardError, match=r"timer that guards the access to this host could not be started: .*Access denied"):
+    with pytest.raises(
+        guard.GuardError, match=r"timer that guards the access to this host could not be started: .*Access denied"
+    ):
         guard.arm(one, ["sudo"], 180, programs, systemd=True)
 
 
 @pytest.mark.parametrize("arguments", [[], ["sudo"]])
-def test_program_of_the_timer_undoes_the_groups_and_says_so(here: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]) -> None:
+def test_program_of_the_timer_undoes_the_groups_and_says_so(
+    here: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
     changed = here / "sudoers"
     changed.write_text("before\n")
     one = run_of(here, changed)
@@ -404,7 +435,9 @@ def test_program_of_the_timer_undoes_the_groups_and_says_so(here: Path, monkeypa
     assert changed.read_text() == "later\n"
 
 
-def test_program_of_the_timer_tells_what_it_could_not_undo(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_program_of_the_timer_tells_what_it_could_not_undo(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     changed = here / "sudoers"
     changed.write_text("before\n")
     one = run_of(here, changed)
@@ -420,7 +453,9 @@ def test_copy_of_the_program_runs_by_itself(here: Path) -> None:
     changed = here / "sudoers"
     changed.write_text("before\n")
     one = run_of(here, changed)
-    done = subprocess.run(["/usr/bin/python3", "-I", f"{one.directory}/undo.py"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["/usr/bin/python3", "-I", f"{one.directory}/undo.py"], capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert changed.read_text() == "before\n"
 
@@ -480,7 +515,11 @@ def test_rollback_goes_back_over_every_later_run_and_no_further(root: Path, prog
     defs = root / "etc/login.defs"
     texts, runs = [defs.read_text()], []
     for value in ("077", "027", "007"):
-        runs.append(carry_out(Host(str(root), run=programs), control("A", {**UMASK, "value": value}), mode="enforce")["document"]["run_id"])
+        runs.append(
+            carry_out(Host(str(root), run=programs), control("A", {**UMASK, "value": value}), mode="enforce")[
+                "document"
+            ]["run_id"]
+        )
         texts.append(defs.read_text())
     rollback = {"mode": "rollback", "controls": []}
     foretold = engine.carry_out({**rollback, "run_id": runs[1], "check_mode": True}, Host(str(root), run=programs))
@@ -489,8 +528,11 @@ def test_rollback_goes_back_over_every_later_run_and_no_further(root: Path, prog
     assert done["rolled_back"] == [runs[2], runs[1]]
     assert defs.read_text() == texts[1]
     assert engine.carry_out(rollback, Host(str(root), run=programs))["rolled_back"] == [runs[0]]
-    assert engine.carry_out(rollback, Host(str(root), run=programs)) ["changed"] is False
-    with pytest.raises(resource.EngineError, match=f"no run {runs[0]} to roll back on this host: nothing was enforced or all is rolled back"):
+    assert engine.carry_out(rollback, Host(str(root), run=programs))["changed"] is False
+    with pytest.raises(
+        resource.EngineError,
+        match=f"no run {runs[0]} to roll back on this host: nothing was enforced or all is rolled back",
+    ):
         engine.carry_out({**rollback, "run_id": runs[0]}, Host(str(root), run=programs))
 
 
@@ -592,7 +634,9 @@ def test_sshd_must_offer_what_it_is_configured_for(host: Host, programs: Any) ->
     assert not state.ok and state.detail == f"port {port} of 127.0.0.1: Connection refused"
 
 
-@pytest.mark.parametrize("said", [b"", b"Exceeded MaxStartups\r\n", b"SSH-2.0-x\r\n\x00\x00\x00\x0c\x0a\x15" + bytes(10)])
+@pytest.mark.parametrize(
+    "said", [b"", b"Exceeded MaxStartups\r\n", b"SSH-2.0-x\r\n\x00\x00\x00\x0c\x0a\x15" + bytes(10)]
+)
 def test_sshd_that_offers_no_key_exchange_does_not_answer(host: Host, programs: Any, said: bytes) -> None:
     with listening(said) as port:
         state = sshd(port, host, programs)
@@ -608,7 +652,11 @@ def test_sshd_that_refuses_its_configuration_does_not_answer(host: Host, program
 def test_state_tells_of_units_that_do_not_run_and_of_runs_that_the_timer_undid(
     here: Path, host: Host, programs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    states = {"auditd.service": UnitState("enabled", True), "chrony.service": UnitState("enabled", False), "ssh.service": UnitState("enabled", True)}
+    states = {
+        "auditd.service": UnitState("enabled", True),
+        "chrony.service": UnitState("enabled", False),
+        "ssh.service": UnitState("enabled", True),
+    }
     monkeypatch.setattr(Host, "unit", lambda self, name: states[name])
     monkeypatch.setattr(journal, "BASE", str(here))
     monkeypatch.setattr(journal, "runs", lambda: ["r1", "r2"])
@@ -620,15 +668,22 @@ def test_state_tells_of_units_that_do_not_run_and_of_runs_that_the_timer_undid(
     host.root = ""
     host._cache.update(container=False, packages={"openssh-server": "1"})
     controls = [
-        judge.Control(control(name, {"type": "unit", "name": f"{name}.service", "active": True}), findings.Finding(name, name, "low", status=status))
+        judge.Control(
+            control(name, {"type": "unit", "name": f"{name}.service", "active": True}),
+            findings.Finding(name, name, "low", status=status),
+        )
         for name, status in (("auditd", "pass"), ("chrony", "not_testable"), ("rsyslog", "fail"))
     ]
     assert [(one.what, one.ok, one.detail) for one in state.resulting_state(host, controls)] == [
         ("auditd.service runs", True, ""),
         ("chrony.service runs", False, "it does not run"),
         ("sshd answers", True, ""),
-        ("access changes of run r2 hold", False, "the timer undid sshd pam at 2026-01-01T00:00:00Z, since no fresh login was proved"),
-    ]  # fmt: skip
+        (
+            "access changes of run r2 hold",
+            False,
+            "the timer undid sshd pam at 2026-01-01T00:00:00Z, since no fresh login was proved",
+        ),
+    ]
 
 
 def test_host_without_a_release_file_is_refused(host: Host, root: Path) -> None:

@@ -35,13 +35,17 @@ def test_container_is_recognised_by_its_marks(host: Host, put: Put, path: str, t
 
 
 @pytest.mark.parametrize(("namespace", "container"), [("pid:[4026531836]", False), ("pid:[4026532999]", True)])
-def test_container_without_marks_is_recognised_by_its_processes(host: Host, root: Path, namespace: str, container: bool) -> None:
+def test_container_without_marks_is_recognised_by_its_processes(
+    host: Host, root: Path, namespace: str, container: bool
+) -> None:
     (root / "proc/self/ns").mkdir(parents=True)
     (root / "proc/self/ns/pid").symlink_to(namespace)
     assert host.container is container
 
 
-def test_file_that_no_configuration_can_be_is_told(host: Host, root: Path, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_no_configuration_can_be_is_told(
+    host: Host, root: Path, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with put("/etc/huge", "").open("wb") as huge:
         huge.truncate(64 << 20)
     os.mkfifo(root / "etc/pipe")
@@ -50,7 +54,9 @@ def test_file_that_no_configuration_can_be_is_told(host: Host, root: Path, put: 
     with pytest.raises(HostError, match=r"/etc/pipe is not a regular file"):
         host.text("/etc/pipe")
     assert host.text("/etc/passwd/below") is None
-    monkeypatch.setattr(Path, "read_bytes", lambda self: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda self: (_ for _ in ()).throw(PermissionError(13, "Permission denied"))
+    )
     with pytest.raises(HostError, match=r"/etc/group cannot be read: Permission denied"):
         host.text("/etc/group")
 
@@ -83,7 +89,12 @@ def test_plans_are_seen_before_they_are_made(host: Host, root: Path, put: Put) -
 
 
 def test_numbers_without_a_name_stay_numbers(host: Host) -> None:
-    assert (host.owner(1000), host.owner(4242), host.group_name(27), host.group_name(4242)) == ("ops", "4242", "sudo", "4242")
+    assert (host.owner(1000), host.owner(4242), host.group_name(27), host.group_name(4242)) == (
+        "ops",
+        "4242",
+        "sudo",
+        "4242",
+    )
     assert host.uid("nobody-here") is None and host.gid("nobody-here") is None
 
 
@@ -139,7 +150,10 @@ def test_units_of_a_host_that_does_not_run_are_read_from_its_disk(host: Host, ro
 
 
 def test_links_of_a_unit_are_journaled_before_it_changes(host: Host, root: Path, put: Put) -> None:
-    put("/usr/lib/systemd/system/a.service", "[Install]\nWantedBy=multi-user.target graphical.target\nRequiredBy=x.target\nAlias=b.service\n")
+    put(
+        "/usr/lib/systemd/system/a.service",
+        "[Install]\nWantedBy=multi-user.target graphical.target\nRequiredBy=x.target\nAlias=b.service\n",
+    )
     host.want_unit("a.service", enabled=True, active=True)
     one = begin(root)
     assert host.commit(one) == []
@@ -147,25 +161,42 @@ def test_links_of_a_unit_are_journaled_before_it_changes(host: Host, root: Path,
     system = "/etc/systemd/system"
     targets = [f"{system}/multi-user.target.wants", f"{system}/graphical.target.wants", f"{system}/x.target.requires"]
     paths = [entry["path"] for entry in entries if entry["kind"] == "file"]
-    assert set(paths) == {f"{system}/a.service", f"{system}/b.service", *targets, *(f"{one}/a.service" for one in targets)}
+    assert set(paths) == {
+        f"{system}/a.service",
+        f"{system}/b.service",
+        *targets,
+        *(f"{one}/a.service" for one in targets),
+    }
     # what is undone backwards removes a link before its directory
     assert all(paths.index(one) < paths.index(f"{one}/a.service") for one in targets)
     assert one.steps()[-1] == {"kind": "unit", "group": "files", "unit": "a.service", "active": False}
 
 
-def test_units_are_changed_with_one_reload_and_faults_are_told(host: Host, programs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_units_are_changed_with_one_reload_and_faults_are_told(
+    host: Host, programs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Host, "systemd", True)
     reloads: list[str] = []
     monkeypatch.setattr(journals, "reload_units", lambda run, root: reloads.append(root) or [])
     host.root = ""
     programs.answers["systemctl start"] = (1, "Job for b.service failed because the control process exited\n")
-    wanted = {"a": {"masked": True, "group": "files"}, "b": {"masked": False, "enabled": True, "active": True, "group": "files"}, "c": {"enabled": False, "active": False, "group": "files"}}
+    wanted = {
+        "a": {"masked": True, "group": "files"},
+        "b": {"masked": False, "enabled": True, "active": True, "group": "files"},
+        "c": {"enabled": False, "active": False, "group": "files"},
+    }
     problems = host._apply_units({f"{name}.service": state for name, state in wanted.items()})
     assert [" ".join(call) for call in programs.calls] == [
-        "systemctl --no-reload mask --now a.service", "systemctl --no-reload unmask b.service", "systemctl --no-reload enable b.service",
-        "systemctl --no-reload disable c.service", "systemctl start b.service", "systemctl stop c.service",
-    ]  # fmt: skip
-    assert problems == ["systemctl start b.service failed (1): Job for b.service failed because the control process exited"]
+        "systemctl --no-reload mask --now a.service",
+        "systemctl --no-reload unmask b.service",
+        "systemctl --no-reload enable b.service",
+        "systemctl --no-reload disable c.service",
+        "systemctl start b.service",
+        "systemctl stop c.service",
+    ]
+    assert problems == [
+        "systemctl start b.service failed (1): Job for b.service failed because the control process exited"
+    ]
     assert reloads == [""]
 
 
@@ -197,7 +228,9 @@ def test_replaced_file_keeps_its_mode(host: Host, root: Path, put: Put) -> None:
     assert (root / "etc/x").stat().st_mode & 0o7777 == 0o4751
 
 
-def test_fingerprint_changes_with_what_matters(host: Host, root: Path, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fingerprint_changes_with_what_matters(
+    host: Host, root: Path, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = put("/etc/x", "one")
     path.chmod(0o644)
     prints = [host.fingerprint("/etc/x")]

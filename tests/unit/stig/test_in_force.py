@@ -1,4 +1,5 @@
-"""What decides who gets in is in force when a login proves it, or it is undone; one file that cannot be written stops only itself."""
+"""What decides who gets in is in force when a login proves it, or it is undone; one file that cannot be written stops
+only itself."""
 
 from __future__ import annotations
 
@@ -62,7 +63,9 @@ def sshd(put: Put, programs: Any) -> Any:
 
 
 @pytest.mark.parametrize("code", [errno.EPERM, errno.EROFS, errno.EACCES])
-def test_file_that_cannot_be_written_is_a_finding_of_its_own_control_only(host: Host, root: Path, sshd: Any, refuses: Any, code: int) -> None:
+def test_file_that_cannot_be_written_is_a_finding_of_its_own_control_only(
+    host: Host, root: Path, sshd: Any, refuses: Any, code: int
+) -> None:
     refuses("/etc/issue.net", code)
     outcome = enforce(host, control("A", BANNER), control("B", UMASK), control("C", GROUPS), control("P", PAM))
     status = {one["id"]: one["status"] for one in outcome["document"]["findings"]}
@@ -79,19 +82,24 @@ def test_file_that_cannot_be_written_is_a_finding_of_its_own_control_only(host: 
     assert again["document"]["findings"][0]["detail"] == reason
 
 
-def test_access_that_only_fitted_in_part_on_a_full_disk_is_taken_back(host: Host, root: Path, sshd: Any, put: Put, refuses: Any) -> None:
+def test_access_that_only_fitted_in_part_on_a_full_disk_is_taken_back(
+    host: Host, root: Path, sshd: Any, put: Put, refuses: Any
+) -> None:
     put("/etc/sudoers", "@includedir /etc/sudoers.d\n")
     refuses("/etc/sudoers.d/b", errno.ENOSPC)
     rules = [{"type": "content", "file": f"/etc/sudoers.d/{name}", "text": "# ours\n"} for name in "abc"]
     outcome = enforce(host, control("C", GROUPS), control("S", *rules), control("T", {**BANNER, "file": "/etc/zz"}))
-    # what comes before it was written and is in force; what belongs to what did not fit is as it was, and nothing follows
+    # what comes before it was written and is in force; what belongs to what did not fit is as it was, and nothing
+    # follows
     assert outcome["unproved"] == ["sshd"]
     assert not (root / "etc/sudoers.d/a").exists() and not (root / "etc/zz").exists()
     assert "The changes of group sudo are undone, since there was no room for all of them." in outcome["problems"]
     assert ["sshd", "-t"] in sshd.calls
 
 
-def test_access_is_not_changed_where_nothing_can_guard_it(host: Host, root: Path, sshd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_access_is_not_changed_where_nothing_can_guard_it(
+    host: Host, root: Path, sshd: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def read_only(run: journal.Journal) -> None:
         raise OSError(errno.EROFS, "Read-only file system", "/etc/systemd/system/x.service")
 
@@ -99,7 +107,10 @@ def test_access_is_not_changed_where_nothing_can_guard_it(host: Host, root: Path
     outcome = enforce(host, control("C", GROUPS), control("B", UMASK))
     assert [one["status"] for one in outcome["document"]["findings"]] == ["fail", "pass"]
     assert outcome["unproved"] == [] and list(root.glob("var/lib/stackwright/hardening/*/unproved")) == []
-    assert "Changes of group sshd were not made, since nothing could guard the change: /etc/systemd/system/x.service" in outcome["problems"][0]
+    assert (
+        "Changes of group sshd were not made, since nothing could guard the change: /etc/systemd/system/x.service"
+        in outcome["problems"][0]
+    )
     assert not (root / "etc/ssh/sshd_config.d").exists()
 
 
@@ -115,7 +126,9 @@ def test_sshd_that_goes_on_as_before_is_told_and_its_change_is_never_confirmed(
     assert not list((root / "etc/ssh").glob("sshd_config.d/*"))
 
 
-def test_sshd_has_read_its_configuration_when_it_listens_anew(host: Host, monkeypatch: pytest.MonkeyPatch, programs: Any) -> None:
+def test_sshd_has_read_its_configuration_when_it_listens_anew(
+    host: Host, monkeypatch: pytest.MonkeyPatch, programs: Any
+) -> None:
     sockets = iter([{1, 2}, {1, 2}, {1, 3}])
     monkeypatch.setattr(listeners, "processes", lambda host: [4711])
     monkeypatch.setattr(listeners, "sockets_of", lambda host, number: next(sockets))
@@ -133,7 +146,11 @@ def test_sshd_has_read_its_configuration_when_it_listens_anew(host: Host, monkey
 def net(put: Put, *rows: tuple[str, str, str, int]) -> None:
     """Write /proc/net: addresses with ports as the kernel shows them, state and inode."""
     for name in ("tcp", "tcp6", "udp"):
-        lines = [f"   0: {address} 0:0 {state} 0:0 0:0 0 0 0 {inode} 1 0" for kind, address, state, inode in rows if kind == name]
+        lines = [
+            f"   0: {address} 0:0 {state} 0:0 0:0 0 0 0 {inode} 1 0"
+            for kind, address, state, inode in rows
+            if kind == name
+        ]
         put(f"/proc/net/{name}", "\n".join(["  sl", *lines, ""]))
 
 
@@ -149,8 +166,15 @@ def process(root: Path, number: int, name: str, command: str, *inodes: int) -> N
 EVERYWHERE, LOCAL = "00000000", "0100007F"
 
 
-def test_ports_are_those_that_sshd_listens_on_and_those_of_its_addresses(host: Host, root: Path, put: Put, programs: Any) -> None:
-    net(put, ("tcp", f"{EVERYWHERE}:08AE", "0A", 7), ("tcp", f"{LOCAL}:1F90", "0A", 8), ("tcp", f"{EVERYWHERE}:0050", "0A", 9))
+def test_ports_are_those_that_sshd_listens_on_and_those_of_its_addresses(
+    host: Host, root: Path, put: Put, programs: Any
+) -> None:
+    net(
+        put,
+        ("tcp", f"{EVERYWHERE}:08AE", "0A", 7),
+        ("tcp", f"{LOCAL}:1F90", "0A", 8),
+        ("tcp", f"{EVERYWHERE}:0050", "0A", 9),
+    )
     process(root, 10, "sshd", "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups", 7, 8)
     process(root, 11, "nginx", "nginx: master", 9)
     programs.answers["sshd -T"] = (0, "port 22\nlistenaddress 0.0.0.0:2222\nlistenaddress [::]:2022\n")
@@ -163,7 +187,13 @@ def test_ports_are_those_that_sshd_listens_on_and_those_of_its_addresses(host: H
 def test_sshd_of_the_clouds_own_units_logs_nobody_in(host: Host, root: Path, put: Put, programs: Any) -> None:
     net(put, ("tcp", f"{EVERYWHERE}:0016", "0A", 7), ("tcp", "1F0200C0:1F56", "0A", 8))
     process(root, 10, "sshd", "sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups", 7)
-    process(root, 11, "sshd", "sshd: /usr/sbin/sshd -D -f /etc/stackwright/migration/sshd_config [listener] 0 of 10-100 startups", 8)
+    process(
+        root,
+        11,
+        "sshd",
+        "sshd: /usr/sbin/sshd -D -f /etc/stackwright/migration/sshd_config [listener] 0 of 10-100 startups",
+        8,
+    )
     put("/proc/10/cgroup", "0::/system.slice/ssh.service\n")
     put("/proc/11/cgroup", "0::/system.slice/stackwright-migration.service\n")
     programs.answers["sshd -T"] = (0, "port 22\n")
@@ -175,7 +205,10 @@ def test_ports_of_a_socket_are_systemds(host: Host, monkeypatch: pytest.MonkeyPa
     states = {"ssh.socket": UnitState("enabled", True), "ssh.service": UnitState("disabled", False)}
     monkeypatch.setattr(Host, "systemd", True)
     monkeypatch.setattr(Host, "unit", lambda self, name: states[name])
-    programs.answers["systemctl show --no-pager --timestamp=us+utc --property=Listen -- ssh.socket"] = (0, "Listen=0.0.0.0:2222 (Stream)\nListen=[::]:2222 (Stream)\n")
+    programs.answers["systemctl show --no-pager --timestamp=us+utc --property=Listen -- ssh.socket"] = (
+        0,
+        "Listen=0.0.0.0:2222 (Stream)\nListen=[::]:2222 (Stream)\n",
+    )
     programs.answers["sshd -T"] = (0, "port 22\nlistenaddress 0.0.0.0:22\n")
     assert listeners.ports(host) == ["2222"]
     assert listeners.places(host)[0] == ("127.0.0.1", 2222)
@@ -205,16 +238,27 @@ def test_sshd_is_asked_where_it_listens(host: Host, programs: Any, said: str, fi
     assert listeners.places(host)[0] == first
 
 
-def test_services_that_the_packet_filter_cuts_off_are_told_before(host: Host, root: Path, put: Put, programs: Any) -> None:
+def test_services_that_the_packet_filter_cuts_off_are_told_before(
+    host: Host, root: Path, put: Put, programs: Any
+) -> None:
     put("/var/lib/dpkg/status", "Package: ufw\nStatus: install ok installed\nVersion: 1\n\n")
     put("/etc/ufw/ufw.conf", "ENABLED=no\n")
-    net(put, ("tcp", f"{EVERYWHERE}:0016", "0A", 7), ("tcp", f"{EVERYWHERE}:0050", "0A", 9), ("tcp", f"{EVERYWHERE}:01BB", "0A", 9), ("udp", f"{EVERYWHERE}:0035", "07", 5))
+    net(
+        put,
+        ("tcp", f"{EVERYWHERE}:0016", "0A", 7),
+        ("tcp", f"{EVERYWHERE}:0050", "0A", 9),
+        ("tcp", f"{EVERYWHERE}:01BB", "0A", 9),
+        ("udp", f"{EVERYWHERE}:0035", "07", 5),
+    )
     process(root, 11, "nginx", "nginx: master", 9)
-    filters = [{"type": "firewall", "check": check, "ports": [22], "allow": ["443/tcp"]} for check in ("enabled", "ports")]
+    filters = [
+        {"type": "firewall", "check": check, "ports": [22], "allow": ["443/tcp"]} for check in ("enabled", "ports")
+    ]
     request = {"mode": "enforce", "check_mode": True, "controls": [control("F", *filters)]}
     told = engine.carry_out(request, host)["problems"]
     assert told == [
-        "ufw refuses connections from outside to what listens here on 80/tcp (nginx), 53/udp (a program): name in hardening parameter "
+        "ufw refuses connections from outside to what listens here on 80/tcp (nginx), 53/udp (a "
+        "program): name in hardening parameter "
         "firewall_allow what is to be reached."
     ]
 
@@ -229,7 +273,9 @@ def _hold(path: str, ready: Any, done: Any) -> None:
         done.wait(20)
 
 
-def test_holder_of_dpkgs_lock_is_waited_for_and_named(host: Host, root: Path, programs: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_holder_of_dpkgs_lock_is_waited_for_and_named(
+    host: Host, root: Path, programs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (root / "var/lib/dpkg/lock-frontend").touch()
     assert apt.holder(str(root)) == ""
     context = multiprocessing.get_context("fork")
@@ -238,12 +284,19 @@ def test_holder_of_dpkgs_lock_is_waited_for_and_named(host: Host, root: Path, pr
     holder.start()
     assert ready.wait(20)
     try:
-        request = {"mode": "enforce", "apt_wait": 0, "controls": [control("P", {"type": "package", "present": ["aide"]}), control("B", UMASK)]}
+        request = {
+            "mode": "enforce",
+            "apt_wait": 0,
+            "controls": [control("P", {"type": "package", "present": ["aide"]}), control("B", UMASK)],
+        }
         outcome = engine.carry_out(request, host)
     finally:
         done.set()
         holder.join()
-    assert f"(process {holder.pid}) holds the lock of dpkg for more than 0 s: aide. Run again when it is done" in outcome["problems"][0]
+    assert (
+        f"(process {holder.pid}) holds the lock of dpkg for more than 0 s: aide. Run again when it is done"
+        in outcome["problems"][0]
+    )
     assert [one["status"] for one in outcome["document"]["findings"]] == ["fail", "pass"]
     assert not any(call[0] == "apt-get" for call in programs.calls)
     asked = iter(["unattended-upgr (process 7)", "unattended-upgr (process 7)", ""])

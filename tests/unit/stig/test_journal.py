@@ -131,11 +131,16 @@ REQUEST = {
     "profile": "stig",
     "controls": [
         {
-            "id": "UBTU-24-300030", "rule": "umask", "severity": "medium", "waiver": None,
-            "resources": [{"type": "option", "file": "/etc/login.defs", "key": "UMASK", "value": "077", "separator": "\t"}],
+            "id": "UBTU-24-300030",
+            "rule": "umask",
+            "severity": "medium",
+            "waiver": None,
+            "resources": [
+                {"type": "option", "file": "/etc/login.defs", "key": "UMASK", "value": "077", "separator": "\t"}
+            ],
         }
     ],
-}  # fmt: skip
+}
 
 
 def test_enforce_is_idempotent_and_taken_back(host: Host, root: Path) -> None:
@@ -294,7 +299,10 @@ def test_logs_that_late_programs_leave_open_are_closed(host: Host, root: Path) -
 def dpkg(root: Path, *blocks: str) -> None:
     """Write dpkg's database: a name, or several fields of a package that begin with its name."""
     fields = [one if "\n" in one else f"{one}\n" for one in blocks]
-    text = "".join(f"Package: {one.partition(chr(10))[0]}\nStatus: install ok installed\nVersion: 1\n{one.partition(chr(10))[2]}\n" for one in fields)
+    text = "".join(
+        f"Package: {one.partition(chr(10))[0]}\nStatus: install ok installed\nVersion: 1\n{one.partition(chr(10))[2]}\n"
+        for one in fields
+    )
     (root / "var/lib/dpkg/status").write_text(text, "utf-8")
 
 
@@ -372,11 +380,15 @@ def undone(root: Path, *entries: dict[str, Any], tool: Any = lambda argv: (0, ""
 @pytest.mark.parametrize(
     ("container", "after", "told"),
     [
-        (False, {"kernel/kptr_restrict": "1", "net/ipv4/ip_forward": "1"}, ["sysctl kernel.one_way could not be set back to 0: Is a directory"]),
+        (
+            False,
+            {"kernel/kptr_restrict": "1", "net/ipv4/ip_forward": "1"},
+            ["sysctl kernel.one_way could not be set back to 0: Is a directory"],
+        ),
         (True, {"kernel/kptr_restrict": "2", "net/ipv4/ip_forward": "1"}, []),
     ],
     ids=["machine", "container"],
-)  # fmt: skip
+)
 def test_running_kernel_settings_are_set_back_where_they_are_the_hosts_own(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, container: bool, after: dict[str, str], told: list[str]
 ) -> None:
@@ -413,7 +425,11 @@ def test_whatever_stands_in_a_place_makes_room_for_what_was_there(root: Path, be
             return "link", os.readlink(place)
         if place.is_dir():
             return "directory", place.stat().st_mode & 0o777
-        return ("file", (place.read_text(), place.stat().st_mode & 0o777, place.stat().st_mtime_ns)) if place.exists() else ("absent", None)
+        return (
+            ("file", (place.read_text(), place.stat().st_mode & 0o777, place.stat().st_mtime_ns))
+            if place.exists()
+            else ("absent", None)
+        )
 
     put(before, "before")
     was = look()
@@ -459,7 +475,10 @@ def test_units_run_again_as_before_and_what_is_gone_is_not_missed(root: Path) ->
             return 5, "Failed to stop gone.service: Unit gone.service not loaded."
         return (1, "Job failed. See journalctl -xe") if argv[-1] == "b.service" else (0, "")
 
-    entries = [{"kind": "unit", "unit": f"{name}.service", "active": active} for name, active in (("a", False), ("b", True), ("gone", False))]
+    entries = [
+        {"kind": "unit", "unit": f"{name}.service", "active": active}
+        for name, active in (("a", False), ("b", True), ("gone", False))
+    ]
     assert undone(root, *entries, tool=tool) == ["systemctl start b.service failed (1): Job failed. See journalctl -xe"]
     assert seen == ["systemctl stop gone.service", "systemctl start b.service", "systemctl stop a.service"]
 
@@ -473,25 +492,42 @@ def test_run_that_could_not_be_undone_whole_can_be_undone_again(root: Path) -> N
     assert one.head()["state"] == "rolled back" and one.head()["undone"] == ["files"]
 
 
-def test_package_that_cannot_be_brought_back_is_told_and_files_are_restored_all_the_same(root: Path, put: Callable[[str, str], Path]) -> None:
+def test_package_that_cannot_be_brought_back_is_told_and_files_are_restored_all_the_same(
+    root: Path, put: Callable[[str, str], Path]
+) -> None:
     one = begin(root)
     one.add([{"kind": "file", "group": "files", "path": "/etc/issue", "before": one.before("/etc/issue")}])
     one.add([{"kind": "packages", "group": "packages", "before": {"telnetd": "1", "openssh-server": "1:10"}}])
     put("/etc/issue", "new")
     # a package that removes itself leaves a copy of its configuration
-    problems = one.undo(tool=lambda argv: (100, "E: Version '1' for 'telnetd' was not found") if argv[0] == "apt-get" and put("/etc/x.dpkg-bak", "") else (0, ""))
+    problems = one.undo(
+        tool=lambda argv: (
+            (100, "E: Version '1' for 'telnetd' was not found")
+            if argv[0] == "apt-get" and put("/etc/x.dpkg-bak", "")
+            else (0, "")
+        )
+    )
     assert len(problems) == 1 and "telnetd=1 failed (100): E: Version '1' for 'telnetd' was not found" in problems[0]
     assert not (root / "etc/issue").exists() and not (root / "etc/x.dpkg-bak").exists()
 
 
 def test_commands_before_and_after_an_undo_run_once_each(root: Path) -> None:
     seen: list[str] = []
-    disable, reload = {"kind": "before-undo", "argv": ["ufw", "--force", "disable"]}, {"kind": "after-undo", "argv": ["ufw", "reload"]}
+    disable, reload = (
+        {"kind": "before-undo", "argv": ["ufw", "--force", "disable"]},
+        {"kind": "after-undo", "argv": ["ufw", "reload"]},
+    )
     assert undone(root, reload, disable, reload, tool=lambda argv: (seen.append(" ".join(argv)), (0, ""))[1]) == []
     assert seen == ["ufw --force disable", "ufw reload"]
 
 
-@pytest.mark.parametrize(("name", "text", "told"), [("run.json", "{", r"run.json cannot be read"), ("journal.jsonl", '{"kind"\n{}\n', r"journal.jsonl, line 1 is damaged")])
+@pytest.mark.parametrize(
+    ("name", "text", "told"),
+    [
+        ("run.json", "{", r"run.json cannot be read"),
+        ("journal.jsonl", '{"kind"\n{}\n', r"journal.jsonl, line 1 is damaged"),
+    ],
+)
 def test_journal_that_was_meddled_with_is_named(root: Path, name: str, text: str, told: str) -> None:
     one = begin(root)
     assert one.exists
@@ -503,7 +539,9 @@ def test_journal_that_was_meddled_with_is_named(root: Path, name: str, text: str
         one.undo(tool=lambda argv: (0, ""))
 
 
-def test_write_that_fails_leaves_the_old_file_and_nothing_beside_it(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_write_that_fails_leaves_the_old_file_and_nothing_beside_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*words: Any) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -514,12 +552,17 @@ def test_write_that_fails_leaves_the_old_file_and_nothing_beside_it(root: Path, 
     assert listing(root) == before
 
 
-def test_programs_run_with_an_environment_of_their_own_and_an_end(stand_ins: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_run_with_an_environment_of_their_own_and_an_end(
+    stand_ins: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said = stand_ins.add("speaks", Said("out\n", 3, "err\n"))
     monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
     code, output = journal.run_tool([said])
     assert (code, sorted(output.split())) == (3, ["err", "out"])
-    assert (stand_ins.calls[0].environment["LC_ALL"], stand_ins.calls[0].environment["DEBIAN_FRONTEND"]) == ("C.UTF-8", "noninteractive")
+    assert (stand_ins.calls[0].environment["LC_ALL"], stand_ins.calls[0].environment["DEBIAN_FRONTEND"]) == (
+        "C.UTF-8",
+        "noninteractive",
+    )
     assert journal.run_tool(["/no/such/program"]) == (127, "/no/such/program: No such file or directory")
     hangs = stand_ins.add("hangs", Said(hangs=True))
     assert journal.run_tool([hangs], timeout=0.4) == (124, f"{hangs}: no end after 0 seconds")

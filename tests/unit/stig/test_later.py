@@ -1,4 +1,5 @@
-"""A rollback never takes what came after the run: packages, data, accounts, passwords and files that people changed since."""
+"""A rollback never takes what came after the run: packages, data, accounts, passwords and files that people changed
+since."""
 
 from __future__ import annotations
 
@@ -34,7 +35,12 @@ def rollback(root: Path, run: Any, check_mode: bool = False) -> dict[str, Any]:
     ("left", "before", "now", "merged"),
     [
         # ours is at the beginning, theirs at the end
-        ("Include x\nPort 22\n", "Port 22\n", "Include x\nPort 22\nMatch User backup\n  X11Forwarding no\n", "Port 22\nMatch User backup\n  X11Forwarding no\n"),
+        (
+            "Include x\nPort 22\n",
+            "Port 22\n",
+            "Include x\nPort 22\nMatch User backup\n  X11Forwarding no\n",
+            "Port 22\nMatch User backup\n  X11Forwarding no\n",
+        ),
         # ours was changed, theirs is right beside it
         ("a\n# b\n", "a\nb\n", "a\n# b\nc\n", "a\nb\nc\n"),
         ("a\nours\n", "a\n", "a\nours\ntheirs\n", "a\ntheirs\n"),
@@ -42,7 +48,7 @@ def rollback(root: Path, run: Any, check_mode: bool = False) -> dict[str, Any]:
         # theirs is what ours is taken back to
         ("a\n# b\nc\n", "a\nb\nc\n", "a\nb\nc\nd\n", "a\nb\nc\nd\n"),
     ],
-)  # fmt: skip
+)
 def test_own_lines_go_and_those_that_came_later_stay(left: str, before: str, now: str, merged: str) -> None:
     assert journal.merge_lines(left.encode(), before.encode(), now.encode()).decode() == merged
 
@@ -64,7 +70,9 @@ def test_what_cannot_be_told_apart_is_not_guessed(left: str, before: str, now: s
 def test_file_that_was_edited_since_keeps_the_edit_and_loses_the_hardening(root: Path, programs: Any) -> None:
     defs = root / "etc/login.defs"
     before = defs.read_text()
-    enforce(root, programs, {"type": "option", "file": "/etc/login.defs", "key": "UMASK", "value": "077", "separator": "\t"})
+    enforce(
+        root, programs, {"type": "option", "file": "/etc/login.defs", "key": "UMASK", "value": "077", "separator": "\t"}
+    )
     defs.write_text(defs.read_text() + "ENCRYPT_METHOD YESCRYPT\n")
     done = rollback(root, programs)
     assert done["kept"] == [] and done["problems"] == []
@@ -72,14 +80,20 @@ def test_file_that_was_edited_since_keeps_the_edit_and_loses_the_hardening(root:
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
-def test_file_that_was_changed_where_the_hardening_changed_it_stays_and_is_named(root: Path, programs: Any, check_mode: bool) -> None:
+def test_file_that_was_changed_where_the_hardening_changed_it_stays_and_is_named(
+    root: Path, programs: Any, check_mode: bool
+) -> None:
     defs = root / "etc/login.defs"
-    enforce(root, programs, {"type": "option", "file": "/etc/login.defs", "key": "UMASK", "value": "077", "separator": "\t"})
+    enforce(
+        root, programs, {"type": "option", "file": "/etc/login.defs", "key": "UMASK", "value": "077", "separator": "\t"}
+    )
     defs.write_text(defs.read_text().replace("UMASK\t077", "UMASK\t027"))
     now = defs.read_text()
     (told,) = rollback(root, programs, check_mode)["kept"]
     assert defs.read_text() == now
-    assert told.startswith("/etc/login.defs stays as it is, since it was changed since, where the hardening had changed it. ")
+    assert told.startswith(
+        "/etc/login.defs stays as it is, since it was changed since, where the hardening had changed it. "
+    )
     blob = root / told.rpartition("What was there before is in ")[2].rstrip(".").lstrip("/")
     assert "UMASK\t\t022" in blob.read_text()
     # what was left alone was left for good: the next rollback has nothing to do
@@ -111,16 +125,21 @@ def test_mode_and_owner_go_back_each_by_itself(root: Path, programs: Any) -> Non
     assert path.stat().st_mode & 0o777 == 0o644
     path.chmod(0o600)
     assert rollback(root, programs)["kept"] == [
-        "/etc/group stays as it is, since its mode was changed since. What was there before is mode 0664, owner 0, group 0."
+        "/etc/group stays as it is, since its mode was changed since. What was there before is mode "
+        "0664, owner 0, group 0."
     ]
     assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_file_that_was_removed_since_does_not_come_back(root: Path, programs: Any) -> None:
-    enforce(root, programs, {"type": "option", "file": "/etc/login.defs", "key": "UMASK", "value": "077", "separator": "\t"})
+    enforce(
+        root, programs, {"type": "option", "file": "/etc/login.defs", "key": "UMASK", "value": "077", "separator": "\t"}
+    )
     (root / "etc/login.defs").unlink()
     (told,) = rollback(root, programs)["kept"]
-    assert told.startswith("/etc/login.defs stays as it is, since it was removed since. What was there before is in /var/lib/")
+    assert told.startswith(
+        "/etc/login.defs stays as it is, since it was removed since. What was there before is in /var/lib/"
+    )
     assert not (root / "etc/login.defs").exists()
 
 
@@ -140,8 +159,14 @@ def test_check_mode_tells_and_shows_what_a_rollback_of_several_runs_does(root: P
 
 # ---------------------------------------------------------------- accounts
 
-PASSWD = "root:x:0:0:root:/root:/bin/bash\nops:x:1000:1000::/home/ops:/bin/bash\nformer:x:1001:1001::/home/former:/bin/bash\n"
-SHADOW = "root:$y$root:20000:0:99999:7:::\nops:$y$old:20000:0:99999:7:::\nformer:$y$f:20000:0:99999:7:::\nempty::20000:0:99999:7:::\n"
+PASSWD = (
+    "root:x:0:0:root:/root:/bin/bash\nops:x:1000:1000::/home/ops:/bin/bash\n"
+    "former:x:1001:1001::/home/former:/bin/bash\n"
+)
+SHADOW = (
+    "root:$y$root:20000:0:99999:7:::\nops:$y$old:20000:0:99999:7:::\n"
+    "former:$y$f:20000:0:99999:7:::\nempty::20000:0:99999:7:::\n"
+)
 GROUP = "root:x:0:\nsudo:x:27:ops,former,other\nops:x:1000:\nformer:x:1001:\n"
 
 
@@ -157,14 +182,21 @@ def test_accounts_and_passwords_that_came_later_stay(root: Path, put: Put, progr
     assert "root:!$y$root:" in (root / "etc/shadow").read_text()
     assert "sudo:x:27:ops\n" in (root / "etc/group").read_text()
     # useradd alice, passwd ops, userdel former, gpasswd -a alice sudo
-    put("/etc/passwd", PASSWD.replace("former:x:1001:1001::/home/former:/bin/bash\n", "alice:x:1002:1002::/home/alice:/bin/sh\n"))
+    put(
+        "/etc/passwd",
+        PASSWD.replace("former:x:1001:1001::/home/former:/bin/bash\n", "alice:x:1002:1002::/home/alice:/bin/sh\n"),
+    )
     text = (root / "etc/shadow").read_text()
-    text = text.replace("ops:$y$old:20000", "ops:$y$new:20700").replace("former:$y$f:20000:0:99999:7:::\n", "alice:$y$a:20700:0:60:7:::\n")
+    text = text.replace("ops:$y$old:20000", "ops:$y$new:20700").replace(
+        "former:$y$f:20000:0:99999:7:::\n", "alice:$y$a:20700:0:60:7:::\n"
+    )
     put("/etc/shadow", text)
     put("/etc/group", "root:x:0:\nsudo:x:27:ops,alice\nops:x:1000:\nalice:x:1002:\n")
     put("/etc/gshadow", "sudo:*::ops,alice\nalice:!::\n")
     assert rollback(root, programs)["kept"] == []
-    assert (root / "etc/passwd").read_text() == PASSWD.replace("former:x:1001:1001::/home/former:/bin/bash\n", "alice:x:1002:1002::/home/alice:/bin/sh\n")
+    assert (root / "etc/passwd").read_text() == PASSWD.replace(
+        "former:x:1001:1001::/home/former:/bin/bash\n", "alice:x:1002:1002::/home/alice:/bin/sh\n"
+    )
     shadow = dict(line.split(":", 1) for line in (root / "etc/shadow").read_text().splitlines())
     assert shadow["root"].startswith("$y$root:") and shadow["empty"].startswith(":")
     assert shadow["ops"].startswith("$y$new:20700:") and shadow["alice"].startswith("$y$a:") and "former" not in shadow
@@ -173,7 +205,9 @@ def test_accounts_and_passwords_that_came_later_stay(root: Path, put: Put, progr
     assert "alice:x:1002:\n" in (root / "etc/group").read_text()
 
 
-def test_password_that_was_set_where_the_hardening_had_locked_stays_and_is_named(root: Path, put: Put, programs: Any) -> None:
+def test_password_that_was_set_where_the_hardening_had_locked_stays_and_is_named(
+    root: Path, put: Put, programs: Any
+) -> None:
     put("/etc/shadow", SHADOW)
     enforce(root, programs, {"type": "account", "check": "root_locked"})
     put("/etc/shadow", (root / "etc/shadow").read_text().replace("root:!$y$root:", "root:$y$newer:"))
@@ -184,14 +218,17 @@ def test_password_that_was_set_where_the_hardening_had_locked_stays_and_is_named
 
 def test_table_that_is_none_is_left_alone() -> None:
     with pytest.raises(journal.Unclear):
-        journal.merge_table("/etc/passwd", b"a:x:1:1::/:/bin/sh\n", b"a:x:0:1::/:/bin/sh\n", b"a:x:1:1::/:/bin/sh\n+::::::\nb\n")
+        journal.merge_table(
+            "/etc/passwd", b"a:x:1:1::/:/bin/sh\n", b"a:x:0:1::/:/bin/sh\n", b"a:x:1:1::/:/bin/sh\n+::::::\nb\n"
+        )
 
 
 # ---------------------------------------------------------------- packages
 
 
 class Machine:
-    """dpkg and apt of a small host: a package brings a configuration file, a directory with data, a unit and an account."""
+    """dpkg and apt of a small host: a package brings a configuration file, a directory with data, a unit and an
+    account."""
 
     def __init__(self, root: Path) -> None:
         self.root, self.calls = root, list[str]()
@@ -211,11 +248,17 @@ class Machine:
             depends = f"\nDepends: {self.depends[name]}" if name in self.depends else ""
             status[name] = f"Package: {name}\nStatus: install ok installed\nVersion: 1{depends}"
             unit = f"/usr/lib/systemd/system/{name}.service"
-            for path, text in ((f"etc/{name}.conf", f"{name}\n"), (f"var/lib/{name}/data", "empty\n"), (unit.lstrip("/"), "[Service]\n")):
+            for path, text in (
+                (f"etc/{name}.conf", f"{name}\n"),
+                (f"var/lib/{name}/data", "empty\n"),
+                (unit.lstrip("/"), "[Service]\n"),
+            ):
                 (self.root / path).parent.mkdir(parents=True, exist_ok=True)
                 (self.root / path).write_text(text)
             info = self.root / "var/lib/dpkg/info"
-            (info / f"{name}.list").write_text(f"/.\n/etc\n/etc/{name}.conf\n/var/lib/{name}\n/usr\n/usr/lib\n/usr/lib/systemd\n/usr/lib/systemd/system\n{unit}\n")
+            (info / f"{name}.list").write_text(
+                f"/.\n/etc\n/etc/{name}.conf\n/var/lib/{name}\n/usr\n/usr/lib\n/usr/lib/systemd\n/usr/lib/systemd/system\n{unit}\n"
+            )
             (info / f"{name}.conffiles").write_text(f"/etc/{name}.conf\n")
             with (self.root / "etc/passwd").open("a") as table:
                 table.write(f"_{name}:x:{200 + len(status)}:65534::/:/usr/sbin/nologin\n")
@@ -257,7 +300,10 @@ def test_only_the_packages_of_the_run_go_and_the_data_of_others_stay(root: Path)
     machine.remove("nano", purge=True)
     done = rollback(root, machine)
     assert (done["problems"], done["kept"]) == ([], [])
-    assert [one for one in machine.calls if one.startswith(("dpkg", "apt-get"))] == ["apt-get aide ufw", "dpkg --purge --force-depends aide ufw"]
+    assert [one for one in machine.calls if one.startswith(("dpkg", "apt-get"))] == [
+        "apt-get aide ufw",
+        "dpkg --purge --force-depends aide ufw",
+    ]
     assert sorted(Host(str(root)).packages) == ["openssh-server", "postgresql"]
     assert (root / "var/lib/postgresql/data").read_text() == "a table\n"
     assert (root / "etc/postgresql.conf").exists() and not (root / "etc/aide.conf").exists()
@@ -266,7 +312,11 @@ def test_only_the_packages_of_the_run_go_and_the_data_of_others_stay(root: Path)
 
 def test_untouched_host_is_restored_byte_for_byte(root: Path) -> None:
     def tree() -> dict[str, tuple[int, bytes]]:
-        paths = [one for one in root.rglob("*") if "stackwright" not in one.parts and "info" not in one.parts and one.is_file()]
+        paths = [
+            one
+            for one in root.rglob("*")
+            if "stackwright" not in one.parts and "info" not in one.parts and one.is_file()
+        ]
         return {str(one): (one.stat().st_mode, one.read_bytes()) for one in paths}
 
     machine = Machine(root)
@@ -306,16 +356,32 @@ def test_package_that_something_needs_by_now_stays_and_is_named(root: Path) -> N
 
 def test_dependency_that_another_package_satisfies_keeps_nothing(root: Path, put: Put) -> None:
     def stanza(name: str, **fields: str) -> str:
-        return f"Package: {name}\nStatus: install ok installed\n" + "".join(f"{key.replace('_', '-')}: {value}\n" for key, value in fields.items())
+        return f"Package: {name}\nStatus: install ok installed\n" + "".join(
+            f"{key.replace('_', '-')}: {value}\n" for key, value in fields.items()
+        )
 
-    put("/var/lib/dpkg/status", "\n".join([
-        stanza("chrony", Provides="time-daemon", Depends="libedit2"), stanza("libedit2"),
-        stanza("ntpsec", Provides="time-daemon (= 1)"), stanza("base", Depends="time-daemon, adduser"), stanza("mail", Pre_Depends="spool:any"),
-        stanza("spool", Depends="libspool"), stanza("libspool"),
-    ]))  # fmt: skip
+    put(
+        "/var/lib/dpkg/status",
+        "\n".join(
+            [
+                stanza("chrony", Provides="time-daemon", Depends="libedit2"),
+                stanza("libedit2"),
+                stanza("ntpsec", Provides="time-daemon (= 1)"),
+                stanza("base", Depends="time-daemon, adduser"),
+                stanza("mail", Pre_Depends="spool:any"),
+                stanza("spool", Depends="libspool"),
+                stanza("libspool"),
+            ]
+        ),
+    )
     names = {"chrony", "libedit2", "spool", "libspool"}
     assert journal.needed(str(root), names) == {"spool": "mail", "libspool": "spool"}
-    assert journal.needed(str(root), names | {"ntpsec"}) == {"chrony": "base", "libedit2": "chrony", "spool": "mail", "libspool": "spool"}
+    assert journal.needed(str(root), names | {"ntpsec"}) == {
+        "chrony": "base",
+        "libedit2": "chrony",
+        "spool": "mail",
+        "libspool": "spool",
+    }
 
 
 def test_configuration_that_was_changed_since_stays_when_its_package_goes(root: Path) -> None:
@@ -325,7 +391,8 @@ def test_configuration_that_was_changed_since_stays_when_its_package_goes(root: 
     done = rollback(root, machine)
     assert done["kept"] == [
         "The configuration of package aide stays, since /etc/aide.conf was changed since the run.",
-        "/etc/aide.conf stays as it is, since the hardening made it, and it was changed since. What was there before is nothing.",
+        "/etc/aide.conf stays as it is, since the hardening made it, and it was changed since. What was "
+        "there before is nothing.",
     ]
     assert "dpkg --remove --force-depends aide" in machine.calls and "dpkg --purge --force-depends ufw" in machine.calls
     assert (root / "etc/aide.conf").read_text() == "aide\nsite\n"
@@ -357,7 +424,9 @@ def test_what_users_and_services_do_during_the_installation_is_not_the_packages_
 
     enforce(root, run, AIDE)
     assert rollback(root, machine)["kept"] == []
-    assert all((root / path).read_text() == "data\n" for path in ("home/ops/fresh", "var/lib/mysql/ibdata1", "srv/site.db"))
+    assert all(
+        (root / path).read_text() == "data\n" for path in ("home/ops/fresh", "var/lib/mysql/ibdata1", "srv/site.db")
+    )
     assert (root / "home/ops/mine").stat().st_mode & 0o777 == 0o640
 
 

@@ -1,4 +1,5 @@
-"""What a container cannot bring about, and so no scenario breaks: the processor, radio, disk encryption and size of the machine."""
+"""What a container cannot bring about, and so no scenario breaks: the processor, radio, disk encryption and size of the
+machine."""
 
 from __future__ import annotations
 
@@ -148,7 +149,9 @@ def test_device_that_goes_away_does_not_hide_an_encrypted_one(root: Path, put: P
 def test_what_cannot_be_tested_says_what_was_read_and_why(root: Path, put: Put) -> None:
     put("/run/.containerenv", "")
     controls = catalogue.resolve(catalogue.load())
-    enforced = engine.carry_out({"mode": "enforce", "profile": "stig", "controls": controls}, Host(str(root), run=quiet))
+    enforced = engine.carry_out(
+        {"mode": "enforce", "profile": "stig", "controls": controls}, Host(str(root), run=quiet)
+    )
     found = [one for one in enforced["document"]["findings"] if one["status"] == "not_testable"]
     assert len(found) > 60
     for one in found:

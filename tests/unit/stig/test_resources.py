@@ -316,7 +316,10 @@ def test_pattern_of_a_match_block_becomes_a_connection(host: Host, match: str, e
 def test_sshd_that_wants_a_connection_for_its_match_blocks_gets_one(host: Host, put: Put, programs: Any) -> None:
     put("/etc/ssh/sshd_config", "Match LocalPort 2222\nX11Forwarding yes\n")
     programs.answers["sshd -T -C"] = (0, "x11forwarding no\n")
-    programs.answers["sshd -T"] = (255, "'Match LocalPort' in configuration but 'lport' not in connection test specification.\n")
+    programs.answers["sshd -T"] = (
+        255,
+        "'Match LocalPort' in configuration but 'lport' not in connection test specification.\n",
+    )
     assert access.effective(host, "sshd") == {"x11forwarding": "no"}
     assert not access.check_sshd(host, {"option": "X11Forwarding", "value": "no"}).ok
 
@@ -772,7 +775,8 @@ def test_walk_stays_on_the_hosts_own_file_systems(host: Host, root: Path, put: P
         (root / name / "open").chmod(0o666)
     put(
         "/proc/self/mountinfo",
-        "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:5 / /mnt/nfs rw - nfs4 x rw\n3 1 0:6 / /mnt/with\\040space ro - fuse.sshfs x ro\nbad\n",
+        "1 0 8:1 / / rw - ext4 /dev/a rw\n2 1 0:5 / /mnt/nfs rw - nfs4 x rw\n3 1 0:6 / "
+        "/mnt/with\\040space ro - fuse.sshfs x ro\nbad\n",
     )
     left_out, read_only = files.local_mounts(host)
     assert read_only == {"/mnt/with space"} and "/mnt/nfs" in left_out
@@ -787,9 +791,16 @@ def test_owners_and_groups_are_given_to_the_first_that_exists(host: Host, root: 
     for name in ("wrong", "named.old", "7"):
         put(f"/data/{name}", "").chmod(0o644)
     spec = {
-        "type": "permissions", "paths": ["/data"], "recursive": True, "kind": "file", "owner": ["nobody-here", "keeper"],
-        "group": ["keepers"], "name": "^[a-z]+", "unless": r"\.old$", "activate": "rsyslog",
-    }  # fmt: skip
+        "type": "permissions",
+        "paths": ["/data"],
+        "recursive": True,
+        "kind": "file",
+        "owner": ["nobody-here", "keeper"],
+        "group": ["keepers"],
+        "name": "^[a-z]+",
+        "unless": r"\.old$",
+        "activate": "rsyslog",
+    }
     check = files.check_permissions(host, spec)
     assert [(one.where, one.found) for one in check.evidence] == [("/data/wrong", "mode 0644, owner me, group mine")]
     assert check.evidence[0].expected == "owner nobody-here or keeper, group keepers"
@@ -873,7 +884,10 @@ def test_rule_of_sudo_without_a_word_to_strike_becomes_a_comment(host: Host, put
     assert "/etc/sudoers.d/kept~" not in host.overlay
 
 
-QUALITY = "password requisite pam_pwquality.so retry=5 enforce_for_root\npassword [success=1 default=ignore] pam_unix.so obscure\npassword requisite pam_deny.so\npassword required pam_permit.so\n"
+QUALITY = (
+    "password requisite pam_pwquality.so retry=5 enforce_for_root\npassword [success=1 default=ignore] "
+    "pam_unix.so obscure\npassword requisite pam_deny.so\npassword required pam_permit.so\n"
+)
 
 
 @pytest.mark.parametrize(
@@ -954,7 +968,10 @@ def test_module_that_only_its_package_can_bring_is_asked_for(host: Host, put: Pu
 
 
 def test_rule_that_is_taken_out_does_not_change_where_jumps_land() -> None:
-    text = "auth [success=2 default=ignore] a.so\nauth required b.so\nauth requisite pam_deny.so\nauth required pam_permit.so\n"
+    text = (
+        "auth [success=2 default=ignore] a.so\nauth required b.so\nauth requisite pam_deny.so\nauth "
+        "required pam_permit.so\n"
+    )
     assert "success=1" in access.remove_pam(text, 1, "auth")
     assert "success=2" in access.remove_pam(text, 3, "auth")
 
@@ -1007,9 +1024,14 @@ def test_setting_of_sudo_is_set_once_for_everybody(host: Host, put: Put, before:
 
 @pytest.mark.parametrize(
     ("text", "ok"),
-    [("Defaults timestamp_timeout=5\n", True), ("Defaults timestamp_timeout=-1\n", False), ("Defaults timestamp_timeout = 90\n", False),
-     ("Defaults timestamp_timeout=0\nDefaults>root timestamp_timeout=60\n", False), ("", False)],
-)  # fmt: skip
+    [
+        ("Defaults timestamp_timeout=5\n", True),
+        ("Defaults timestamp_timeout=-1\n", False),
+        ("Defaults timestamp_timeout = 90\n", False),
+        ("Defaults timestamp_timeout=0\nDefaults>root timestamp_timeout=60\n", False),
+        ("", False),
+    ],
+)
 def test_number_of_a_setting_of_sudo_lies_in_its_range(host: Host, put: Put, text: str, ok: bool) -> None:
     put("/etc/sudoers", text)
     spec = {"type": "sudo_default", "name": "timestamp_timeout", "value": 5, "min": 0, "max": 15}
@@ -1022,7 +1044,8 @@ def test_life_of_passwords_that_exist_is_limited_and_nobody_shut_out(host: Host,
     today = int(time.time()) // 86400
     put(
         "/etc/shadow",
-        f"root:*:1:0:99999:7:::\nnew:$6$x:{today}:0:99999:7:::\nkeen:$6$x:{today}:7:30:7:::\nold:$6$x:{today - 90}:0:99999:7:::\n",
+        f"root:*:1:0:99999:7:::\nnew:$6$x:{today}:0:99999:7:::\n"
+        f"keen:$6$x:{today}:7:30:7:::\nold:$6$x:{today - 90}:0:99999:7:::\n",
     )
     spec = {"type": "account", "check": "password_life", "min": 1, "max": 60}
     assert [one.found.split(":")[0] for one in access.check_account(host, spec).evidence] == ["new", "old"]

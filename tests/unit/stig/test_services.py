@@ -114,7 +114,7 @@ RSYSLOG = next(
         ('include(file="/etc/rsyslog.d/*.conf" mode="optional")\n', True),
         ("#$IncludeConfig /etc/rsyslog.d/*.conf\n", False),
         ("$IncludeConfig /etc/rsyslog.d/1*.conf\n", False),
-        ("module(load=\"imuxsock\")\n", False),
+        ('module(load="imuxsock")\n', False),
     ],
 )
 def test_only_the_own_file_of_a_dormant_directory_is_included(host: Host, put: Put, text: str, ok: bool) -> None:

@@ -1,4 +1,5 @@
-"""Packages, units, kernel, audit, boot loader and firewall: judged by what counts on the host, mended without touching what is right."""
+"""Packages, units, kernel, audit, boot loader and firewall: judged by what counts on the host, mended without touching
+what is right."""
 
 from __future__ import annotations
 
@@ -15,7 +16,10 @@ Put = Callable[[str, str], Path]
 
 
 def installed(put: Put, *names: str) -> None:
-    put("/var/lib/dpkg/status", "".join(f"Package: {one}\nStatus: install ok installed\nVersion: 1\n\n" for one in names))
+    put(
+        "/var/lib/dpkg/status",
+        "".join(f"Package: {one}\nStatus: install ok installed\nVersion: 1\n\n" for one in names),
+    )
 
 
 # ---------------------------------------------------------------- packages and units
@@ -27,8 +31,11 @@ def test_packages_are_judged_and_changed_by_dpkgs_database(host: Host, put: Put)
     check = system.check_package(host, spec)
     assert not check.ok
     assert [(one.expected, one.found) for one in check.evidence] == [
-        ("auditd installed", "1"), ("aide installed", "not installed"), ("telnetd not installed", "1"), ("rsh-server not installed", "not installed"),
-    ]  # fmt: skip
+        ("auditd installed", "1"),
+        ("aide installed", "not installed"),
+        ("telnetd not installed", "1"),
+        ("rsh-server not installed", "not installed"),
+    ]
     system.fix_package(host, spec)
     assert host.packages_wanted == {"aide": "present", "telnetd": "absent"}
     installed(put, "auditd", "aide")
@@ -50,17 +57,35 @@ def units(host: Host, monkeypatch: pytest.MonkeyPatch) -> dict[str, UnitState]:
     ("spec", "state", "ok", "found", "planned"),
     [
         ({"enabled": True, "active": True}, ("enabled", True), True, "enabled, running", None),
-        ({"enabled": True, "active": True}, ("enabled", False), False, "enabled, not running", {"enabled": True, "active": True}),
+        (
+            {"enabled": True, "active": True},
+            ("enabled", False),
+            False,
+            "enabled, not running",
+            {"enabled": True, "active": True},
+        ),
         ({"enabled": True}, ("static", True), True, "static, running", None),
         # a mask would keep the unit off in spite of being enabled
         ({"enabled": True}, ("masked", False), False, "masked, not running", {"enabled": True, "masked": False}),
-        ({"masked": True, "active": False}, ("disabled", True), False, "disabled, running", {"masked": True, "active": False}),
+        (
+            {"masked": True, "active": False},
+            ("disabled", True),
+            False,
+            "disabled, running",
+            {"masked": True, "active": False},
+        ),
         ({"masked": True, "absent_ok": True}, None, True, "no such unit", None),
         ({"masked": True}, None, False, "missing, not running", {"masked": True}),
     ],
 )
 def test_units_are_judged_by_what_holds_at_boot_and_now(
-    host: Host, units: dict[str, UnitState], spec: dict[str, Any], state: tuple[str, bool] | None, ok: bool, found: str, planned: dict[str, Any] | None
+    host: Host,
+    units: dict[str, UnitState],
+    spec: dict[str, Any],
+    state: tuple[str, bool] | None,
+    ok: bool,
+    found: str,
+    planned: dict[str, Any] | None,
 ) -> None:
     if state:
         units["x.service"] = UnitState(*state)
@@ -71,14 +96,18 @@ def test_units_are_judged_by_what_holds_at_boot_and_now(
         assert {key: value for key, value in host.units_wanted["x.service"].items() if key != "group"} == planned
 
 
-def test_unit_whose_package_is_missing_is_told_and_one_that_is_to_be_off_is_not(host: Host, units: dict[str, UnitState]) -> None:
+def test_unit_whose_package_is_missing_is_told_and_one_that_is_to_be_off_is_not(
+    host: Host, units: dict[str, UnitState]
+) -> None:
     with pytest.raises(HostError, match=r"there is no unit auditd.service: its package is not installed"):
         system.fix_unit(host, {"name": "auditd.service", "enabled": True})
     system.fix_unit(host, {"name": "gone.service", "enabled": False})
     assert host.units_wanted == {}
 
 
-def test_unit_that_needs_a_kernel_of_its_own_is_judged_on_disk_in_a_container(host: Host, units: dict[str, UnitState]) -> None:
+def test_unit_that_needs_a_kernel_of_its_own_is_judged_on_disk_in_a_container(
+    host: Host, units: dict[str, UnitState]
+) -> None:
     host._cache["container"] = True
     units["auditd.service"] = UnitState("enabled", False)
     spec = {"name": "auditd.service", "enabled": True, "active": True, "kernel": True}
@@ -269,15 +298,25 @@ def test_port_of_sshd_is_limited_wherever_it_listens(host: Host, ufw: Callable[.
 
 
 def test_only_the_wanted_ports_are_open(host: Host, ufw: Callable[..., None]) -> None:
-    ufw(("limit", "tcp", "2222"), ("allow", "tcp", "8080"), ("allow", "any", "53"), ("deny", "tcp", "25"), policy="ACCEPT")
+    ufw(
+        ("limit", "tcp", "2222"),
+        ("allow", "tcp", "8080"),
+        ("allow", "any", "53"),
+        ("deny", "tcp", "25"),
+        policy="ACCEPT",
+    )
     spec = {"check": "ports", "allow": ["5000/tcp", "53"]}
     check = system.check_firewall(host, spec)
     assert not check.ok
     assert check.evidence[0].found == "policy ACCEPT, open beside: 8080/tcp, missing: 5000/tcp"
     system.fix_firewall(host, spec)
     assert argvs(host) == [
-        "ufw limit 2222/tcp", "ufw default deny incoming", "ufw --force delete allow 8080/tcp", "ufw allow 5000/tcp", "ufw allow 53",
-    ]  # fmt: skip
+        "ufw limit 2222/tcp",
+        "ufw default deny incoming",
+        "ufw --force delete allow 8080/tcp",
+        "ufw allow 5000/tcp",
+        "ufw allow 53",
+    ]
     ufw(("limit", "tcp", "2222"), ("allow", "tcp", "5000"), ("allow", "any", "53"))
     host.forget()
     assert system.check_firewall(host, spec).ok
@@ -355,7 +394,10 @@ def test_host_that_shows_no_interfaces_has_no_radio(host: Host) -> None:
 def test_outgoing_connections_are_dropped_but_for_named_ports(host: Host, put: Put) -> None:
     put("/var/lib/dpkg/status", "Package: ufw\nStatus: install ok installed\nVersion: 1\n\n")
     put("/etc/default/ufw", 'DEFAULT_INPUT_POLICY="DROP"\nDEFAULT_OUTPUT_POLICY="ACCEPT"\n')
-    rules = "### tuple ### allow any 53 0.0.0.0/0 any 0.0.0.0/0 out\n### tuple ### limit tcp 22 0.0.0.0/0 any 0.0.0.0/0 in\n"
+    rules = (
+        "### tuple ### allow any 53 0.0.0.0/0 any 0.0.0.0/0 out\n### tuple ### limit tcp 22 0.0.0.0/0 any "
+        "0.0.0.0/0 in\n"
+    )
     put("/etc/ufw/user.rules", rules)
     spec = {"check": "outgoing", "allow": ["53", "443/tcp"]}
     assert "missing: 443/tcp" in system.check_firewall(host, spec).evidence[0].found

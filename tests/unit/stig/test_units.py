@@ -28,7 +28,8 @@ def programs(root: Path, script: str = "") -> Path:
 
 
 class Systemd:
-    """A systemd that loses a running unit at the reload after one of the names that it knows has become the unit's alias.
+    """A systemd that loses a running unit at the reload after one of the names that it knows has become the unit's
+    alias.
 
     It aborts when the main process of such a unit ends before it has read its units once more, as systemd 257 does.
     """
@@ -112,7 +113,9 @@ def test_unit_whose_name_systemd_has_taken_in_goes_on_unstopped(root: Path, syst
 
 
 def test_unit_comes_back_though_nobody_waits_for_it_any_more(root: Path) -> None:
-    note = programs(root, '[ "$1" != stop ] || { touch "$0.stopping"; sleep 0.5; echo "to nobody"; echo stopped >> "$0.stopping"; }')
+    note = programs(
+        root, '[ "$1" != stop ] || { touch "$0.stopping"; sleep 0.5; echo "to nobody"; echo stopped >> "$0.stopping"; }'
+    )
     argv = ["setsid", "--wait", "sh", "-c", journal.RELOAD_AT_REST, "sh", "ssh.service"]
     read, write = os.pipe()
     # As a module whose connection breaks: it and its group are gone, and nothing reads any more.
@@ -152,7 +155,9 @@ def test_reload_at_rest_goes_on_and_tells_what_failed(root: Path, systemd: Syste
     assert len(note.read_text().splitlines()) == 3
 
 
-def test_systemd_that_does_not_answer_is_no_host_without_units(root: Path, systemd: Systemd, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systemd_that_does_not_answer_is_no_host_without_units(
+    root: Path, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Host, "root", "")
     host = Host("", run=lambda argv: (1, "Failed to connect to bus") if argv[0] == "systemctl" else (0, ""))
     monkeypatch.setattr(Host, "systemd", True)

@@ -299,9 +299,11 @@ OFFICIAL = """<?xml version="1.0"?>
   <plain-text id="release-info">Release: 1 Benchmark Date: 15 Oct 2025</plain-text><version>1</version>
   <Group id="V-900001"><title>SRG-OS-000001</title>
     <Rule id="SV-900001r7_rule" severity="high"><version>UBTU-24-000001</version><title>Official title</title>
-      <description>&lt;VulnDiscussion&gt;Official discussion&lt;/VulnDiscussion&gt;&lt;IAControls&gt;&lt;/IAControls&gt;</description>
+      <description
+>&lt;VulnDiscussion&gt;Official discussion&lt;/VulnDiscussion&gt;&lt;IAControls&gt;&lt;/IAControls&gt;</description>
       <ident system="http://cyber.mil/cci">CCI-000366</ident><ident system="http://cyber.mil/legacy">V-12345</ident>
-      <fixtext fixref="F-1">Official fix</fixtext><check system="C-1"><check-content>Official check</check-content></check>
+      <fixtext fixref="F-1">Official fix</fixtext>
+      <check system="C-1"><check-content>Official check</check-content></check>
     </Rule></Group>
 </Benchmark>
 """
@@ -391,10 +393,8 @@ def test_controls_beyond_the_stig_never_stand_under_its_name(
 ) -> None:
     host, chosen = beyond(audit), reference if official else checklist.Reference()
     root = ElementTree.fromstring("".join(checklist.render_ckl(host, chosen)))
-    names = [entry.findtext("SID_DATA")
-        for stig in root[1]
-        for entry in stig[0]
-        if entry.findtext("SID_NAME") == "stigid"
+    names = [
+        entry.findtext("SID_DATA") for stig in root[1] for entry in stig[0] if entry.findtext("SID_NAME") == "stigid"
     ]
     assert names == [chosen.id, "Stackwright_Beyond_STIG"]
     whole = json.loads(checklist.render_cklb(host, chosen))

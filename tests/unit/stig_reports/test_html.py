@@ -64,7 +64,9 @@ class Page:
 
 
 def make(chromium: Browser, path: Path, documents: dict[str, Any], missing: dict[str, str] | None = None) -> Page:
-    (path / "index.html").write_text(html.render(fleet.build(documents, missing or {}, EARLIER), "a STIG"), encoding="utf-8")
+    (path / "index.html").write_text(
+        html.render(fleet.build(documents, missing or {}, EARLIER), "a STIG"), encoding="utf-8"
+    )
     page = Page(chromium, path / "index.html")
     chromium.log()
     page.open()

@@ -11,7 +11,8 @@ BIN = Path(sys.executable).parent
 STAND_IN = {
     "__init__.py": "",
     "loaders.py": "from ansible.plugins.loader import strategy_loader\n",
-    "strategy.py": "class StrategyMixin:\n    def run(self, *a, **k):\n        print('through Mitogen')\n        return super().run(*a, **k)\n",
+    "strategy.py": "class StrategyMixin:\n    def run(self, *a, **k):\n        print('through Mitogen')\n        "
+    "return super().run(*a, **k)\n",
 }
 
 

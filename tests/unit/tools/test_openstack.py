@@ -35,26 +35,54 @@ def tool() -> ModuleType:
 
 def test_way_of_ssh_is_that_of_the_inventory(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
-    wanted = {"arguments": " -o ProxyJump=bastion -o 'User Name=x' ", "port": 52222, "key": "~/.ssh/cloud", "user": "debian", "host": "127.0.0.1"}
+    wanted = {
+        "arguments": " -o ProxyJump=bastion -o 'User Name=x' ",
+        "port": 52222,
+        "key": "~/.ssh/cloud",
+        "user": "debian",
+        "host": "127.0.0.1",
+    }
     assert tool.ssh_command(wanted) == [
-        "ssh", "-o", "ConnectTimeout=10", "-o", "ProxyJump=bastion", "-o", "User Name=x", "-p", "52222", "-i", "/home/me/.ssh/cloud",
+        "ssh",
+        "-o",
+        "ConnectTimeout=10",
+        "-o",
+        "ProxyJump=bastion",
+        "-o",
+        "User Name=x",
+        "-p",
+        "52222",
+        "-i",
+        "/home/me/.ssh/cloud",
         "debian@127.0.0.1",
-    ]  # fmt: skip
+    ]
     assert tool.ssh_command({"arguments": "", "port": "", "key": "", "user": "", "host": "ctl"})[-1] == "ctl"
 
 
 def inventory(directory: Path, **variables: Any) -> Path:
     source = directory / "hosts.yml"
-    source.write_text(yaml.safe_dump({"all": {"vars": variables, "children": {"controller": {"hosts": {"ctl1": {}, "ctl2": {}}}}}}))
+    source.write_text(
+        yaml.safe_dump({"all": {"vars": variables, "children": {"controller": {"hosts": {"ctl1": {}, "ctl2": {}}}}}})
+    )
     return source
 
 
 def call(source: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "STACKWRIGHT_INVENTORY": str(source), "ANSIBLE_LOG_PATH": str(source.parent / "log")}
-    return subprocess.run([sys.executable, str(TOOL), *words], env=environment, input="", capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(
+        [sys.executable, str(TOOL), *words],
+        env=environment,
+        input="",
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
 
 
-def test_address_of_the_apis_is_not_that_of_ssh_and_templates_are_worked_out(tmp_path: Path, stand_ins: StandIns) -> None:
+def test_address_of_the_apis_is_not_that_of_ssh_and_templates_are_worked_out(
+    tmp_path: Path, stand_ins: StandIns
+) -> None:
     seen: list[Call] = []
 
     def ssh(call: Call) -> Said:

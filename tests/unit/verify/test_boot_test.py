@@ -209,7 +209,10 @@ def test_whole_test_passes_and_leaves_only_what_was_there(bench: Bench) -> None:
     assert test.steps.done[1]["detail"] == "2 MB"
     removed = test.steps.done[-1]
     assert removed["name"] == "everything made is removed"
-    assert removed["detail"] == "image, flavor, 2 networks, 3 subnets, router, security group, keypair, server, floating ip"
+    assert (
+        removed["detail"]
+        == "image, flavor, 2 networks, 3 subnets, router, security group, keypair, server, floating ip"
+    )
     assert bench.left() == set()
 
 
@@ -360,7 +363,10 @@ def test_large_packets_pass_or_their_sender_is_told_what_does(bench: Bench) -> N
     step = "large packets pass, or are answered"
     for said, words in (
         (Answer(0, ""), f"{size} bytes"),
-        (Answer(1, "From 203.0.113.5 icmp_seq=1 Frag needed and DF set (mtu = 1400)"), "told that 1400 pass, and they do"),
+        (
+            Answer(1, "From 203.0.113.5 icmp_seq=1 Frag needed and DF set (mtu = 1400)"),
+            "told that 1400 pass, and they do",
+        ),
     ):
         bench.large_pings = {size: said}
         test = bench.test()
@@ -396,7 +402,9 @@ def detail(test: BootTest, step: str) -> str:
     return str(found)
 
 
-def test_guests_have_addresses_by_advertisement_and_by_dhcp_and_ping_router_and_siblings_with_full_packets(bench: Bench) -> None:
+def test_guests_have_addresses_by_advertisement_and_by_dhcp_and_ping_router_and_siblings_with_full_packets(
+    bench: Bench,
+) -> None:
     test = bench.test(hosts=HOSTS)
     test.run()
     first, second = test.made.guests
@@ -424,7 +432,9 @@ def test_guests_have_addresses_by_advertisement_and_by_dhcp_and_ping_router_and_
          "on eth1: DHCPv6 did not hand it out; the client's last words: eth1: soliciting a DHCPv6 lease"),
     ],
 )  # fmt: skip
-def test_address_that_does_not_come_is_told_with_what_should_have_brought_it(bench: Bench, command: str, said: str, words: str) -> None:
+def test_address_that_does_not_come_is_told_with_what_should_have_brought_it(
+    bench: Bench, command: str, said: str, words: str
+) -> None:
     bench.shell.replies[command] = Answer(0, said)
     step, error, _ = bench.fails()
     assert step == IPV6
@@ -472,7 +482,10 @@ def test_route_of_a_lab_goes_after_a_failure_too(bench: Bench) -> None:
     bench.pings_v6 = Answer(1, "")
     step, error, test = bench.fails(**EXTERNAL)
     assert step == OUTSIDE
-    assert f"no answer to a ping of {bench.shell.mtu} bytes to {test.first.address_v6} through the router's fd53:7477:e:1::2" in str(error)
+    assert (
+        f"no answer to a ping of {bench.shell.mtu} bytes to {test.first.address_v6} through the "
+        f"router's fd53:7477:e:1::2" in str(error)
+    )
     assert bench.told[-1].startswith("ip -6 address del ")
 
 
@@ -482,7 +495,11 @@ def test_silent_tcp_behind_an_answer_to_ping_fails(bench: Bench) -> None:
     run = bench.shell.run
 
     def refused(address: str, remote: str, **options: Any) -> Answer:
-        return Answer(255, "", "Connection timed out") if address.startswith("fd53:7477:f:") else run(address, remote, **options)
+        return (
+            Answer(255, "", "Connection timed out")
+            if address.startswith("fd53:7477:f:")
+            else run(address, remote, **options)
+        )
 
     bench.shell.run = refused  # type: ignore[method-assign, assignment]
     step, error, _ = bench.fails(**EXTERNAL)
@@ -494,7 +511,10 @@ def test_host_without_ipv6_and_network_without_it_are_told_in_a_lab(bench: Bench
     bench.is_gateway()
     test = bench.test(**EXTERNAL)
     test.run()
-    assert detail(test, OUTSIDE) == "not asked: the router has no IPv6 address outside: the external network has no IPv6 subnet"
+    assert (
+        detail(test, OUTSIDE)
+        == "not asked: the router has no IPv6 address outside: the external network has no IPv6 subnet"
+    )
     bench.without_external_network()
     bench.here["ip -6 address replace"] = Answer(2, "", "RTNETLINK answers: Permission denied\n")
     test = bench.test(**EXTERNAL)
@@ -526,17 +546,27 @@ def test_guest_that_its_hypervisor_does_not_run_is_named_within_seconds(bench: B
 
 
 def test_guest_that_nova_still_remembers_as_running_is_named_all_the_same(bench: Bench) -> None:
-    bench.cloud.extra |= {"console": lambda server: "", "domain": lambda server: "paused", "power_state": lambda server: "running"}
+    bench.cloud.extra |= {
+        "console": lambda server: "",
+        "domain": lambda server: "paused",
+        "power_state": lambda server: "running",
+    }
     _, error, test = bench.fails(timeout=240)
-    assert f"{test.this_run.name} does not run: its hypervisor says not running, although Nova says ACTIVE" in str(error)
+    assert f"{test.this_run.name} does not run: its hypervisor says not running, although Nova says ACTIVE" in str(
+        error
+    )
 
 
 def test_guest_that_stops_while_it_is_asked_is_named_as_well(bench: Bench) -> None:
     bench.shell.replies["show dev eth0"] = Answer(124, "", "no end within 30 s")
-    bench.cloud.extra["domain"] = lambda server: "paused" if any("show dev eth0" in remote for remote in bench.shell.said) else "running"
+    bench.cloud.extra["domain"] = lambda server: (
+        "paused" if any("show dev eth0" in remote for remote in bench.shell.said) else "running"
+    )
     step, error, test = bench.fails()
     assert step == IPV6
-    assert str(error).startswith(f"{test.this_run.name} does not run: its hypervisor says paused, although Nova says ACTIVE; reading its IPv6")
+    assert str(error).startswith(
+        f"{test.this_run.name} does not run: its hypervisor says paused, although Nova says ACTIVE; reading its IPv6"
+    )
 
 
 def test_state_that_passes_is_no_fault(bench: Bench) -> None:

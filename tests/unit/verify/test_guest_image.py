@@ -140,7 +140,13 @@ def unpacked(root: Path) -> Path:
 def test_initramfs_has_programs_libraries_scripts_and_no_password(tmp_path: Path) -> None:
     members = read_cpio(gzip.decompress(guest_image.initramfs(unpacked(tmp_path), TEXTS)))
     assert members["init"] == (0o100755, TEXTS["init"].encode())
-    assert {"usr/lib/libz.so.1", "usr/lib/libc.so.6", "lib64/ld-linux-x86-64.so.2", "bin/busybox", "usr/sbin/dhcpcd"} <= set(members)
+    assert {
+        "usr/lib/libz.so.1",
+        "usr/lib/libc.so.6",
+        "lib64/ld-linux-x86-64.so.2",
+        "bin/busybox",
+        "usr/sbin/dhcpcd",
+    } <= set(members)
     assert members["modules/order"][1] == b"virtio.ko\nvirtio_pci.ko\nvirtio_blk.ko\n"
     assert b"interface eth1\nia_na 1\n" in members["etc/dhcpcd.conf"][1]
     assert members["etc/passwd"][1].startswith(b"root:*:")
@@ -163,7 +169,10 @@ def test_key_changes_with_every_input() -> None:
 
 
 def test_uris_are_parsed_in_a_stable_order() -> None:
-    text = "'http://mirror/z_2.deb' z_2_amd64.deb 100 SHA256:0abc\nNotice: something\n'http://mirror/a.deb' a_1.deb 5 MD5Sum:ff\n"
+    text = (
+        "'http://mirror/z_2.deb' z_2_amd64.deb 100 SHA256:0abc\nNotice: something\n"
+        "'http://mirror/a.deb' a_1.deb 5 MD5Sum:ff\n"
+    )
     assert guest_image.parse_uris(text) == [Package("a_1.deb", "MD5Sum:ff"), Package("z_2_amd64.deb", "SHA256:0abc")]
 
 
@@ -236,14 +245,22 @@ class Machine:
     def __call__(self, call: Call) -> Said:
         match call.name, call.words:
             case "apt-cache", [*_, last]:
-                return Said(f"{last}\n  Depends: linux-image-6.0-cloud\n" if last == guest_image.KERNEL else "dropbear-bin\n  Depends: libc6\nlibc6\ndhcpcd-base\n")
+                return Said(
+                    f"{last}\n  Depends: linux-image-6.0-cloud\n"
+                    if last == guest_image.KERNEL
+                    else "dropbear-bin\n  Depends: libc6\nlibc6\ndhcpcd-base\n"
+                )
             case "apt-get", ["download", "--print-uris", *names]:
                 return Said("".join(f"'http://m/{name}.deb' {name}.deb 1 SHA256:{len(name):02x}\n" for name in names))
             case "apt-get", ["download", *_]:
                 (Path(call.directory) / "linux.deb").touch()
             case "dpkg-deb", ["-x", _, root]:
                 unpacked(Path(root))
-                for path, data in {"boot/vmlinuz-6.0": b"kernel", "usr/lib/MBR/mbr.bin": b"boot code", **self.more}.items():
+                for path, data in {
+                    "boot/vmlinuz-6.0": b"kernel",
+                    "usr/lib/MBR/mbr.bin": b"boot code",
+                    **self.more,
+                }.items():
                     if data:
                         (Path(root) / path).parent.mkdir(parents=True, exist_ok=True)
                         (Path(root) / path).write_bytes(data)
@@ -265,7 +282,9 @@ class Machine:
         return Said()
 
 
-def test_image_is_built_out_of_packages_and_the_second_run_downloads_nothing(tmp_path: Path, stand_ins: StandIns, run_module: Any) -> None:
+def test_image_is_built_out_of_packages_and_the_second_run_downloads_nothing(
+    tmp_path: Path, stand_ins: StandIns, run_module: Any
+) -> None:
     machine = Machine(stand_ins)
     given = {"directory": str(tmp_path / "guest"), **TEXTS}
     assert run_module(module, check=True, **given)["changed"] and not (tmp_path / "guest").exists()
@@ -285,15 +304,25 @@ def test_image_is_built_out_of_packages_and_the_second_run_downloads_nothing(tmp
 
 def test_image_of_the_same_inputs_is_the_same_to_the_byte(tmp_path: Path, stand_ins: StandIns, run_module: Any) -> None:
     Machine(stand_ins)
-    first, second = (Path(run_module(module, directory=str(tmp_path / name), **TEXTS)["path"]).read_bytes() for name in ("a", "b"))
+    first, second = (
+        Path(run_module(module, directory=str(tmp_path / name), **TEXTS)["path"]).read_bytes() for name in ("a", "b")
+    )
     assert first == second
 
 
 @pytest.mark.parametrize(
     ("program", "said", "told"),
     [
-        ("dpkg-deb", Said(status=2, errors="dpkg-deb: error: not a Debian archive"), r"cannot unpack linux\.deb: dpkg-deb -x .*not a Debian archive"),
-        ("mformat", Said(status=1, errors="No space left on device"), "cannot make the test guest's file system: mformat .*No space left"),
+        (
+            "dpkg-deb",
+            Said(status=2, errors="dpkg-deb: error: not a Debian archive"),
+            r"cannot unpack linux\.deb: dpkg-deb -x .*not a Debian archive",
+        ),
+        (
+            "mformat",
+            Said(status=1, errors="No space left on device"),
+            "cannot make the test guest's file system: mformat .*No space left",
+        ),
         ("dpkg-deb", Said(), "the kernel package holds no boot/vmlinuz"),
     ],
 )

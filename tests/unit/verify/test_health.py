@@ -93,7 +93,13 @@ class Machine:
         if command[0] == "journalctl":
             return 0, "t host daemon: cannot reach the database\n"
         names = command[command.index("--") + 1 :]
-        found = [next((one for one in self.blocks if re.search(rf"^(Id|Names)=.*\b{re.escape(name)}", one, re.MULTILINE)), "LoadState=not-found") for name in names]
+        found = [
+            next(
+                (one for one in self.blocks if re.search(rf"^(Id|Names)=.*\b{re.escape(name)}", one, re.MULTILINE)),
+                "LoadState=not-found",
+            )
+            for name in names
+        ]
         return self.status, self.error or "\n\n".join(found) + "\n"
 
 

@@ -59,7 +59,8 @@ def test_domain_that_kvm_cannot_run_is_told_with_qemus_words_and_what_to_set(
 
 
 @pytest.mark.parametrize(
-    ("state", "words"), [("paused (user)", "virsh resume instance-00000001"), ("paused (I/O error)", "df -h"), ("running (booted)", "")]
+    ("state", "words"),
+    [("paused (user)", "virsh resume instance-00000001"), ("paused (I/O error)", "df -h"), ("running (booted)", "")],
 )
 def test_other_states_have_their_own_advice(libvirt: Callable[[str], None], logs: Path, state: str, words: str) -> None:
     libvirt(state)

@@ -48,7 +48,10 @@ def test_services_listen_where_their_specifications_say(found: dict[str, Any]) -
             "ovsdb-server (unit ovsdb-server) listens on 127.0.0.1 port 6640/tcp: no specification names it."
             " If it is not wanted: systemctl disable --now ovsdb-server; if it is, name it in base_listeners",
         ),
-        (listener(4369, "::", process="epmd", unit="epmd"), "listens on [::] port 4369/tcp: name service is to listen on 127.0.0.1 alone. Run site.yml"),
+        (
+            listener(4369, "::", process="epmd", unit="epmd"),
+            "listens on [::] port 4369/tcp: name service is to listen on 127.0.0.1 alone. Run site.yml",
+        ),
         (listener(3306, process="nc", unit="backdoor"), "the port is that of MariaDB (unit mariadb)"),
         (listener(3306, protocol="udp"), "no specification names it"),
         (listener(8080, process="systemd", pid="1", socket="cockpit"), "systemd (unit cockpit.socket) listens on"),
@@ -76,7 +79,8 @@ def test_socket_that_lets_nobody_in_is_told(tmp_path: Path, outcome: str, said: 
     path = tmp_path / "libvirt-sock"
     path.touch()
     told, tried = listeners.socket_complaints(
-        [{"name": "libvirt", "path": str(path)}, {"name": "libvirt", "path": str(tmp_path / "not-here")}], lambda account, name: outcome
+        [{"name": "libvirt", "path": str(path)}, {"name": "libvirt", "path": str(tmp_path / "not-here")}],
+        lambda account, name: outcome,
     )
     assert tried == 1 and (said in told[0] if said else not told)
 
@@ -109,7 +113,13 @@ def test_rights_of_a_socket_decide_and_not_the_directorys(tmp_path_factory: pyte
 
 CLOSED = [
     {"host": "controller1", "name": "MariaDB", "address": "10.0.0.11", "port": 3306, "sources": ["10.0.0.11/32"]},
-    {"host": "controller1", "name": "RabbitMQ", "address": "10.0.0.11", "port": 5672, "sources": ["10.0.0.11/32", "10.0.0.99/32"]},
+    {
+        "host": "controller1",
+        "name": "RabbitMQ",
+        "address": "10.0.0.11",
+        "port": 5672,
+        "sources": ["10.0.0.11/32", "10.0.0.99/32"],
+    },
 ]
 
 
@@ -117,7 +127,9 @@ def test_closed_ports_are_tried_and_members_are_left_out() -> None:
     assert listeners.strangers(CLOSED, 1, lambda *_: ("no answer", "10.0.0.1")) == ([], 2, 0)
     told, tried, rightly = listeners.strangers(CLOSED, 1, lambda *_: ("", "10.0.0.99"))
     assert (tried, rightly) == (1, 1)
-    assert told[0].startswith("MariaDB of controller1 (10.0.0.11 port 3306) takes connections from 10.0.0.99, which is no member")
+    assert told[0].startswith(
+        "MariaDB of controller1 (10.0.0.11 port 3306) takes connections from 10.0.0.99, which is no member"
+    )
 
 
 def test_a_connection_that_comes_about_is_seen_and_a_refused_one_too() -> None:
@@ -139,7 +151,9 @@ def test_module_gives_a_row_for_each_kind_of_proof(run_module: Any, monkeypatch:
         port = server.getsockname()[1]
         closed = {"host": "c", "name": "x", "address": "127.0.0.1", "port": port, "sources": ["192.0.2.0/24"]}
         mine = {"name": "test", "ports": [[1, 65535]], "protocol": "tcp", "addresses": [], "unit": ""}
-        found = run_module(module, host="h", expected=[mine, {**mine, "protocol": "udp"}], sockets=[], filter=True, closed=[closed])
+        found = run_module(
+            module, host="h", expected=[mine, {**mine, "protocol": "udp"}], sockets=[], filter=True, closed=[closed]
+        )
         assert [(one["check"], one["status"]) for one in found["rows"]] == [
             ("Effect-Listeners", "passed"), ("Effect-Filter", "passed"), ("Effect-Strangers", "failed"),
         ]  # fmt: skip

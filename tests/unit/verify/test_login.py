@@ -20,7 +20,9 @@ def arguments() -> Iterator[dict[str, Any]]:
         yield {"auth": {**cloud.login["auth"]}, "region_name": cloud.region, "interface": "public"}
 
 
-def test_login_takes_nothing_from_files_or_the_environment(arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_login_takes_nothing_from_files_or_the_environment(
+    arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("OS_USERNAME", "somebody-else")
     monkeypatch.setenv("OS_CLOUD", "no-such-cloud")
     # a proxy for the world outside, which nobody answers at
@@ -31,18 +33,27 @@ def test_login_takes_nothing_from_files_or_the_environment(arguments: dict[str, 
     assert connected.session.auth.get_access(connected.session).username == arguments["auth"]["username"]
 
 
-@pytest.mark.parametrize(("change", "told"), [({"password": "wrong"}, "401"), ({"auth_url": "http://127.0.0.1:9/v3"}, "Unable to establish connection")])
-def test_login_that_fails_names_user_place_and_cause(arguments: dict[str, Any], change: dict[str, str], told: str) -> None:
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [({"password": "wrong"}, "401"), ({"auth_url": "http://127.0.0.1:9/v3"}, "Unable to establish connection")],
+)
+def test_login_that_fails_names_user_place_and_cause(
+    arguments: dict[str, Any], change: dict[str, str], told: str
+) -> None:
     arguments["auth"] |= change
     with pytest.raises(login.SdkError) as error:
         login.connect(arguments)
     text = str(error.value)
-    assert text.startswith(f"cannot get a token for user {arguments['auth']['username']} from {arguments['auth']['auth_url']}: ")
+    assert text.startswith(
+        f"cannot get a token for user {arguments['auth']['username']} from {arguments['auth']['auth_url']}: "
+    )
     assert told in text and "the password in the inventory" in text
     assert "\n" not in text and arguments["auth"]["password"] not in text
 
 
-def test_login_of_a_file_is_used_where_it_is_named(arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_login_of_a_file_is_used_where_it_is_named(
+    arguments: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     entry = {"auth": arguments["auth"], "region_name": arguments["region_name"]}
     (tmp_path / "clouds.yaml").write_text(json.dumps({"clouds": {"mine": entry}}))
     monkeypatch.setattr("openstack.config.loader.CONFIG_FILES", [str(tmp_path / "clouds.yaml")])
@@ -73,8 +84,12 @@ def test_steps_keep_what_was_found_and_what_went_wrong() -> None:
     assert [one["ok"] for one in steps.done] == [True, False]
 
 
-def test_programs_that_are_missing_hang_or_fail_are_answers(stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert guest_shell.run_program(["no-such-program"], 5) == guest_shell.Answer(127, "", "no-such-program is not installed on the machine that runs the test")
+def test_programs_that_are_missing_hang_or_fail_are_answers(
+    stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert guest_shell.run_program(["no-such-program"], 5) == guest_shell.Answer(
+        127, "", "no-such-program is not installed on the machine that runs the test"
+    )
     stand_ins.add("ssh", Said(hangs=True))
     assert guest_shell.run_program(["ssh"], 0.3) == guest_shell.Answer(124, "", "no end within 0.3 s")
     stand_ins.add("cat", lambda call: Said(call.given.upper(), 3, "e"))

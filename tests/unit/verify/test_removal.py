@@ -20,19 +20,35 @@ class Response:
 
 
 class Cloud:
-    """Nova, Neutron and Placement of a cloud with two compute nodes. Each client is the cloud itself with another name."""
+    """Nova, Neutron and Placement of a cloud with two compute nodes. Each client is the cloud itself with another
+    name."""
 
     def __init__(self) -> None:
         self.services = {
-            "uuid-1": {"id": "uuid-1", "host": "compute1", "binary": "nova-compute", "status": "enabled", "state": "up"},
-            "uuid-2": {"id": "uuid-2", "host": "compute2.example.org", "binary": "nova-compute", "status": "enabled", "state": "up"},
+            "uuid-1": {
+                "id": "uuid-1",
+                "host": "compute1",
+                "binary": "nova-compute",
+                "status": "enabled",
+                "state": "up",
+            },
+            "uuid-2": {
+                "id": "uuid-2",
+                "host": "compute2.example.org",
+                "binary": "nova-compute",
+                "status": "enabled",
+                "state": "up",
+            },
         }
         self.servers: list[dict[str, str]] = []
         self.agents = {
             "agent-1": {"id": "agent-1", "host": "compute1", "binary": "ovn-controller"},
             "agent-2": {"id": "agent-2", "host": "compute2", "binary": "ovn-controller"},
         }
-        self.providers = {"p-1": {"uuid": "p-1", "name": "compute1"}, "p-2": {"uuid": "p-2", "name": "compute2.example.org"}}
+        self.providers = {
+            "p-1": {"uuid": "p-1", "name": "compute1"},
+            "p-2": {"uuid": "p-2", "name": "compute2.example.org"},
+        }
         self.compute = self.network = self.placement = self
         self.writes: list[str] = []
         self.refusal = 0
@@ -94,7 +110,11 @@ def test_empty_host_gets_no_new_servers() -> None:
 def test_host_with_servers_is_refused_by_their_names_and_gets_no_more() -> None:
     cloud = Cloud()
     cloud.servers = [{"id": f"id-{n}", "name": f"web{n}", "host": "compute2.example.org"} for n in range(12)]
-    with pytest.raises(SdkError, match=r"compute2 still has 12 servers: web0 \(id-0\), .* and 2 more.* --enable compute2\.example\.org nova-compute"):
+    with pytest.raises(
+        SdkError,
+        match=r"compute2 still has 12 servers: web0 \(id-0\), .* and 2 more.* --enable compute2\.example\.org "
+        r"nova-compute",
+    ):
         removal(cloud).drain()
     assert cloud.services["uuid-2"]["status"] == "disabled"
     cloud.services["uuid-2"]["state"] = "down"

@@ -12,8 +12,18 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.verify.security 
     row_of,
 )
 
-GOOD = Row("Check-Identity-01", "keystone", "configuration belongs to root and keystone", "root:keystone", host="controller1")
-BAD = Row("Check-Identity-02", "keystone", "configuration is closed to others", "0644", "failed", "Run site.yml.", "controller1")
+GOOD = Row(
+    "Check-Identity-01", "keystone", "configuration belongs to root and keystone", "root:keystone", host="controller1"
+)
+BAD = Row(
+    "Check-Identity-02",
+    "keystone",
+    "configuration is closed to others",
+    "0644",
+    "failed",
+    "Run site.yml.",
+    "controller1",
+)
 OPEN = Row("Check-Identity-03", "keystone", "TLS", "http", "open", "TLS is not there yet.")
 
 
@@ -21,7 +31,9 @@ def test_table_counts_and_names_what_fails() -> None:
     table = judge([OPEN, BAD, GOOD], {})
     assert table.summary() == "security checks: 1 passed, 1 failed, 1 open"
     assert [row.check for row in table.rows] == ["Check-Identity-01", "Check-Identity-02", "Check-Identity-03"]
-    assert "- Check-Identity-02 on controller1: configuration is closed to others: 0644. Run site.yml." in table.failure()
+    assert (
+        "- Check-Identity-02 on controller1: configuration is closed to others: 0644. Run site.yml." in table.failure()
+    )
     assert "verify_security_waivers" in table.failure()
 
 

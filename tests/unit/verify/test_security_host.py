@@ -87,7 +87,9 @@ def test_values_of_options_are_judged(value: str, rule: dict[str, Any], good: bo
     assert host.judge_value(value, rule) is good
 
 
-def test_option_counts_only_when_the_service_was_started_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_option_counts_only_when_the_service_was_started_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = file(tmp_path / "a.conf", "[token]\nprovider = fernet\n")
     given = {"files": [path], "section": "token", "option": "provider", "values": ["fernet"], "unit": "keystone"}
     written = os.stat(path).st_mtime
@@ -107,7 +109,10 @@ def test_default_counts_where_no_file_has_the_option(tmp_path: Path) -> None:
 class Page(http.server.BaseHTTPRequestHandler):
     """A service that believes a header of its clients."""
 
-    headers_sent: ClassVar[dict[str, str]] = {"X-Frame-Options": "DENY", "Set-Cookie": "csrftoken=1; HttpOnly; SameSite=Lax"}
+    headers_sent: ClassVar[dict[str, str]] = {
+        "X-Frame-Options": "DENY",
+        "Set-Cookie": "csrftoken=1; HttpOnly; SameSite=Lax",
+    }
 
     def do_GET(self) -> None:  # the base class's name
         self.send_response(403 if self.path == "/closed" else 302 if self.path == "/moved" else 200)
@@ -132,11 +137,19 @@ def page() -> Iterator[str]:
 def test_forged_header_that_comes_back_fails(page: str) -> None:
     given = {"url": f"{page}/", "without": [r"forged\.example"]}
     assert host.check_request(given) == (True, "HTTP 200")
-    assert host.check_request({**given, "headers": {"X-Forwarded-Host": "forged.example"}}) == (False, "the answer holds forged.example")
+    assert host.check_request({**given, "headers": {"X-Forwarded-Host": "forged.example"}}) == (
+        False,
+        "the answer holds forged.example",
+    )
 
 
 def test_status_headers_cookies_and_body_are_asked_for(page: str) -> None:
-    good = {"status": [200], "answer_headers": {"X-Frame-Options": "^deny$"}, "cookies": {"csrftoken": ["HttpOnly"]}, "contains": ["own"]}
+    good = {
+        "status": [200],
+        "answer_headers": {"X-Frame-Options": "^deny$"},
+        "cookies": {"csrftoken": ["HttpOnly"]},
+        "contains": ["own"],
+    }
     assert host.check_request({"url": f"{page}/", **good})[0]
     for wrong in (
         {"status": [404]},
@@ -180,7 +193,9 @@ def test_accounts_with_a_shell_or_a_password_fail(tmp_path: Path, monkeypatch: p
     assert host.check_accounts({"names": ["nova"], "with_shell": ["nova"]})[0]
 
 
-def test_file_that_nobody_can_read_passes_and_an_open_one_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_that_nobody_can_read_passes_and_an_open_one_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if os.geteuid():
         # only root can take another account's part; what nobody has rights on is closed to this one as well
         for name in ("setgroups", "setgid", "setuid"):
@@ -252,7 +267,10 @@ Run = Callable[..., dict[str, Any]]
 
 
 def test_only_checks_of_the_hosts_services_are_done(run_module: Run, tmp_path: Path) -> None:
-    checks = [{**CHECK, "files": {"paths": [f"{tmp_path}/absent"]}}, {**CHECK, "services": ["glance"], "files": {"paths": []}}]
+    checks = [
+        {**CHECK, "files": {"paths": [f"{tmp_path}/absent"]}},
+        {**CHECK, "services": ["glance"], "files": {"paths": []}},
+    ]
     answer = run_module(module, checks=checks, services=["nova.api"], host="controller1")
     (row,) = answer["rows"]
     assert not answer["changed"]
@@ -260,7 +278,9 @@ def test_only_checks_of_the_hosts_services_are_done(run_module: Run, tmp_path: P
 
 
 def test_open_check_is_neither_passed_nor_failed(run_module: Run) -> None:
-    (row,) = run_module(module, checks=[{**CHECK, "open": "TLS is not there yet"}], services=["nova.api"], host="a")["rows"]
+    (row,) = run_module(module, checks=[{**CHECK, "open": "TLS is not there yet"}], services=["nova.api"], host="a")[
+        "rows"
+    ]
     assert (row["status"], row["cause"]) == ("open", "TLS is not there yet")
 
 
@@ -295,8 +315,19 @@ def test_catalogue_is_sound_and_names_each_check_once_for_a_service() -> None:
     assert len(names) == len(set(names)) > 50
     for one in checks:
         assert one.kind == "open" or one.mend, one.check
-    guide = {"Identity": range(1, 9), "Dashboard": range(1, 12), "Compute": range(1, 6), "Neutron": range(1, 6), "Image": range(1, 5)}
+    guide = {
+        "Identity": range(1, 9),
+        "Dashboard": range(1, 12),
+        "Compute": range(1, 6),
+        "Neutron": range(1, 6),
+        "Image": range(1, 5),
+    }
     wanted = {f"Check-{area}-{number:02}" for area, numbers in guide.items() for number in numbers}
     assert wanted <= set(names)
     # nothing that TLS would bring is called passed
-    assert {one.check for one in checks if one.kind == "open"} >= {"Check-Identity-03", "Check-Compute-04", "Check-Image-04", "Check-Neutron-05"}
+    assert {one.check for one in checks if one.kind == "open"} >= {
+        "Check-Identity-03",
+        "Check-Compute-04",
+        "Check-Image-04",
+        "Check-Neutron-05",
+    }

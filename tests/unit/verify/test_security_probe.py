@@ -1,4 +1,5 @@
-"""What APIs must refuse: each check passes on a cloud that refuses, fails on one that does not, and leaves nothing behind."""
+"""What APIs must refuse: each check passes on a cloud that refuses, fails on one that does not, and leaves nothing
+behind."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ class Answer:
 
 
 class Cloud:
-    """Keystone and Glance as far as the checks ask them. ``lock`` wrong passwords lock a user out; 0 locks nobody out."""
+    """Keystone and Glance as far as the checks ask them. ``lock`` wrong passwords lock a user out; 0 locks nobody
+    out."""
 
     def __init__(self, lock: int = 6, rule: int = 12, methods: tuple[str, ...] = ("glance-direct",)) -> None:
         self.lock, self.rule, self.methods = lock, rule, methods
@@ -37,7 +39,9 @@ class Cloud:
         self.identity = SimpleNamespace(request=self.answer)
         self.image = SimpleNamespace(request=self.answer)
 
-    def answer(self, path: str, method: str, raise_exc: bool, json: Any = None, params: Any = None, authenticated: bool = True) -> Answer:
+    def answer(
+        self, path: str, method: str, raise_exc: bool, json: Any = None, params: Any = None, authenticated: bool = True
+    ) -> Answer:
         assert raise_exc is False
         match method, path.split("/")[1:]:
             case "POST", ["users"]:
@@ -101,7 +105,10 @@ def test_weak_password_that_is_taken_fails_and_its_user_goes() -> None:
 
 def test_service_that_anybody_can_lock_out_fails() -> None:
     cloud = Cloud()
-    cloud.users = {"1": {"name": "nova", "id": "1", "options": {"ignore_lockout_failure_attempts": True}}, "2": {"name": "glance", "id": "2"}}
+    cloud.users = {
+        "1": {"name": "nova", "id": "1", "options": {"ignore_lockout_failure_attempts": True}},
+        "2": {"name": "glance", "id": "2"},
+    }
     assert cloud.rows(services=("nova", "absent"))[probe.EXEMPT].status == "passed"
     row = cloud.rows(services=("nova", "glance"))[probe.EXEMPT]
     assert (row.status, row.value) == ("failed", "can be locked out: glance")
@@ -127,7 +134,12 @@ def test_service_that_does_not_answer_fails_the_check_and_no_other() -> None:
 
 
 ARGUMENTS = {
-    "auth": {"auth_url": "http://192.0.2.11:5000/v3", "username": "admin", "password": "sesame-sesame", "project_name": "admin"},
+    "auth": {
+        "auth_url": "http://192.0.2.11:5000/v3",
+        "username": "admin",
+        "password": "sesame-sesame",
+        "project_name": "admin",
+    },
     "attempts": 6,
     "services": [],
     "inside": INSIDE,
@@ -150,7 +162,15 @@ def test_module_tells_why_there_is_no_login(run_module: Run, monkeypatch: pytest
     assert run_module(module, **ARGUMENTS)["msg"] == "cannot get a token for user admin"
 
 
-ROW = {"check": "Check-A-01", "service": "nova", "title": "closed", "value": "0644", "status": "failed", "cause": "Run site.yml.", "host": "c1"}
+ROW = {
+    "check": "Check-A-01",
+    "service": "nova",
+    "title": "closed",
+    "value": "0644",
+    "status": "failed",
+    "cause": "Run site.yml.",
+    "host": "c1",
+}
 
 
 def test_report_fails_with_the_cause_and_is_written_for_its_owner(run_module: Run, tmp_path: Path) -> None:
@@ -170,6 +190,11 @@ def test_report_with_a_waiver_passes(run_module: Run) -> None:
 
 
 def test_report_that_cannot_be_judged_or_written_is_told(run_module: Run, tmp_path: Path) -> None:
-    assert "there is no check 'Check-B-01'" in run_module(report, rows=[ROW], waivers={"Check-B-01": "not for us"})["msg"]
+    assert (
+        "there is no check 'Check-B-01'" in run_module(report, rows=[ROW], waivers={"Check-B-01": "not for us"})["msg"]
+    )
     (tmp_path / "file").touch()
-    assert "cannot be written" in run_module(report, rows=[{**ROW, "status": "passed"}], path=f"{tmp_path}/file/report.json")["msg"]
+    assert (
+        "cannot be written"
+        in run_module(report, rows=[{**ROW, "status": "passed"}], path=f"{tmp_path}/file/report.json")["msg"]
+    )

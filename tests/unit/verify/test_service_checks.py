@@ -36,9 +36,15 @@ def test_units_that_run_are_checked_and_logs_explain_endpoints() -> None:
 
 
 def test_node_role_stands_for_its_services_as_the_inventory_or_its_defaults_say() -> None:
-    units = [check["unit"] for check in look_up(["compute"], ansible_host="192.0.2.7", inventory_hostname="c1") if set(check) <= {"unit", "log"}]
+    units = [
+        check["unit"]
+        for check in look_up(["compute"], ansible_host="192.0.2.7", inventory_hostname="c1")
+        if set(check) <= {"unit", "log"}
+    ]
     assert {"ovn-controller", "nova-compute", "neutron-ovn-metadata-agent"} <= set(units)
-    alone = look_up(["compute"], compute_services=["orbit.api"], __orbit_specifications={"api": {"units": [{"name": "orbit-api"}]}})
+    alone = look_up(
+        ["compute"], compute_services=["orbit.api"], __orbit_specifications={"api": {"units": [{"name": "orbit-api"}]}}
+    )
     assert alone == [{"unit": "orbit-api"}]
 
 

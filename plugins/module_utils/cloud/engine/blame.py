@@ -12,7 +12,9 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 
 IDENTIFIER = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{32}\b")
 # What services say when a policy refuses; anything else that is forbidden is forbidden for another reason.
-POLICY = re.compile(r"not authorized|unauthorized|policy|not permitted|insufficient (rights|privilege)|access denied", re.I)
+POLICY = re.compile(
+    r"not authorized|unauthorized|policy|not permitted|insufficient (rights|privilege)|access denied", re.I
+)
 UNKNOWN = "The plan could not know this."
 
 
@@ -47,12 +49,18 @@ def mend_of(error: ApiError, item: Item, planner: Planner, names: Iterable[str])
         return f"{UNKNOWN} Change the entry as the service says."
     if error.status != 409:
         return error.mend
-    entries = [entry for own in planner.own.values() for entry in own if entry.id and entry.id in names and entry is not item]
+    entries = [
+        entry for own in planner.own.values() for entry in own if entry.id and entry.id in names and entry is not item
+    ]
     if entries:
         paths = ", ".join(sorted(f"{entry.path} ({entry.label})" for entry in entries))
-        return f"In the way is what this document holds itself, {paths}: change or remove it first, in a run of its own."
+        return (
+            f"In the way is what this document holds itself, {paths}: change or remove it first, in a run of its own."
+        )
     foreign = [found for found in (label(ident, planner) for ident in names if ident != item.id) if found]
     if foreign:
         return f"In the way is {', '.join(foreign)}, of which the document says nothing: change it, or name it here."
-    return f"{UNKNOWN} In the way is something outside of the document, often what still uses this: change that and run again."
-
+    return (
+        f"{UNKNOWN} In the way is something outside of the document, often what still uses this: change "
+        f"that and run again."
+    )

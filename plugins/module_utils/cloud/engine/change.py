@@ -74,8 +74,10 @@ class Loss:
         """The loss for an operator."""
         held = "has nothing there" if self.held in (None, "", [], {}) else f"has {_short(self.held)}"
         return self.change.item.problem(
-            f"The service did not keep {self.name}: {_short(self.wanted)} was asked for and not refused, but it {held}.",
-            "The service may lack the extension or driver for it, or its log may tell; otherwise take the value that it has.",
+            f"The service did not keep {self.name}: {_short(self.wanted)} was asked for and not "
+            f"refused, but it {held}.",
+            "The service may lack the extension or driver for it, or its log may tell; otherwise take "
+            "the value that it has.",
             self.name,
         )
 

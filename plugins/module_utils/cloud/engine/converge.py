@@ -65,7 +65,10 @@ def converge(
         cloud = connect(login)
         ledger = Ledger()
         if options.owner and not OWNER.fullmatch(options.owner):
-            what = f"'{options.owner}' cannot be an owner: it becomes part of tags, which services keep short and divide by commas."
+            what = (
+                f"'{options.owner}' cannot be an owner: it becomes part of tags, which services keep short "
+                f"and divide by commas."
+            )
             raise CloudError(Problem(what, "Take up to 40 letters, digits, dots, dashes and underscores.", "owner"))
         if options.owner:
             ledger = Ledger.load(options.ledger or default_path(options.owner, cloud.auth_url))
@@ -151,7 +154,8 @@ def _ids(changes: list[Change]) -> dict[str, dict[str, str]]:
 
 
 def told(planner: Planner, changes: list[Change]) -> dict[str, dict[str, dict[str, Any]]]:
-    """What later tasks need of every entry, by type and name; by all its names where one does not tell entries apart."""
+    """What later tasks need of every entry, by type and name; by all its names where one does not tell entries
+    apart."""
     items = [change.item for change in changes if not change.item.absent]
     names = Counter((item.type.plural, str(item.values.get("name"))) for item in items)
     found: dict[str, dict[str, dict[str, Any]]] = {}

@@ -19,7 +19,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_PLURAL
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.words import hint_or_list
 
-# What other tools call a key (the modules of openstack.cloud, Terraform, the services' own APIs), and what it is called here.
+# What other tools call a key (the modules of openstack.cloud, Terraform, the services' own APIs), and what it is called
+# here.
 KEY_HINTS = {
     "admin_state_up": ("enabled",),
     "is_enabled": ("enabled",),
@@ -129,8 +130,8 @@ DEFAULT_FIELDS = (
 def takes_default(kind: ResourceType, name: str) -> bool:
     """Whether entries of a type take a default that they leave out.
 
-    What belongs to the login's project or domain otherwise does, and what has labels. What lies in a network belongs to its
-    project, and where a role counts is for its assignment to say.
+    What belongs to the login's project or domain otherwise does, and what has labels. What lies in a network belongs to
+    its project, and where a role counts is for its assignment to say.
     """
     declared = next((one for one in kind.fields if one.name == name), None)
     if declared is None or kind.singleton:

@@ -48,7 +48,8 @@ Step = steps.Step[Item]
 def run_steps(
     todo: list[Step], parallel: int, told: Callable[[ApiError, Item], Problem] | None = None
 ) -> list[Problem]:
-    """Run steps as their predecessors finish. A failure stops what depends on it, not the rest; all causes are returned.
+    """Run steps as their predecessors finish. A failure stops what depends on it, not the rest; all causes are
+    returned.
 
     ``told`` makes a refusal of a service a problem.
     """
@@ -337,8 +338,8 @@ def claims(item: Item) -> frozenset[tuple[str, str]]:
 def current_refs(item: Item, of_its_own: bool = True) -> set[tuple[str, str]]:
     """Types and identifiers of what the present object refers to.
 
-    Without ``of_its_own``, what its parts refer to among objects of its own type is left out: two may do so mutually, and the
-    services let such parts go with either.
+    Without ``of_its_own``, what its parts refer to among objects of its own type is left out: two may do so mutually,
+    and the services let such parts go with either.
     """
     if item.current is None:
         return set()

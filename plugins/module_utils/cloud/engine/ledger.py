@@ -1,7 +1,8 @@
 """Who made what: a journal beside the cloud, for types that keep no tag, and for runs that were cut off.
 
-One JSON line per event. "intent" is written before a resource is made and holds its identity; "made" and "gone" follow with
-its id, and "dropped" once the intent is settled. What a broken run leaves as an intent, the next run looks for in the cloud.
+One JSON line per event. "intent" is written before a resource is made and holds its identity; "made" and "gone" follow
+with its id, and "dropped" once the intent is settled. What a broken run leaves as an intent, the next run looks for in
+the cloud.
 """
 
 from __future__ import annotations

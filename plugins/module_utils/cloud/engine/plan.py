@@ -256,7 +256,8 @@ class Planner:
         return change
 
     def _carry_over(self, item: Item, change: Change) -> None:
-        """Give the new object what the old one has and the entry leaves out; note what hangs on the change and is lost."""
+        """Give the new object what the old one has and the entry leaves out; note what hangs on the change and is
+        lost."""
         assert item.current is not None
         if not self.replace:
             return
@@ -274,7 +275,9 @@ class Planner:
                 continue
             if declared.name in item.type.not_carried:
                 change.lost[declared.name] = self.named(declared, value)
-            elif (declared.export or declared.secret or declared.key == item.type.id_key) and value not in declared.unsaid:
+            elif (
+                declared.export or declared.secret or declared.key == item.type.id_key
+            ) and value not in declared.unsaid:
                 item.resolved[declared.name] = self._as_entries(declared, value)
 
     def _as_entries(self, declared: Field, value: Any) -> Any:
@@ -310,7 +313,8 @@ class Planner:
         return before, after
 
     def review(self, changes: list[Change]) -> list[Loss]:
-        """Read again what was written, and compare it with what was asked for. Entries hold what the cloud holds afterwards.
+        """Read again what was written, and compare it with what was asked for. Entries hold what the cloud holds
+        afterwards.
 
         Services answer well to much that they do not keep, or keep otherwise.
 
@@ -327,7 +331,9 @@ class Planner:
                 ]
                 self.state.put(kind, [*others, raw])
         # What is told of an object may have come with the change of another: a port's server, say.
-        told = [item for item in self.items if changes and item.type.tells and item.current is not None and not item.absent]
+        told = [
+            item for item in self.items if changes and item.type.tells and item.current is not None and not item.absent
+        ]
         again = list(dict.fromkeys([*(change.item for change in written), *told]))
         names = needed_names(again, False)
         self.reader.list_all({kind: names[kind] for kind in {item.type.name for item in again}})
@@ -382,7 +388,9 @@ class Planner:
 
     def _wanted(self, item: Item) -> dict[str, Any]:
         return {
-            name: hide(value) if item.type.field(name).secret else self.named(item.type.field(name), self.references.ident(value))
+            name: hide(value)
+            if item.type.field(name).secret
+            else self.named(item.type.field(name), self.references.ident(value))
             for name, value in item.resolved.items()
         }
 

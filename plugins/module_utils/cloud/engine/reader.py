@@ -31,7 +31,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.regi
 
 
 def refs(kind: ResourceType, values: Mapping[str, Any]) -> Iterable[tuple[Field, Field, Any, str]]:
-    """Every reference in values: the field, the field that refers (itself or a key of its elements), the value, its place."""
+    """Every reference in values: the field, the field that refers (itself or a key of its elements), the value, its
+    place."""
     for declared in kind.fields:
         value = values.get(declared.name)
         if value is None:
@@ -86,7 +87,14 @@ class Reader:
     """Lists what a document and its owner's ledger need of a cloud, and knows what of it is the owner's."""
 
     def __init__(
-        self, cloud: Cloud, items: list[Item], ledger: Ledger, *, owner: str = "", prune: bool = False, parallel: int = 8
+        self,
+        cloud: Cloud,
+        items: list[Item],
+        ledger: Ledger,
+        *,
+        owner: str = "",
+        prune: bool = False,
+        parallel: int = 8,
     ) -> None:
         self.cloud, self.items, self.ledger = cloud, items, ledger
         self.owner, self.prune, self.parallel = owner, prune, parallel
@@ -171,12 +179,14 @@ class Reader:
         return None if len(found) > 1 else found[0] if found else ""
 
     def _projects(self, kind: ResourceType) -> tuple[str, ...]:
-        """Projects in which a type's objects are looked for: the login's ("") and those that exist of the ones named."""
+        """Projects in which a type's objects are looked for: the login's ("") and those that exist of the ones
+        named."""
         if not kind.scoped:
             return ("",)
         named = self._named_projects(self.own[kind.name])
         if self.prune:
-            # What the document made may lie in a project that only other entries name, and only where the login has a role.
+            # What the document made may lie in a project that only other entries name, and only where the login has a
+            # role.
             named |= {project for project in self._named_projects(self.items) - named if self._may_enter(project)}
         return ("", *sorted(named - {self.cloud.project_id}))
 

@@ -101,7 +101,8 @@ class References:
         if len(found) > 1:
             self.problems.append(
                 item.problem(
-                    f"The cloud holds {len(found)} of this name: {', '.join(sorted(str(raw[kind.id_key]) for raw in found))}.",
+                    f"The cloud holds {len(found)} of this name: "
+                    f"{', '.join(sorted(str(raw[kind.id_key]) for raw in found))}.",
                     "Say which with the key id, or rename the others.",
                 )
             )
@@ -124,7 +125,11 @@ class References:
             return []
         ident = str(found[0][kind.id_key])
         why = kind.unadoptable(found[0]) if kind.unadoptable else ""
-        if not self.reader.is_owned(kind, found[0]) and not why and any(is_mark(tag) for tag in found[0].get("tags") or []):
+        if (
+            not self.reader.is_owned(kind, found[0])
+            and not why
+            and any(is_mark(tag) for tag in found[0].get("tags") or [])
+        ):
             why = "another document made it"
         if why:
             cause = f"The {kind.name.replace('_', ' ')} {wanted} is there already, and {why}."
@@ -179,7 +184,9 @@ class References:
         named_by = [first, *map(kind.field, kind.also_named_by)]
         # What an entry with an id names otherwise is no longer found by its old name.
         renamed = {
-            other.id for other in self.own[kind.name] if other.wanted_id and other.values.get(first.name) not in (None, name)
+            other.id
+            for other in self.own[kind.name]
+            if other.wanted_id and other.values.get(first.name) not in (None, name)
         }
         # The target, the domain or project that it is in, and how to read its fields.
         candidates: dict[str, tuple[Any, Any, Callable[[Field], Any]]] = {}
@@ -205,7 +212,10 @@ class References:
             field_of = next((f for f in kind.fields if f.name == key), None)
             if field_of is None:
                 self._wrong(
-                    item, place, f"Unknown key '{key}' in a reference to a {kind.name}.", hint_or_list(key, kind.field_names)
+                    item,
+                    place,
+                    f"Unknown key '{key}' in a reference to a {kind.name}.",
+                    hint_or_list(key, kind.field_names),
                 )
             else:
                 target = canonical(field_of, self.ident(self._resolve(item, field_of, scope_value, f"{place}.{key}")))
@@ -260,7 +270,9 @@ class References:
         word = item.home.get(key)
         if word is not None:
             name = word.get("name", word.get("id")) if isinstance(word, Mapping) else word
-            entry = next((one for one in self.own[key] if not one.absent and name in (one.values.get("name"), one.id)), None)
+            entry = next(
+                (one for one in self.own[key] if not one.absent and name in (one.values.get("name"), one.id)), None
+            )
             found = self.ident(entry) if entry else self.reader.only(key, word)
             if found:
                 return found

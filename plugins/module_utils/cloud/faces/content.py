@@ -81,7 +81,8 @@ class Content:
     # Names -----------------------------------------------------------------------------------------------------------
 
     def reference(self, target: str, ident: Any, named: bool = True) -> Any:
-        """How a document refers to an object: by name, by name and place where that is needed, by identifier otherwise."""
+        """How a document refers to an object: by name, by name and place where that is needed, by identifier
+        otherwise."""
         kind = BY_NAME[target]
         raw = self.reading.by_id.get(target, {}).get(str(ident))
         name = read_field(kind.field(kind.identity[0]), raw) if raw else None
@@ -159,7 +160,11 @@ class Content:
         """Whether the entry's names alone would find another object too, or none."""
         for name in kind.identity:
             declared = kind.field(name)
-            if name not in entry and name not in kind.loose and read_field(declared, raw) != default_of(declared.default, self.cloud):
+            if (
+                name not in entry
+                and name not in kind.loose
+                and read_field(declared, raw) != default_of(declared.default, self.cloud)
+            ):
                 return True
         alike = self.reading.alike(kind, raw)
         if len(alike) == 1:

@@ -43,7 +43,8 @@ INERT = re.compile(r"[A-Za-z0-9._/@+-](?:[A-Za-z0-9 ._:/@+,()=-]*[A-Za-z0-9._/@+
 
 @dataclass(frozen=True)
 class Choice:
-    """What is exported. ``types`` empty stands for all; ``project`` is a name or identifier, empty for the whole cloud."""
+    """What is exported. ``types`` empty stands for all; ``project`` is a name or identifier, empty for the whole
+    cloud."""
 
     types: frozenset[str] = frozenset()
     project: str = ""
@@ -150,7 +151,9 @@ class Exporter:
             )
         raise CloudError(
             Problem(
-                f"There is no project '{wanted}'.", hint_or_list(wanted, {str(raw["name"]) for raw in projects}), "project"
+                f"There is no project '{wanted}'.",
+                hint_or_list(wanted, {str(raw["name"]) for raw in projects}),
+                "project",
             )
         )
 
@@ -279,7 +282,8 @@ def dump(value: Any) -> str:
     def scalar(dumper: Any, value: str) -> Any:
         if INERT.fullmatch(value) or not value:
             return dumper.represent_str(value)
-        # In double quotes alone, every character is kept as it is (YAML 1.1 has more line breaks than there are elsewhere).
+        # In double quotes alone, every character is kept as it is (YAML 1.1 has more line breaks than there are
+        # elsewhere).
         return dumper.represent_scalar("!unsafe", value, style='"' if clean(value, len(value)) != value else None)
 
     Indented.add_representer(str, scalar)
@@ -334,7 +338,8 @@ def run_cloud_export(connect: Callable[[Login], Cloud] = Cloud) -> None:
 
 
 def write(module: AnsibleModule, dest: str, text: str) -> dict[str, Any]:
-    """Put the text into a file, atomically, readable for its owner only unless told otherwise. Returns changed and diff."""
+    """Put the text into a file, atomically, readable for its owner only unless told otherwise. Returns changed and
+    diff."""
     try:
         with open(dest, encoding="utf-8") as file:
             before = file.read()

@@ -1,4 +1,5 @@
-"""What the modules have in common: options of the login, masking of secrets, and how a result or an error is handed over."""
+"""What the modules have in common: options of the login, masking of secrets, and how a result or an error is handed
+over."""
 
 from __future__ import annotations
 
@@ -50,7 +51,9 @@ def login_of(arguments: dict[str, Any]) -> Login:
 
 
 # What of a login is no secret. All else is: plug-ins for logins have ever more names for what proves who one is.
-HARMLESS = re.compile(r"auth_url|username|system_scope|(.*_)?(name|id)|auth_type|auth_methods|protocol|identity_provider|.*_endpoint")
+HARMLESS = re.compile(
+    r"auth_url|username|system_scope|(.*_)?(name|id)|auth_type|auth_methods|protocol|identity_provider|.*_endpoint"
+)
 
 
 def _texts(value: Any) -> list[str]:
@@ -62,7 +65,8 @@ def _texts(value: Any) -> list[str]:
 
 
 def mask(module: AnsibleModule, document: Any) -> None:
-    """Mask the secrets of a login and a document, and no more: marked as a whole, every name in them would be masked."""
+    """Mask the secrets of a login and a document, and no more: marked as a whole, every name in them would be
+    masked."""
     auth = module.params["auth"] or {}
     words = {text for key, value in auth.items() if not HARMLESS.fullmatch(key) for text in _texts(value) if text}
     if module.params["client_key"]:

@@ -78,7 +78,8 @@ def sources_of(clouds: Any) -> list[Source]:
 def read_clouds(
     sources: Iterable[Source], interface: str = "public", connect: Callable[[Login], Cloud] = Cloud
 ) -> tuple[list[Host], list[str]]:
-    """Every server of every source, sorted, and the faults of the clouds that could not be read, each naming its cloud."""
+    """Every server of every source, sorted, and the faults of the clouds that could not be read, each naming its
+    cloud."""
     hosts: list[Host] = []
     faults: list[str] = []
 
@@ -177,7 +178,8 @@ def _host(
 
 
 def address_of(host: Host, choice: Choice) -> str:
-    """The address to connect to; empty if none fits. Wanted networks come first to last, then kinds, then the order given."""
+    """The address to connect to; empty if none fits. Wanted networks come first to last, then kinds, then the order
+    given."""
     networks = choice.networks or tuple(host["server_addresses"])
     for network in networks:
         for kind in choice.kinds:
@@ -199,8 +201,8 @@ def plain_address(text: str) -> str:
 def inventory_names(hosts: list[Host], by: str, prefix: str = "", taken: Collection[str] = ()) -> list[str]:
     """A name for each host that is its own, can be written in any pattern, and takes no other host's or group's place.
 
-    :param by: ``id``, or ``name``: the prefix and the server's name. Where that is taken, held by several servers, or was no
-        host name, a part of the identifier is added; the whole of it, where somebody chose a name that ends so.
+    :param by: ``id``, or ``name``: the prefix and the server's name. Where that is taken, held by several servers, or
+        was no host name, a part of the identifier is added; the whole of it, where somebody chose a name that ends so.
     :param taken: names that other sources of the inventory have for hosts and groups.
     """
     reserved = {*taken, *RESERVED}
@@ -229,15 +231,19 @@ def inventory_names(hosts: list[Host], by: str, prefix: str = "", taken: Collect
 
 
 def host_name(text: str) -> str:
-    """`text` with what no host name has replaced by hyphens: it begins with a letter or digit and has 80 characters at most."""
+    """`text` with what no host name has replaced by hyphens: it begins with a letter or digit and has 80 characters at
+    most."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:80].rstrip("-.")
 
 
 def group_name(text: str) -> str:
-    """`text` as the name of a group: letters, digits and underscores, the first no digit; kept distinct where it is cut."""
+    """`text` as the name of a group: letters, digits and underscores, the first no digit; kept distinct where it is
+    cut."""
     name = re.sub(r"[^A-Za-z0-9_]", "_", text)
     name = f"_{name}" if name[:1].isdigit() else name
-    return name if len(name) <= 100 else f"{name[:91]}_{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    return (
+        name if len(name) <= 100 else f"{name[:91]}_{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:8]}"
+    )
 
 
 def free_group_name(name: str, taken: Collection[str], host_names: Collection[str]) -> str:

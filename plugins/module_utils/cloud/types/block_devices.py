@@ -16,12 +16,16 @@ VOLUME_VERSION = "3.63"
 # What of a device the service tells once it is there; bus and kind it keeps to itself.
 TOLD = ("size", "volume_type", "delete_on_termination", "tag")
 KEYS = (
-    Field("source", "What it is made of: that of the keys below that is there; blank for an empty one.", choices=SOURCES),
+    Field(
+        "source", "What it is made of: that of the keys below that is there; blank for an empty one.", choices=SOURCES
+    ),
     Field("image", "Image that it is made of.", ref="image"),
     Field("volume", "Volume that it is.", ref="volume"),
     Field("snapshot", "Snapshot that it is made of.", ref="snapshot"),
     Field("destination", "volume (the default), or local for a disk of the host.", choices=("volume", "local")),
-    Field("boot_index", "0 for what it boots from, other numbers for what comes next; none for what never boots.", "int"),
+    Field(
+        "boot_index", "0 for what it boots from, other numbers for what comes next; none for what never boots.", "int"
+    ),
     Field("size", "Size in GiB of what is made.", "int"),
     Field("volume_type", "Type of the volume that is made.", ref="volume_type"),
     Field("disk_bus", "Bus, such as virtio or scsi."),
@@ -45,7 +49,8 @@ def roots(values: Mapping[str, Any]) -> list[Element]:
 
 
 def bodies(values: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The devices as the compute service takes them; with the image that it boots from, where none of them is for that."""
+    """The devices as the compute service takes them; with the image that it boots from, where none of them is for
+    that."""
     found = []
     for element in values.get("block_devices") or []:
         source = source_of(element)
@@ -79,7 +84,9 @@ def check(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             found.append((key, "Exactly one of image, volume and snapshot is wanted, or source: blank.", ""))
             continue
         if (source == "blank") == bool(named) or (named and named != [source]):
-            found.append((f"{key}.source", f"The source {source} does not fit {', '.join(named) or 'what is missing'}.", ""))
+            found.append(
+                (f"{key}.source", f"The source {source} does not fit {', '.join(named) or 'what is missing'}.", "")
+            )
         if source == "volume":
             for name in ("size", "volume_type"):
                 if name in element:
@@ -94,8 +101,18 @@ def check(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
                 cause = f"The place {index} is taken by block_devices[{numbers[index]}]."
                 found.append((f"{key}.boot_index", cause, "Each can be there once."))
             numbers[index] = number
-    if values.get("block_devices") and 0 not in numbers and not {"image", "boot_volume", "boot_volume_size"} & values.keys():
-        found.append(("block_devices", "There is nothing to boot from.", "Give one of them boot_index: 0, or the server an image."))
+    if (
+        values.get("block_devices")
+        and 0 not in numbers
+        and not {"image", "boot_volume", "boot_volume_size"} & values.keys()
+    ):
+        found.append(
+            (
+                "block_devices",
+                "There is nothing to boot from.",
+                "Give one of them boot_index: 0, or the server an image.",
+            )
+        )
     if 0 in numbers:
         found += [
             (key, "The server boots from a block device already.", "Remove one of the two.")
@@ -146,7 +163,8 @@ def _fits(element: Element, device: Raw) -> bool:
 
 
 def matched(raw: Raw, wanted: Iterable[Element], others: Iterable[str] = ()) -> list[tuple[Element, Raw | None]]:
-    """Every wanted device with the one that stands for it; None where there is none. ``others`` stand for other keys."""
+    """Every wanted device with the one that stands for it; None where there is none. ``others`` stand for other
+    keys."""
     left = [device for device in raw.get("(devices)") or [] if device["volumeId"] not in others]
     found: list[tuple[Element, Raw | None]] = []
     # What is named, or has a label, is not taken by what any would do for.

@@ -43,7 +43,8 @@ def project_field(api: str) -> Field:
 
 
 def without_what_leaves(planner: Plan, item: Item, declared: Field) -> Any:
-    """What a field refers to, less what leaves with this run; empty when that was all, None when nothing of it leaves."""
+    """What a field refers to, less what leaves with this run; empty when that was all, None when nothing of it
+    leaves."""
     held = read_field(declared, item.current or {})
     if isinstance(held, list):
         staying = [element for element in held if not planner.leaves(declared.ref, str(element))]
@@ -106,8 +107,8 @@ def per_project(
 def pattern(names: Iterable[str]) -> str:
     """A regular expression for what these names, and maybe others, begin with; for a single name it is exact.
 
-    Empty where they begin differently or begin with what is no plain word. Alternatives would narrow it further, but Nova takes a
-    vertical bar literally where its database is MySQL or MariaDB.
+    Empty where they begin differently or begin with what is no plain word. Alternatives would narrow it further, but
+    Nova takes a vertical bar literally where its database is MySQL or MariaDB.
     """
     names = list(names)
     if len(names) == 1:

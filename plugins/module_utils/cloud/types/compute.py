@@ -1,4 +1,5 @@
-"""Resource types of the compute service: flavor, key pair, host aggregate and server group. Servers have a file of their own."""
+"""Resource types of the compute service: flavor, key pair, host aggregate and server group. Servers have a file of
+their own."""
 
 from __future__ import annotations
 
@@ -209,7 +210,9 @@ def _update_aggregate(op: Operation, changes: dict[str, Any]) -> None:
 def _release_hosts(op: Operation, changes: frozenset[str]) -> None:
     """Take out hosts that leave: a host is in one zone only."""
     if "hosts" in changes:
-        _aggregate_hosts(op, op.raw.get("hosts"), [host for host in op.raw.get("hosts") or [] if host in op.values["hosts"]])
+        _aggregate_hosts(
+            op, op.raw.get("hosts"), [host for host in op.raw.get("hosts") or [] if host in op.values["hosts"]]
+        )
         op.raw["hosts"] = [host for host in op.raw.get("hosts") or [] if host in op.values["hosts"]]
 
 

@@ -24,7 +24,10 @@ LONGEST_TTL = 2147483647
 # SOA is missing: the service keeps it, and lets nobody write it.
 RECORD_TYPES = tuple("A AAAA CNAME MX NS PTR SPF SRV SSHFP TXT CAA CERT NAPTR".split())
 TEXTS = ("TXT", "SPF")
-UNANSWERED = "Its name servers, or the masters of a secondary zone, did not answer; the log of designate-worker says which. Then run again."
+UNANSWERED = (
+    "Its name servers, or the masters of a secondary zone, did not answer; the log of designate-worker says "
+    "which. Then run again."
+)
 
 
 def _named(query: Query) -> list[tuple[str, Any]]:
@@ -96,7 +99,9 @@ def _check_records(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         found.append(("records", "A record set has at least one record.", "Set state: absent to remove it."))
     for record in values.get("records") or () if values.get("type") in TEXTS else ():
         if " " in str(record) and not (record.startswith('"') and record.endswith('"')):
-            found.append(("records", f"The text {record} has blanks and is not in double quotes.", f"Write '\"{record}\"'."))
+            found.append(
+                ("records", f"The text {record} has blanks and is not in double quotes.", f"Write '\"{record}\"'.")
+            )
     return found
 
 
@@ -121,7 +126,12 @@ ZONE = ResourceType(
         Field("email", "Address for complaints about it."),
         Field("ttl", "Seconds for which answers are kept.", "int"),
         Field("type", "Where its data come from.", choices=("PRIMARY", "SECONDARY"), immutable=True),
-        Field("masters", "Servers that a secondary zone is copied from, as address or address:port.", "set", normal=_usual_port),
+        Field(
+            "masters",
+            "Servers that a secondary zone is copied from, as address or address:port.",
+            "set",
+            normal=_usual_port,
+        ),
         DESCRIPTION,
     ),
     doc="A DNS zone.",

@@ -68,7 +68,10 @@ def is_immutable(raw: Raw) -> bool:
 def _kept_by_option(raw: Raw) -> tuple[str, str] | None:
     if not is_immutable(raw):
         return None
-    return "It is immutable, so the service does not remove it.", "Set options: {immutable: false} first, in a run of its own."
+    return (
+        "It is immutable, so the service does not remove it.",
+        "Set options: {immutable: false} first, in a run of its own.",
+    )
 
 
 def _frozen(planner: Plan, items: list[Item]) -> list[Problem]:
@@ -103,7 +106,8 @@ _FORMS: dict[type, str] = {bool: "true or false", list: "a list of lists of meth
 OPTIONS: dict[str, type] = {"immutable": bool}
 RESOURCE_OPTIONS = Field(
     "options",
-    "immutable: true guards it against changes and removal. Only the options that it names are compared; null takes one away.",
+    "immutable: true guards it against changes and removal. Only the options that it names are "
+    "compared; null takes one away.",
     "dict",
     merge=True,
     read=lambda raw: raw.get("options") or None,
@@ -129,6 +133,7 @@ DOMAIN_TYPE = ResourceType(
     **GUARDED,
 )
 
+
 def _create_project(op: Operation) -> Raw:
     """POST with the tags, so that no project is ever without its mark."""
     body = body_of(op.type, op.values)
@@ -146,8 +151,8 @@ def _check_project(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-# What a project may hold that stays when it is removed: service, path, key of the list, type, the filter by project and what goes
-# with it. So many projects are asked for one by one.
+# What a project may hold that stays when it is removed: service, path, key of the list, type, the filter by project and
+# what goes with it. So many projects are asked for one by one.
 LEFT_BEHIND: tuple[tuple[str, str, str, str, str, list[tuple[str, Any]]], ...] = (
     ("network", "/networks", "networks", "network", "project_id", []),
     ("network", "/routers", "routers", "router", "project_id", []),
@@ -315,7 +320,10 @@ USER = ResourceType(
         NAME,
         DOMAIN,
         Field(
-            "password", "Password. Compared by one login where update_password is always.", secret=True, write_only=True,
+            "password",
+            "Password. Compared by one login where update_password is always.",
+            secret=True,
+            write_only=True,
             proved=_has_password,
         ),
         Field(
@@ -331,7 +339,8 @@ USER = ResourceType(
         ENABLED,
         Field(
             "options",
-            "Exceptions from the rules on passwords and logins, such as ignore_lockout_failure_attempts: true. Only the options"
+            "Exceptions from the rules on passwords and logins, such as "
+            "ignore_lockout_failure_attempts: true. Only the options"
             " that it names are compared; null takes one away.",
             "dict",
             merge=True,
@@ -392,7 +401,10 @@ GROUP = ResourceType(
 
 
 def _access_rules(value: Any) -> list[dict[str, str]]:
-    found = [{"path": str(one["path"]), "method": str(one["method"]).upper(), "service": str(one["service"])} for one in value]
+    found = [
+        {"path": str(one["path"]), "method": str(one["method"]).upper(), "service": str(one["service"])}
+        for one in value
+    ]
     return sorted(found, key=lambda one: (one["service"], one["path"], one["method"]))
 
 
@@ -448,7 +460,11 @@ APPLICATION_CREDENTIAL = ResourceType(
             read=lambda raw: raw.get("access_rules") or [],
             normal=_access_rules,
             keys=(
-                Field("path", "Path of the request, such as /v2.1/servers; * stands for a part, ** for several.", required=True),
+                Field(
+                    "path",
+                    "Path of the request, such as /v2.1/servers; * stands for a part, ** for several.",
+                    required=True,
+                ),
                 Field("method", "Method of the request, such as GET.", required=True),
                 Field("service", "Type of the service that it goes to, such as compute.", required=True),
             ),

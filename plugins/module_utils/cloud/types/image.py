@@ -38,7 +38,8 @@ SOURCE = "stackwright-source"
 CHECKSUM = "stackwright-checksum"
 BASE = frozenset(
     "id name status visibility protected checksum owner size virtual_size container_format disk_format created_at "
-    "updated_at tags direct_url min_ram min_disk self file schema os_hidden os_hash_algo os_hash_value locations stores".split()
+    "updated_at tags direct_url min_ram min_disk self file schema os_hidden os_hash_algo os_hash_value "
+    "locations stores".split()
 )
 DIGESTS = {"md5": 32, "sha1": 40, "sha256": 64, "sha384": 96, "sha512": 128}
 NO_DATA = "(no data)"
@@ -166,7 +167,9 @@ def open_url(url: str, timeout: float) -> tuple[IO[bytes], int]:
         answer = urllib.request.urlopen(url, timeout=timeout)  # the check allows http and https only
     except (OSError, ValueError, http.client.HTTPException) as error:
         said = " ".join(str(error).split()) or type(error).__name__
-        raise ApiError(getattr(error, "code", 0), said, f"GET {url}", "Check the address and the proxy of this host.") from error
+        raise ApiError(
+            getattr(error, "code", 0), said, f"GET {url}", "Check the address and the proxy of this host."
+        ) from error
     length = answer.headers.get("Content-Length") or ""
     return answer, int(length) if length.isdigit() else 0
 
@@ -310,7 +313,8 @@ def _delete(op: Operation) -> None:
 def format_of(path: str) -> str:
     """The format of an image file by its first bytes; empty for one that has no mark of its own.
 
-    The marks are those that the formats' specifications give: QEMU's for qcow2, VMware's, VirtualBox's, Microsoft's, ISO 9660.
+    The marks are those that the formats' specifications give: QEMU's for qcow2, VMware's, VirtualBox's, Microsoft's,
+    ISO 9660.
     """
     with open(path, "rb") as file:
         head = file.read(0x9000)
@@ -320,7 +324,13 @@ def format_of(path: str) -> str:
         return "vdi"
     if head.startswith((b"KDMV", b"# Disk DescriptorFile")):
         return "vmdk"
-    marks = {b"QFI\xfb": "qcow2", b"vhdxfile": "vhdx", b"conectix": "vhd", b"WithoutFreeSpace": "ploop", b"WithouFreSpacExt": "ploop"}
+    marks = {
+        b"QFI\xfb": "qcow2",
+        b"vhdxfile": "vhdx",
+        b"conectix": "vhd",
+        b"WithoutFreeSpace": "ploop",
+        b"WithouFreSpacExt": "ploop",
+    }
     return next((name for mark, name in marks.items() if head.startswith(mark)), "")
 
 
@@ -345,7 +355,9 @@ def _check_new(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     if found and found != wanted and (found, wanted) != ("iso", "raw"):
         return [("disk_format", f"{path} is in the format {found}, not {wanted}.", f"Write disk_format: {found}.")]
     if not found and wanted not in UNMARKED:
-        return [("disk_format", f"{path} is no image in the format {wanted}.", "Name its own, or raw; qemu-img info tells.")]
+        return [
+            ("disk_format", f"{path} is no image in the format {wanted}.", "Name its own, or raw; qemu-img info tells.")
+        ]
     return []
 
 
@@ -365,7 +377,11 @@ def _check(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         found.append(("url", f"'{values['url']}' is no address of http or https.", "Use file for a local one."))
     elif "url" in values and "checksum" not in values and _open_way(values["url"]):
         found.append(
-            ("checksum", "What comes over http may be changed on its way.", "Give the checksum, or an address of https.")
+            (
+                "checksum",
+                "What comes over http may be changed on its way.",
+                "Give the checksum, or an address of https.",
+            )
         )
     if "checksum" in values:
         kind, _, digest = values["checksum"].lower().partition(":")

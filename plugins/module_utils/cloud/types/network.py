@@ -1,4 +1,5 @@
-"""Resource types of the network service: networks and what lies in them. Routers, addresses and rules have files of their own."""
+"""Resource types of the network service: networks and what lies in them. Routers, addresses and rules have files of
+their own."""
 
 from __future__ import annotations
 
@@ -301,7 +302,8 @@ def _check_subnet(values: Mapping[str, Any]) -> Found:
 
 
 def _inside(block: Block, values: Mapping[str, Any]) -> Found:
-    """What has to lie in a subnet and does not, or is of another version. A gateway may lie outside: routed addresses have such."""
+    """What has to lie in a subnet and does not, or is of another version. A gateway may lie outside: routed addresses
+    have such."""
     found: Found = []
     gateway = address_of(values.get("gateway_ip"))
     if gateway and gateway.version != block.version:
@@ -388,7 +390,9 @@ def _moved_gateway(planner: Plan, item: Item) -> list[Problem]:
     if wanted and "allocation_pools" not in item.values:
         for pool in item.current.get("allocation_pools") or []:
             if int(address_of(pool["start"]) or 0) <= int(wanted) <= int(address_of(pool["end"]) or 0):
-                cause = f"The gateway {wanted} is among the addresses that are given out, {pool['start']} to {pool['end']}."
+                cause = (
+                    f"The gateway {wanted} is among the addresses that are given out, {pool['start']} to {pool['end']}."
+                )
                 problems.append(item.problem(cause, "Name allocation_pools that leave it out.", "gateway_ip"))
     if held:
         params = [("network_id", item.current["network_id"]), ("fixed_ips", f"ip_address={held}")]
@@ -483,7 +487,8 @@ SUBNET = ResourceType(
         ),
         Field(
             "gateway_ip",
-            "Address of the router, the first one by default, which may lie outside the range; none for a subnet without one.",
+            "Address of the router, the first one by default, which may lie outside the range; none for "
+            "a subnet without one.",
             read=lambda raw: raw.get("gateway_ip") or "none",
             normal=plain_address,
         ),
@@ -516,7 +521,9 @@ SUBNET = ResourceType(
         ),
         Field("segment", "Segment that it lies in.", api="segment_id", ref="segment", immutable=True),
         Field("service_types", "Owners of ports that get addresses of it.", "set"),
-        Field("dns_publish_fixed_ip", "Whether its addresses are published in the external DNS.", "bool", default=False),
+        Field(
+            "dns_publish_fixed_ip", "Whether its addresses are published in the external DNS.", "bool", default=False
+        ),
         TAGS,
     ),
     doc="A subnet, a range of addresses in a network.",
@@ -686,7 +693,11 @@ def _compare_pairs(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[An
 
 def _plain_options(value: Any) -> list[dict[str, Any]]:
     found = [
-        {"opt_name": str(one["opt_name"]), "opt_value": str(one["opt_value"]), "ip_version": int(one.get("ip_version") or 4)}
+        {
+            "opt_name": str(one["opt_name"]),
+            "opt_value": str(one["opt_value"]),
+            "ip_version": int(one.get("ip_version") or 4),
+        }
         for one in value
         if one.get("opt_value") is not None
     ]
@@ -713,7 +724,11 @@ def _without_options(op: Operation) -> list[dict[str, Any]]:
     """The options that a change wants, with those that are to go: the service takes away what has no value."""
     wanted = _plain_options(op.values["extra_dhcp_opts"])
     kept = {(one["opt_name"], one["ip_version"]) for one in wanted}
-    gone = [one for one in _plain_options(op.raw.get("extra_dhcp_opts") or []) if (one["opt_name"], one["ip_version"]) not in kept]
+    gone = [
+        one
+        for one in _plain_options(op.raw.get("extra_dhcp_opts") or [])
+        if (one["opt_name"], one["ip_version"]) not in kept
+    ]
     return [*wanted, *({**one, "opt_value": None} for one in gone)]
 
 
@@ -768,7 +783,9 @@ def _check_port(values: Mapping[str, Any]) -> Found:
         found.append(("dns_domain", f"'{domain}' has no dot at its end.", f"Write {domain}."))
     for number, option in enumerate(values.get("extra_dhcp_opts") or []):
         if option.get("ip_version", 4) not in (4, 6):
-            found.append((f"extra_dhcp_opts[{number}].ip_version", f"There is no IPv{option['ip_version']}.", "It is 4 or 6."))
+            found.append(
+                (f"extra_dhcp_opts[{number}].ip_version", f"There is no IPv{option['ip_version']}.", "It is 4 or 6.")
+            )
     mac = values.get("mac_address")
     if mac and not re.fullmatch("([0-9a-f]{2}:){5}[0-9a-f]{2}", plain_mac(mac)):
         found.append(("mac_address", f"'{mac}' is no MAC address.", "Write it as fa:16:3e:00:00:01."))
@@ -809,7 +826,8 @@ def _validate_ports(planner: Plan, items: list[Item]) -> list[Problem]:
 
 
 def _move_addresses(planner: Plan, item: Item, declared: Field) -> Any:
-    """Addresses of other subnets for a port that holds some of one that leaves, or could get some; None for no change."""
+    """Addresses of other subnets for a port that holds some of one that leaves, or could get some; None for no
+    change."""
     if item.current is None:
         network = planner.target(item, "network")
         held = [
@@ -892,7 +910,9 @@ PORT = ResourceType(
         ),
         Field("vnic_type", "Kind of virtual interface, such as normal or direct.", api="binding:vnic_type"),
         Field("dns_name", "Name of the server in the DNS."),
-        Field("dns_domain", "Domain of the name, with a dot at the end; that of its network by default.", normal=str.lower),
+        Field(
+            "dns_domain", "Domain of the name, with a dot at the end; that of its network by default.", normal=str.lower
+        ),
         Field(
             "extra_dhcp_opts",
             "Options that its server gets by DHCP; others are taken away.",
@@ -908,20 +928,31 @@ PORT = ResourceType(
         ),
         Field(
             "binding_profile",
-            "What the host is told of the port, for accounts with the role service. What the service puts in itself does not count.",
+            "What the host is told of the port, for accounts with the role service. What the service "
+            "puts in itself does not count.",
             "dict",
             api="binding:profile",
             merge=True,
             export=False,
         ),
-        Field("host", "Host that it is bound to, for administrators; a server's port moves with it.", api="binding:host_id", export=False),
+        Field(
+            "host",
+            "Host that it is bound to, for administrators; a server's port moves with it.",
+            api="binding:host_id",
+            export=False,
+        ),
         Field(
             "device_owner",
             "Whose it is, for a port of no server; what a server's port says of its server does not count.",
             compare=_compare_owner,
             export=False,
         ),
-        Field("propagate_uplink_status", "Whether a virtual function follows the state of its uplink.", "bool", default=False),
+        Field(
+            "propagate_uplink_status",
+            "Whether a virtual function follows the state of its uplink.",
+            "bool",
+            default=False,
+        ),
         QOS,
         TAGS,
     ),

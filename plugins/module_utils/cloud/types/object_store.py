@@ -68,9 +68,13 @@ def _check_metadata(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     for key, value in (values.get("metadata") or {}).items():
         if not KEY.fullmatch(str(key)):
             mend = f"Write {str(key).replace('_', '-')}." if "_" in str(key) else "It is part of a header's name."
-            found.append((f"metadata.{key}", f"'{key}' is no key of metadata: neither underscores nor blanks are kept.", mend))
+            found.append(
+                (f"metadata.{key}", f"'{key}' is no key of metadata: neither underscores nor blanks are kept.", mend)
+            )
         if isinstance(value, str) and (value != value.strip() or not value.isprintable()):
-            found.append((f"metadata.{key}", "A value has one line and no blanks around it.", "It is a header's value."))
+            found.append(
+                (f"metadata.{key}", "A value has one line and no blanks around it.", "It is a header's value.")
+            )
     return found
 
 
@@ -307,9 +311,7 @@ OBJECT_CONTAINER = ResourceType(
             api="headers.x-container-read",
             normal=_access,
         ),
-        Field(
-            "write_acl", "Who may write; empty for members only.", api="headers.x-container-write", normal=_access
-        ),
+        Field("write_acl", "Who may write; empty for members only.", api="headers.x-container-write", normal=_access),
         Field(
             "metadata",
             "Metadata. Keys that it does not name are removed.",

@@ -166,7 +166,11 @@ def _given(raw: Raw) -> dict[str, Any]:
 
 def _unnamed(raw: Raw, values: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters that were set and that an entry does not name."""
-    sets = (values.get("parameters"), values.get("secret_parameters"), (values.get("environment") or {}).get("parameters"))
+    sets = (
+        values.get("parameters"),
+        values.get("secret_parameters"),
+        (values.get("environment") or {}).get("parameters"),
+    )
     named = {key for one in sets for key in one or ()}
     return {key: value for key, value in _given(raw).items() if key not in named}
 
@@ -310,7 +314,8 @@ def _delete(op: Operation) -> None:
     op.call("DELETE", _path(op), accept=(404,))
 
     def gone() -> bool:
-        # Its address tells of a removed stack too, and its state is complete before its name is free: the listing knows.
+        # Its address tells of a removed stack too, and its state is complete before its name is free: the listing
+        # knows.
         for stack in op.call("GET", "/stacks", params={"id": op.id}).body["stacks"]:
             if stack["stack_status"] == "DELETE_FAILED":
                 raise ApiError(

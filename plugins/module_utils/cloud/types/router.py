@@ -243,7 +243,8 @@ def _validate_routers(planner: Plan, items: list[Item]) -> list[Problem]:
                 if cidr and overlap(cidr, other):
                     problems.append(
                         item.problem(
-                            f"The subnets {name} ({cidr}) and {other_name} ({other}) overlap, so the router cannot tell "
+                            f"The subnets {name} ({cidr}) and {other_name} ({other}) overlap, so the "
+                            f"router cannot tell "
                             "them apart.",
                             "Give one of them another range, or another router.",
                             f"interfaces[{number}]",
@@ -351,7 +352,8 @@ OF_SERVER = "compute:"
 
 
 def _floating_addresses(query: Query) -> list[Raw]:
-    """The listing; also addresses that entries name and that have other names; with the port where an entry names a server."""
+    """The listing; also addresses that entries name and that have other names; with the port where an entry names a
+    server."""
     found = {raw["id"]: raw for raw in list_objects(query)}
     named = {raw.get("floating_ip_address") for raw in found.values()}
     wanted = sorted({str(plain_address(entry["address"])) for entry in query.entries if entry.get("address")} - named)
@@ -359,7 +361,9 @@ def _floating_addresses(query: Query) -> list[Raw]:
         params = [("floating_ip_address", address) for address in wanted]
         found |= {raw["id"]: raw for raw in query.collect(params=params)}
     bound = {
-        raw["port_id"]: raw for raw in found.values() if raw.get("port_id") and wants(query, raw.get("description"), "server")
+        raw["port_id"]: raw
+        for raw in found.values()
+        if raw.get("port_id") and wants(query, raw.get("description"), "server")
     }
     chunk = LONGEST_QUERY // 50
     idents = sorted(bound)
@@ -390,7 +394,8 @@ def _compare_server_network(raw: Raw, wanted: Any, values: Mapping[str, Any]) ->
 
 
 def _port_of_server(op: Operation) -> dict[str, Any]:
-    """The port of the server that an address leads to, with the inner address; the first that there is where all are alike.
+    """The port of the server that an address leads to, with the inner address; the first that there is where all are
+    alike.
 
     :raises ApiError: the server has none of that kind, or several.
     """
@@ -399,7 +404,11 @@ def _port_of_server(op: Operation) -> dict[str, Any]:
         op.poll(lambda: not _is_being_made(op), f"Wait for the interfaces of server {op.values['server']}")
         ports = _fitting_ports(op)
     if len(ports) != 1:
-        cause = "it has several interfaces of that kind" if ports else "it has no interface of that kind with an IPv4 address"
+        cause = (
+            "it has several interfaces of that kind"
+            if ports
+            else "it has no interface of that kind with an IPv4 address"
+        )
         mend = "Say which with server_network or fixed_ip." if ports else "Give the server a network of IPv4 addresses."
         raise ApiError(0, cause, f"Find the port of server {op.values['server']}", mend)
     inner = [ip["ip_address"] for ip in ports[0]["fixed_ips"] if _leads_to(ip["ip_address"], op.values.get("fixed_ip"))]
@@ -419,7 +428,9 @@ def _fitting_ports(op: Operation) -> list[Raw]:
 
 
 def _is_being_made(op: Operation) -> bool:
-    answer = op.cloud.call("compute", "GET", f"/servers/{op.values['server']}", project=str(op.values.get("project") or ""))
+    answer = op.cloud.call(
+        "compute", "GET", f"/servers/{op.values['server']}", project=str(op.values.get("project") or "")
+    )
     return bool(answer.body["server"]["status"] == "BUILD")
 
 
@@ -450,7 +461,8 @@ def _inner_address(op: Operation, port: str) -> dict[str, Any]:
 
 
 def _validate_floating(planner: Plan, items: list[Item]) -> list[Problem]:
-    """Addresses that are wanted and that somebody has already; servers of which it is not said which interface is meant."""
+    """Addresses that are wanted and that somebody has already; servers of which it is not said which interface is
+    meant."""
     problems = [problem for item in items for problem in _which_interface(planner, item)]
     new = {item.values["address"]: item for item in items if item.current is None and item.values.get("address")}
     if not new:
@@ -478,7 +490,9 @@ def _which_interface(planner: Plan, item: Item) -> list[Problem]:
     server = item.resolved.get("server")
     if not server or item.resolved.get("server_network") or item.values.get("fixed_ip"):
         return []
-    entry = server if isinstance(server, Item) else next((one for one in planner.own["server"] if one.id == server), None)
+    entry = (
+        server if isinstance(server, Item) else next((one for one in planner.own["server"] if one.id == server), None)
+    )
     raw = planner.state.by_id.get("server", {}).get(str(server), {})
     interfaces = entry.resolved.get("networks") if entry else None
     count = len((raw.get("addresses") or {}) if interfaces is None else interfaces)
@@ -511,7 +525,9 @@ def _check_floating(values: Mapping[str, Any]) -> Found:
     if "server" in values and "port" in values:
         found.append(("server", "Where it leads to is said twice.", "Remove server or port."))
     if values.get("server_network") and not values.get("server"):
-        found.append(("server_network", "It says which interface of a server is meant, and none is named.", "Give server."))
+        found.append(
+            ("server_network", "It says which interface of a server is meant, and none is named.", "Give server.")
+        )
     return found
 
 

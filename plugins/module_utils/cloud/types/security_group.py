@@ -182,7 +182,9 @@ def _create_group(op: Operation) -> Raw:
     found = list(op.cloud.pages("network", "/security-groups", "security_groups", params))
     if not found:
         # An administrator's look does not make another project's group; this does, and is refused for it.
-        op.call("POST", "/security-groups", {"security_group": {"name": "default", "project_id": project}}, accept=(409,))
+        op.call(
+            "POST", "/security-groups", {"security_group": {"name": "default", "project_id": project}}, accept=(409,)
+        )
         found = list(op.cloud.pages("network", "/security-groups", "security_groups", params))
     if not found:
         raise ApiError(404, "the project has none", "Find the security group default", "See the network service's log.")
@@ -204,8 +206,13 @@ def _validate_groups(planner: Plan, items: list[Item]) -> list[Problem]:
         ports = planner.cloud.pages("network", "/ports", "ports", [("security_groups", item.id), ("fields", "id")])
         used = sum(1 for _ in ports)
         if used:
-            cause = f"Whether it is stateful cannot be changed while {used} port{'s have' if used > 1 else ' has'} the group."
-            problems.append(item.problem(cause, "Make another group for these ports, or take the old value.", "stateful"))
+            cause = (
+                f"Whether it is stateful cannot be changed while {used} "
+                f"port{'s have' if used > 1 else ' has'} the group."
+            )
+            problems.append(
+                item.problem(cause, "Make another group for these ports, or take the old value.", "stateful")
+            )
     return problems
 
 

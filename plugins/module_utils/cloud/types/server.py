@@ -162,7 +162,8 @@ def _compare_user_data(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tupl
 
 
 def encoded(text: Any) -> str:
-    """User data as the service keeps them: what is in base64, in lines or not, without white space, all else encoded."""
+    """User data as the service keeps them: what is in base64, in lines or not, without white space, all else
+    encoded."""
     given = str(text or "")
     lines = given.split()
     widths = {len(line) for line in lines[:-1]}
@@ -215,7 +216,8 @@ def _is_interface(port: Raw, element: Mapping[str, Any]) -> bool:
 
 
 def _interfaces_of(raw: Raw) -> list[dict[str, Any]] | None:
-    """Interfaces as an entry has them: ports that somebody named, and addresses in a network for those of the server's own."""
+    """Interfaces as an entry has them: ports that somebody named, and addresses in a network for those of the server's
+    own."""
     if "(ports)" not in raw:
         return None
     found: list[dict[str, Any]] = []
@@ -302,7 +304,11 @@ def _interface(element: Mapping[str, Any], network: str, port: str) -> dict[str,
 
 def _create(op: Operation) -> Raw:
     values = op.values
-    server: dict[str, Any] = {"name": values["name"], "flavorRef": values["flavor"], "metadata": without_none(values.get("metadata")) or {}}
+    server: dict[str, Any] = {
+        "name": values["name"],
+        "flavorRef": values["flavor"],
+        "metadata": without_none(values.get("metadata")) or {},
+    }
     disks = _disks(values)
     if disks:
         server["block_device_mapping_v2"] = disks
@@ -376,7 +382,9 @@ def _update(op: Operation, changes: dict[str, Any]) -> None:
     if body:
         op.call("PUT", f"/servers/{op.id}", {"server": body})
     if "hostname" in changes:
-        op.call("PUT", f"/servers/{op.id}", {"server": {"hostname": changes["hostname"]}}, microversion=HOSTNAME_VERSION)
+        op.call(
+            "PUT", f"/servers/{op.id}", {"server": {"hostname": changes["hostname"]}}, microversion=HOSTNAME_VERSION
+        )
     _steps(op, changes)
 
 
@@ -734,7 +742,8 @@ SERVER = ResourceType(
         Field("boot_volume_keep", "Whether the boot volume that is made outlives the server.", "bool", write_only=True),
         Field(
             "block_devices",
-            "What it is made with besides, or boots from with boot_index: 0. Compared as far as the service tells of volumes:"
+            "What it is made with besides, or boots from with boot_index: 0. Compared as far as the "
+            "service tells of volumes:"
             " what they are made of, size, type, label, and whether they go with the server, which alone can change.",
             "list",
             read=block_devices.read,

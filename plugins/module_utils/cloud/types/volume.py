@@ -80,7 +80,9 @@ def _wait(op: Operation, *states: str) -> Raw:
         return op.wait_until(*states)
     except ApiError as error:
         why = "" if error.status else _told(op)
-        raise ApiError(error.status, f"{error.message}{f': {why}' if why else ''}", error.request, error.mend) from error
+        raise ApiError(
+            error.status, f"{error.message}{f': {why}' if why else ''}", error.request, error.mend
+        ) from error
 
 
 def _settle(op: Operation) -> Raw:
@@ -96,7 +98,8 @@ def _make(op: Operation, body: dict[str, Any], volume: str = "") -> Raw:
     def free() -> bool:
         return state() in (*SETTLED, "error")
 
-    # Between the refusal and the look at the volume it may have become free, so one that looks free is tried again, a few times.
+    # Between the refusal and the look at the volume it may have become free, so one that looks free is tried again, a
+    # few times.
     left = 5
     while True:
         try:
@@ -168,7 +171,8 @@ def _update_volume(op: Operation, changes: dict[str, Any]) -> None:
                 0,
                 f"the retype was refused: it still has type {raw.get('volume_type')}",
                 f"Change the type of volume {op.id}",
-                "Where the types lie on different backends, set retype_migration: on-demand. The service's log has the cause.",
+                "Where the types lie on different backends, set retype_migration: on-demand. The "
+                "service's log has the cause.",
             )
     if "size" in changes:
         _action(op, "os-extend", {"new_size": changes["size"]})
@@ -483,7 +487,8 @@ VOLUME_TYPE = ResourceType(
         ),
         Field(
             "encryption",
-            "How its volumes are encrypted: provider, cipher, key_size, control_location. An empty mapping for not at all.",
+            "How its volumes are encrypted: provider, cipher, key_size, control_location. An empty "
+            "mapping for not at all.",
             "dict",
             read=_read_encryption,
             compare=_compare_encryption,

@@ -1,8 +1,8 @@
 """SARIF 2.1.0: one run, a rule for each control, a result for each finding that somebody should look at.
 
-Results are open findings (kind fail), waived ones (kind fail with an accepted suppression, section 3.35), and controls for a
-person (review). What passes, does not apply, or cannot be tested on the host is left out: viewers have limits, and in a container
-the last would bury what failed.
+Results are open findings (kind fail), waived ones (kind fail with an accepted suppression, section 3.35), and controls
+for a person (review). What passes, does not apply, or cannot be tested on the host is left out: viewers have limits,
+and in a container the last would bury what failed.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ A waived control has the result `informational`, which counts neither as passed 
 message. The `override` element would say more, but oscap's own rules then ask for one on every result of the host.
 `manual` and `not_testable` are `notchecked`.
 
-Rules have the identifiers of the official STIG where a reference gives them, and short ones of their own otherwise: STIG Manager
-keeps the first 45 characters only.
+Rules have the identifiers of the official STIG where a reference gives them, and short ones of their own otherwise:
+STIG Manager keeps the first 45 characters only.
 """
 
 from __future__ import annotations
@@ -192,6 +192,7 @@ def render_arf(document: model.Document, version: str, reference: Reference | No
         '<arf:report-requests><arf:report-request id="request"><arf:content>'
         f"{_benchmark(document, version, '', known)}</arf:content></arf:report-request></arf:report-requests>"
         f'<arf:assets><arf:asset id="asset">{_asset(document)}</arf:asset></arf:assets>'
-        f'<arf:reports><arf:report id="report"><arf:content>{_result(document, version, known, namespace=True)}</arf:content>'
+        f"<arf:reports><arf:report "
+        f'id="report"><arf:content>{_result(document, version, known, namespace=True)}</arf:content>'
         "</arf:report></arf:reports></arf:asset-report-collection>\n"
     )
