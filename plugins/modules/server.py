@@ -147,20 +147,47 @@ options:
         type: raw
       port:
         description:
-          - Port that exists already.
+          - Port that exists already. It has addresses, groups and port security of its own.
           - 'Given as a name or an identifier of a port, or a mapping such as C({name: web, project: customers}).'
         type: raw
       fixed_ip:
         description:
           - Address in the network, of IPv4 or IPv6.
         type: str
+      fixed_ips:
+        description:
+          - Addresses, in place of fixed_ip; others are taken away.
+        type: list
+        elements: dict
+        suboptions:
+          subnet:
+            description:
+              - Subnet.
+              - Given as a name or an identifier of a subnet.
+            type: raw
+          ip_address:
+            description:
+              - Address.
+            type: str
+      security_groups:
+        description:
+          - Security groups of this interface, in place of the server's.
+          - 'Each is a name or an identifier of a security group, or a mapping such as C({name: web, project:
+            customers}).'
+        type: list
+        elements: raw
+      port_security:
+        description:
+          - Whether it drops forged addresses.
+        type: bool
       tag:
         description:
           - Label by which the guest finds a new interface. It is not compared.
         type: str
   security_groups:
     description:
-      - Security groups of all its interfaces, ports that it is given among them; others are taken away.
+      - Security groups of all its interfaces that name none themselves, ports that it is given among them;
+        others are taken away.
       - 'Each is a name or an identifier of a security group, or a mapping such as C({name: web, project:
         customers}).'
     type: list

@@ -280,6 +280,8 @@ def new_server(state: State, request: Request, obj: Object) -> None:
     if version < (2, 63) and "trusted_image_certificates" in request.wrapped("server"):
         raise Refusal(400, "Additional properties are not allowed ('trusted_image_certificates' was unexpected)")
     for wanted in networks if isinstance(networks, list) else ():
+        if unknown := wanted.keys() - {"uuid", "port", "fixed_ip", "tag"}:
+            raise Refusal(400, f"Invalid input for field/attribute networks: {sorted(unknown)} were unexpected.")
         if wanted.get("tag") and not 1 <= len(wanted["tag"]) <= 60:
             raise Refusal(400, f"Invalid input for field/attribute tag: {wanted['tag']!r}.")
     obj["_hostname"] = obj.pop("hostname", None) or obj["name"].lower().replace(" ", "-")
@@ -403,6 +405,8 @@ def plug(state: State, request: Request, server: Object, wanted: Object, groups:
         port = state.get("port", wanted["port"], 400)
         if port["device_id"]:
             raise Refusal(409, f"Port {port['id']} is still in use.")
+        if not port["fixed_ips"]:
+            raise Refusal(400, f"Port {port['id']} requires a FixedIP in order to be used.")
     else:
         ip = wanted.get("fixed_ip") or ((wanted.get("fixed_ips") or [{}])[0].get("ip_address"))
         network = state.get("network", wanted.get("uuid") or wanted.get("net_id") or "none", 400)
@@ -589,6 +593,13 @@ def interfaces(state: State, request: Request, match: dict[str, str]) -> Answer:
         given = request.wrapped("interfaceAttachment")
         if given.get("tag") and microversion(request) < (2, 49):
             raise Refusal(400, "Additional properties are not allowed ('tag' was unexpected)")
+        if unknown := given.keys() - {"net_id", "port_id", "fixed_ips", "tag"}:
+            raise Refusal(400, f"Additional properties are not allowed ({sorted(unknown)} were unexpected)")
+        addresses = given.get("fixed_ips") or []
+        if len(addresses) > 1 or any(one.keys() != {"ip_address"} for one in addresses):
+            raise Refusal(400, f"Invalid input for field/attribute fixed_ips: {addresses}.")
+        if addresses and (given.get("port_id") or not given.get("net_id")):
+            raise Refusal(400, "Addresses of a new interface need its network, and no port.")
         return Answer(
             200, {"interfaceAttachment": view(plug(state, request, server, {"port": given.get("port_id")} | given))}
         )

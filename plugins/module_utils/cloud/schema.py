@@ -82,6 +82,11 @@ class Field:
         return self.api or self.name
 
 
+def holders(declared: Field) -> list[Field]:
+    """A field with the keys of its elements, and the keys of theirs."""
+    return [declared, *(inner for key in declared.keys for inner in holders(key))]
+
+
 @dataclass(frozen=True)
 class ResourceType:
     """One kind of resource. ``identity`` are the fields by which an entry and an object of the cloud are the same."""

@@ -274,3 +274,264 @@ def test_a_protected_image_is_refused_in_the_plan(desk: Desk) -> None:
     error = desk.refuse({"images": [{"name": "alpine", "state": "absent"}]})
     assert "protected" in error["cause"]
     assert not desk.cloud.writes()
+
+
+# Interfaces that say more ---------------------------------------------------------------------------------------------
+APART: dict[str, Any] = {
+    "network": "wan",
+    "fixed_ips": [{"ip_address": "10.1.0.20"}, {"subnet": "more", "ip_address": "10.2.0.20"}],
+    "security_groups": ["db"],
+}
+MORE = {"subnets": [{"name": "more", "network": "wan", "cidr": "10.2.0.0/24"}]}
+
+
+def apart(*networks: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {**WEB, **MORE, **server(networks=list(networks), **{"security_groups": ["web"], **more})}
+
+
+def told(desk: Desk, network: str) -> tuple[list[str], list[str], bool]:
+    """Groups, addresses and port security of the server's only interface in a network."""
+    ident = desk.one("server", name="u")["id"]
+    (port,) = desk.cloud.find("port", device_id=ident, network_id=desk.one("network", name=network)["id"])
+    return (
+        groups(desk, id=port["id"]),
+        sorted(ip["ip_address"] for ip in port["fixed_ips"]),
+        port["port_security_enabled"],
+    )
+
+
+def written(desk: Desk) -> list[tuple[str, str]]:
+    return [(call.method, call.type) for call in desk.cloud.writes()]
+
+
+def test_an_interface_has_groups_and_addresses_of_its_own_from_the_beginning(desk: Desk) -> None:
+    document = apart({"network": "lan"}, APART, {"network": "wan", "fixed_ip": "10.1.0.30", "port_security": False})
+    planned = desk.run(document, check=True)["changes"]
+    assert not desk.cloud.writes()
+    assert desk.run(document)["changes"] == planned
+    # Nothing is set after the boot: no packet meets other groups.
+    assert ("PUT", "port") not in written(desk)
+    ident = desk.one("server", name="u")["id"]
+    found = {
+        tuple(ip["ip_address"] for ip in port["fixed_ips"]): (
+            groups(desk, id=port["id"]),
+            port["port_security_enabled"],
+        )
+        for port in desk.cloud.find("port", device_id=ident)
+    }
+    assert found.pop(("10.1.0.20", "10.2.0.20")) == (["db"], True)
+    assert found.pop(("10.1.0.30",)) == ([], False)
+    assert list(found.values()) == [(["web"], True)]
+    assert (desk.run(document)["changes"], desk.cloud.writes()) == ([], [])
+    desk.run(document, state="absent")
+    assert not desk.cloud.all("port")
+
+
+def test_interfaces_of_one_network_keep_their_groups_in_any_order(desk: Desk) -> None:
+    networks = [
+        {"network": "lan"},
+        {"network": "lan", "security_groups": ["db"]},
+        {"network": "lan", "port_security": False},
+    ]
+    desk.run(apart(*networks))
+    assert sorted(groups(desk, id=port["id"]) for port in desk.cloud.all("port")) == [[], ["db"], ["web"]]
+    for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]):
+        assert desk.run(apart(*(networks[place] for place in order)))["changes"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "after"),
+    [
+        ({"security_groups": ["web", "db"]}, (["db", "web"], ["10.1.0.20", "10.2.0.20"], True)),
+        ({"security_groups": []}, ([], ["10.1.0.20", "10.2.0.20"], True)),
+        ({"fixed_ips": [{"ip_address": "10.1.0.20"}]}, (["db"], ["10.1.0.20"], True)),
+        ({"security_groups": [], "port_security": False}, ([], ["10.1.0.20", "10.2.0.20"], False)),
+        ({"security_groups": None}, (["web"], ["10.1.0.20", "10.2.0.20"], True)),
+    ],
+)
+def test_a_change_touches_only_the_port_that_differs(desk: Desk, change: dict[str, Any], after: Any) -> None:
+    desk.run(apart({"network": "lan"}, APART))
+    kept = {port["id"] for port in desk.cloud.all("port")}
+    document = apart({"network": "lan"}, {**APART, **change})
+    planned = desk.run(document, check=True)
+    done = desk.run(document)
+    assert (done["plan"], written(desk)) == (planned["plan"], [("PUT", "port")])
+    assert told(desk, "wan") == after
+    assert told(desk, "lan")[0] == ["web"]
+    assert {port["id"] for port in desk.cloud.all("port")} == kept
+    assert not desk.run(document)["changes"]
+    # And back, also from a port without security.
+    desk.run(apart({"network": "lan"}, {**APART, "port_security": True}))
+    assert told(desk, "wan") == (["db"], ["10.1.0.20", "10.2.0.20"], True)
+
+
+def test_other_groups_of_the_server_leave_an_interface_with_its_own_alone(desk: Desk) -> None:
+    desk.run(apart({"network": "lan"}, APART))
+    document = apart({"network": "lan"}, APART, security_groups=["web", "db"])
+    (line,) = desk.run(document)["changes"]
+    assert "networks" not in line
+    assert written(desk) == [("PUT", "port")]
+    assert (told(desk, "lan")[0], told(desk, "wan")[0]) == (["db", "web"], ["db"])
+
+
+@pytest.mark.parametrize("more", [{}, {"security_groups": None}])
+def test_an_interface_that_comes_later_has_its_own_at_once_and_leaves_nothing(desk: Desk, more: dict[str, Any]) -> None:
+    plain, late = apart({"network": "lan"}, **more), apart({"network": "lan"}, APART, **more)
+    desk.run(plain)
+    desk.run(late)
+    assert written(desk) == [("POST", "port"), ("POST", "server_interface")]
+    assert told(desk, "wan") == (["db"], ["10.1.0.20", "10.2.0.20"], True)
+    assert not desk.run(late)["changes"]
+    desk.run(plain)
+    assert len(desk.cloud.all("port")) == 1
+    assert not desk.run(plain)["changes"]
+
+
+def test_an_interface_without_groups_of_its_own_has_those_of_the_server(desk: Desk) -> None:
+    desk.run(apart({"network": "wan", "fixed_ips": APART["fixed_ips"]}))
+    assert ("PUT", "port") not in written(desk)
+    assert told(desk, "wan")[0] == ["web"]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("later", [False, True])
+def test_ports_of_a_run_that_is_cut_off_do_not_stay(desk: Desk, when: str, later: bool) -> None:
+    document, begin = apart({"network": "lan"}, APART), apart({"network": "lan"})
+    desk.run({**WEB, **MORE})
+    skip, failure = 0, True
+    while failure:
+        if later:
+            desk.run(begin)
+        desk.cloud.fault(method="write", skip=skip, times=0, drop=when)
+        failure = desk.apply(document)[1] is not None
+        desk.cloud.heal()
+        desk.run(document)
+        assert len(desk.cloud.all("port")) == 2
+        assert not desk.run(document)["changes"]
+        desk.run(server(state="absent"))
+        assert not desk.cloud.all("port")
+        skip += 1
+    assert skip > 2
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_refusal_of_the_compute_service_leaves_no_port(desk: Desk, later: bool) -> None:
+    desk.run({**WEB, **MORE, **(apart({"network": "lan"}) if later else {})})
+    before = len(desk.cloud.all("port"))
+    fault = desk.cloud.fault(method="POST", service="compute", status=403, times=0, message="Quota exceeded.")
+    assert "Quota exceeded" in desk.refuse(apart({"network": "lan"}, APART))["cause"]
+    assert fault
+    assert len(desk.cloud.all("port")) == before
+
+
+def test_a_server_that_fails_is_made_anew_with_its_interfaces(desk: Desk) -> None:
+    desk.cloud.fail_next["server"] = 1
+    document = apart({"network": "lan"}, APART)
+    assert "ERROR" in desk.refuse(document)["cause"].upper()
+    # The compute service lets go of ports that it was given.
+    for port in desk.cloud.all("port"):
+        if not port.get("_own"):
+            port |= {"device_id": "", "device_owner": ""}
+    desk.run(document)
+    assert told(desk, "wan")[0] == ["db"]
+    assert len(desk.cloud.all("port")) == 2
+
+
+def test_a_port_of_somebody_else_stays(desk: Desk) -> None:
+    desk.run(apart({"network": "lan"}, APART))
+    made = desk.one("port", network_id=desk.one("network", name="wan")["id"])
+    others = [("mine", desk.cloud.admin_project), (made["description"], "x")]
+    for description, project in others:
+        desk.cloud.put("port", network_id=made["network_id"], project_id=project, description=description, fixed_ips=[])
+    desk.run(server(state="absent"))
+    assert sorted(port["description"] for port in desk.cloud.all("port")) == sorted(
+        description for description, _ in others
+    )
+
+
+def test_addresses_move_between_interfaces_of_two_servers(desk: Desk) -> None:
+    def two(first: list[str], second: list[str]) -> dict[str, Any]:
+        base = {"flavor": "small", "image": "debian"}
+        return {
+            "servers": [
+                {
+                    **base,
+                    "name": name,
+                    "networks": [{"network": "lan", "fixed_ips": [{"ip_address": a} for a in those]}],
+                }
+                for name, those in (("s1", first), ("s2", second))
+            ]
+        }
+
+    desk.run(two(["10.0.0.20", "10.0.0.21"], ["10.0.0.30", "10.0.0.31"]))
+    document = two(["10.0.0.20", "10.0.0.30"], ["10.0.0.21", "10.0.0.31"])
+    desk.run(document)
+    assert not desk.run(document)["changes"]
+
+
+def test_groups_come_and_go_with_the_interfaces_that_have_them(desk: Desk) -> None:
+    def document(*wanted: Any, group: str) -> dict[str, Any]:
+        own = {"network": "wan", "security_groups": [group]}
+        entry = server(networks=[{"network": "lan"}, {"network": "lan"}, own], security_groups=["web"])
+        return {"security_groups": [{"name": "web"}, *wanted], **entry}
+
+    desk.run(document("one", group="one"))
+    assert told(desk, "wan")[0] == ["one"]
+    second = document({"name": "one", "state": "absent"}, "two", group="two")
+    desk.run(second)
+    assert told(desk, "wan")[0] == ["two"]
+    assert not desk.run(second)["changes"]
+
+
+@pytest.mark.parametrize(
+    ("element", "path", "words"),
+    [
+        ({"port": "bare", "security_groups": ["db"]}, "security_groups", "has its own groups"),
+        ({"port": "bare", "fixed_ips": [{"subnet": "more"}]}, "fixed_ips", "has its own addresses"),
+        ({"port": "bare", "port_security": True}, "port_security", "has its own port security"),
+        ({**APART, "fixed_ip": "10.1.0.20"}, "fixed_ips", "said twice"),
+        ({**APART, "port_security": False}, "security_groups", "has no groups"),
+        ({**APART, "fixed_ips": []}, "fixed_ips", "needs an address"),
+        ({**APART, "fixed_ips": [{}]}, "fixed_ips[0]", "A subnet or an address"),
+        ({**APART, "fixed_ips": [{"ip_address": "10.1"}]}, "fixed_ips[0].ip_address", "no address"),
+        ({**APART, "fixed_ips": [{"subnet": "more", "ip_address": "10.1.0.5"}]}, "fixed_ips[0].ip_address", "outside"),
+        ({**APART, "security_groups": ["none"]}, "security_groups[0]", "no security group 'none'"),
+    ],
+)
+def test_an_interface_that_cannot_be_is_refused(desk: Desk, element: dict[str, Any], path: str, words: str) -> None:
+    error = desk.refuse({"ports": [{"name": "bare", "network": "wan"}], **apart({"network": "lan"}, element)})
+    assert (error["path"], words in error["cause"]) == (f"servers[0].networks[1].{path}", True), error
+    assert error["mend"] or "A subnet" in words
+    assert not desk.cloud.writes()
+
+
+@pytest.mark.parametrize("own", [APART, {**APART, "security_groups": []}, {"network": "wan", "port_security": False}])
+def test_an_export_tells_interfaces_that_differ_and_makes_the_same(desk: Desk, own: dict[str, Any]) -> None:
+    desk.run(apart({"network": "lan"}, {"network": "lan"}, own), owner="")
+    document = exported(desk)
+    (entry,) = document["servers"]
+    (shown,) = [element for element in entry["networks"] if element["network"] == "wan"]
+    assert entry["security_groups"] == ["web"]
+    assert [sorted(element) for element in entry["networks"] if element["network"] == "lan"] == [
+        ["fixed_ip", "network"]
+    ] * 2
+    assert shown.items() >= {key: value for key, value in own.items() if key != "fixed_ips"}.items()
+    assert [ip["ip_address"] for ip in shown.get("fixed_ips", [])] == [
+        ip["ip_address"] for ip in own.get("fixed_ips", [])
+    ]
+    assert not desk.run(document, owner="")["changed"]
+    desk.run(server(state="absent"), owner="")
+    assert not desk.cloud.all("port")
+    desk.run(document, owner="")
+    assert exported(desk) == document
+
+
+def test_an_export_tells_groups_of_interfaces_beside_those_of_named_ports(desk: Desk) -> None:
+    ports = [{"name": name, "network": "wan", "security_groups": [name]} for name in ("web", "db")]
+    networks = [{"port": "web"}, {"port": "db"}, {"network": "lan", "security_groups": ["web"]}]
+    desk.run({**WEB, "ports": ports, **server(networks=networks)}, owner="")
+    document = exported(desk)
+    (entry,) = document["servers"]
+    assert "security_groups" not in entry
+    assert [element["security_groups"] for element in entry["networks"] if "network" in element] == [["web"]]
+    assert not desk.run(document, owner="")["changed"]

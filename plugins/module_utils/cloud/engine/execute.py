@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
@@ -34,6 +34,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     Item,
     Operation,
     canonical,
+    holders,
     read_field,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import steps
@@ -327,12 +328,22 @@ def claims(item: Item) -> frozenset[tuple[str, str]]:
                 found.add(("address", value))
 
     for name, value in item.resolved.items():
-        declared = item.type.field(name)
-        for element in _ids(value) if isinstance(value, list) else [_ids(value)]:
-            note(declared, element)
-            for key in declared.keys if isinstance(element, dict) else ():
-                note(key, element.get(key.name))
+        for declared, one in _parts(item.type.field(name), _ids(value)):
+            note(declared, one)
     return frozenset(found)
+
+
+def _parts(declared: Field, value: Any) -> Iterator[tuple[Field, Any]]:
+    """The single values of a field, through lists and the keys of their elements, each with what declares it."""
+    if isinstance(value, list):
+        for element in value:
+            yield from _parts(declared, element)
+    elif isinstance(value, dict) and declared.keys:
+        for key in declared.keys:
+            if key.name in value:
+                yield from _parts(key, value[key.name])
+    else:
+        yield declared, value
 
 
 def current_refs(item: Item, of_its_own: bool = True) -> set[tuple[str, str]]:
@@ -345,12 +356,11 @@ def current_refs(item: Item, of_its_own: bool = True) -> set[tuple[str, str]]:
         return set()
     found: set[tuple[str, str]] = set()
     for declared in item.type.fields:
-        for holder in (declared, *declared.keys):
-            if not holder.ref or (not of_its_own and declared.apply and holder.ref == item.type.name):
-                continue
-            value = read_field(declared, item.current)
-            for element in value if isinstance(value, list) else [value]:
-                found.add((holder.ref, str(element.get(holder.name) if isinstance(element, dict) else element)))
+        if not any(holder.ref for holder in holders(declared)):
+            continue
+        for holder, value in _parts(declared, read_field(declared, item.current)):
+            if holder.ref and (of_its_own or not declared.apply or holder.ref != item.type.name):
+                found.add((holder.ref, str(value)))
     return found
 
 

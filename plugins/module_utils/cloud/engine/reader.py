@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
@@ -37,20 +37,21 @@ def refs(kind: ResourceType, values: Mapping[str, Any]) -> Iterable[tuple[Field,
         value = values.get(declared.name)
         if value is None:
             continue
-        if declared.ref:
-            for number, element in enumerate(value if isinstance(value, list) else [value]):
-                if element in declared.words:
-                    continue
-                yield (
-                    declared,
-                    declared,
-                    element,
-                    f"{declared.name}[{number}]" if isinstance(value, list) else declared.name,
-                )
+        for holder, one, place in _referring(declared, value, declared.name):
+            yield declared, holder, one, place
+
+
+def _referring(declared: Field, value: Any, place: str) -> Iterator[tuple[Field, Any, str]]:
+    """The references in a value of a field, through lists and the keys of their elements."""
+    if isinstance(value, list):
+        for number, element in enumerate(value):
+            yield from _referring(declared, element, f"{place}[{number}]")
+    elif declared.keys and isinstance(value, Mapping):
         for key in declared.keys:
-            for number, element in enumerate(value if key.ref else []):
-                if element.get(key.name) is not None and element[key.name] not in key.words:
-                    yield declared, key, element[key.name], f"{declared.name}[{number}].{key.name}"
+            if value.get(key.name) is not None:
+                yield from _referring(key, value[key.name], f"{place}.{key.name}")
+    elif declared.ref and value not in declared.words:
+        yield declared, value, place
 
 
 def needed_names(items: list[Item], everything: bool) -> dict[str, set[str] | None]:

@@ -19,6 +19,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     Query,
     Raw,
     ResourceType,
+    holders,
     read_field,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.registry import BY_NAME
@@ -28,7 +29,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.common.text impo
 def referred(kinds: Iterable[ResourceType]) -> set[str]:
     """Types that the fields of ``kinds`` refer to, and those that these are told apart by."""
     found: set[str] = set()
-    waiting = [holder.ref for kind in kinds for d in kind.fields for holder in (d, *d.keys) if holder.ref]
+    waiting = [holder.ref for kind in kinds for d in kind.fields for holder in holders(d) if holder.ref]
     while waiting:
         name = waiting.pop()
         if name not in found:
@@ -108,7 +109,8 @@ class Content:
                     {
                         key.name: self.value(key, element[key.name], named)
                         for key in declared.keys
-                        if element.get(key.name) not in (None, "", [], {})
+                        # An empty set is a wish of its own: none of what all others have.
+                        if element.get(key.name) not in (None, "", {}, *([] if key.kind == "set" else [[]]))
                     }
                     for element in value
                 ]

@@ -628,15 +628,16 @@ ADDRESS_SCOPE = ResourceType(
 # Ports ---------------------------------------------------------------------------------------------------------------
 
 
-def _fixed_ips(raw: Raw) -> list[dict[str, Any]]:
+def fixed_ips_of(raw: Raw) -> list[dict[str, Any]]:
+    """The addresses of a port as an entry has them."""
     return [
         {"subnet": ip["subnet_id"], "ip_address": plain_address(ip["ip_address"])} for ip in raw.get("fixed_ips") or []
     ]
 
 
-def _compare_fixed_ips(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
+def compare_fixed_ips(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
     """Addresses that are as wanted stand for themselves: an element may leave subnet or address open."""
-    held = _fixed_ips(raw)
+    held = fixed_ips_of(raw)
     left = list(held)
     # Fitting the most particular wishes first, no open one takes what a particular one needs.
     for element in sorted(wanted, key=lambda element: "ip_address" not in element):
@@ -646,11 +647,11 @@ def _compare_fixed_ips(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tupl
             return held, wanted
         left.remove(fit)
     # The service gives every port an address of such a subnet, whatever it was asked for.
-    left = [ip for ip in left if not _made_of_mac(raw, ip["ip_address"])]
+    left = [ip for ip in left if not made_of_mac(raw, ip["ip_address"])]
     return (held, wanted) if left else (held, held)
 
 
-def _made_of_mac(raw: Raw, address: str) -> bool:
+def made_of_mac(raw: Raw, address: str) -> bool:
     """Whether an IPv6 address is made of the port's MAC address, as the service does in subnets with SLAAC."""
     parsed = address_of(address)
     digits = str(raw.get("mac_address") or "").replace(":", "")
@@ -759,13 +760,23 @@ def _release_port(op: Operation, changes: frozenset[str]) -> None:
     """Give up addresses that something else of the run takes."""
     if "fixed_ips" not in changes:
         return
-    wanted = {plain_address(element.get("ip_address")) for element in op.values["fixed_ips"]}
-    others = {plain_address(address) for kind, address in op.contested if kind == "address"}
-    held = _fixed_ips(op.raw)
+    staying = staying_addresses(op.raw, op.values["fixed_ips"], op.contested)
+    if staying is not None:
+        op.raw |= op.call("PUT", f"/ports/{op.id}", {"port": {"fixed_ips": staying}}).body["port"]
+
+
+def staying_addresses(
+    port: Raw, elements: Iterable[Mapping[str, Any]], contested: Iterable[tuple[str, str]]
+) -> list[dict[str, Any]] | None:
+    """The addresses, as the service takes them, that a port keeps when it gives up those that are not wanted and that
+    something else of the run takes; None if it gives up none."""
+    wanted = {plain_address(element.get("ip_address")) for element in elements}
+    others = {plain_address(address) for kind, address in contested if kind == "address"}
+    held = fixed_ips_of(port)
     staying = [ip for ip in held if ip["ip_address"] in wanted or ip["ip_address"] not in others]
-    if staying != held:
-        body = [{"subnet_id": ip["subnet"], "ip_address": ip["ip_address"]} for ip in staying]
-        op.raw |= op.call("PUT", f"/ports/{op.id}", {"port": {"fixed_ips": body}}).body["port"]
+    if staying == held:
+        return None
+    return [{"subnet_id": ip["subnet"], "ip_address": ip["ip_address"]} for ip in staying]
 
 
 def _update_port(op: Operation, changes: dict[str, Any]) -> None:
@@ -808,20 +819,27 @@ def _check_port(values: Mapping[str, Any]) -> Found:
 
 
 def _validate_ports(planner: Plan, items: list[Item]) -> list[Problem]:
-    """Addresses outside of the subnet that they are wanted in."""
+    return [
+        problem
+        for item in items
+        for problem in outside_subnets(planner, item, item.resolved.get("fixed_ips") or [], "fixed_ips")
+    ]
+
+
+def outside_subnets(planner: Plan, item: Item, elements: Iterable[Mapping[str, Any]], key: str) -> list[Problem]:
+    """Addresses, below ``key`` of an entry, that are outside of the subnet that they are wanted in."""
     problems = []
-    for item in items:
-        for number, element in enumerate(item.resolved.get("fixed_ips") or []):
-            cidr = planner.value_of("subnet", element.get("subnet"), "cidr")
-            block, address = block_of(cidr), address_of(element.get("ip_address"))
-            if cidr and block and address and address not in block:
-                problems.append(
-                    item.problem(
-                        f"The address {address} is outside the subnet {block}.",
-                        "Take one of the subnet.",
-                        f"fixed_ips[{number}].ip_address",
-                    )
+    for number, element in enumerate(elements):
+        cidr = planner.value_of("subnet", element.get("subnet"), "cidr")
+        block, address = block_of(cidr), address_of(element.get("ip_address"))
+        if cidr and block and address and address not in block:
+            problems.append(
+                item.problem(
+                    f"The address {address} is outside the subnet {block}.",
+                    "Take one of the subnet.",
+                    f"{key}[{number}].ip_address",
                 )
+            )
     return problems
 
 
@@ -837,7 +855,7 @@ def _move_addresses(planner: Plan, item: Item, declared: Field) -> Any:
         ]
         return None if all(not planner.leaves("subnet", ip["subnet"]) for ip in held) else _any_subnet(planner, item)
     # An address that the service made of the MAC address goes with its subnet.
-    held = [ip for ip in _fixed_ips(item.current) if not _made_of_mac(item.current, ip["ip_address"])]
+    held = [ip for ip in fixed_ips_of(item.current) if not made_of_mac(item.current, ip["ip_address"])]
     staying = [ip for ip in held if not planner.leaves("subnet", ip["subnet"])]
     if len(staying) == len(held):
         return None
@@ -864,7 +882,7 @@ def _port_of_another(raw: Raw) -> str:
 
 def _tell_port(raw: Raw, planner: Plan) -> dict[str, Any]:
     return {
-        "fixed_ips": [ip["ip_address"] for ip in _fixed_ips(raw)],
+        "fixed_ips": [ip["ip_address"] for ip in fixed_ips_of(raw)],
         "mac_address": raw.get("mac_address"),
         "server": raw.get("device_id") if str(raw.get("device_owner")).startswith("compute:") else "",
     }
@@ -885,8 +903,8 @@ PORT = ResourceType(
             "fixed_ips",
             "Addresses; one of any subnet by default.",
             "list",
-            read=_fixed_ips,
-            compare=_compare_fixed_ips,
+            read=fixed_ips_of,
+            compare=compare_fixed_ips,
             lets_go=_move_addresses,
             keys=(Field("subnet", "Subnet.", ref="subnet"), Field("ip_address", "Address.")),
         ),

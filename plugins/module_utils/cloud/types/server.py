@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError, Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.operation import (
-    LONGEST_QUERY,
     born_tags,
     mark_tag,
     set_tags,
@@ -26,7 +24,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.schema imp
     ResourceType,
     fault_of,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types import block_devices
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types import block_devices, interfaces
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.common import (
     DESCRIPTION,
     NAME,
@@ -38,6 +36,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.comm
     wants,
     without_none,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.network import outside_subnets
 
 # 2.46 is the last version that tells a server's flavor by its identifier.
 READ_VERSION = "2.46"
@@ -93,33 +92,11 @@ def _servers(query: Query) -> list[Raw]:
             found.setdefault(raw["id"], raw)
     servers = list(found.values())
     joined = [server for server in servers if wants(query, server["name"], "networks", "security_groups")]
-    _join_ports(query.cloud, joined)
+    interfaces.join_ports(query.cloud, joined)
     volumes = [server for server in servers if wants(query, server["name"], "volumes", "block_devices")]
     _join_root(query, [server for server in volumes if not server.get("image")])
     block_devices.join(query, [server for server in servers if wants(query, server["name"], "block_devices")])
     return servers
-
-
-def _join_ports(cloud: Cloud, servers: list[Raw]) -> None:
-    """Give servers the ports that they have, in as few calls as the length of an address allows."""
-    chunk = LONGEST_QUERY // 50
-    for start in range(0, len(servers), chunk):
-        group = {server["id"]: server for server in servers[start : start + chunk]}
-        for server in group.values():
-            server["(ports)"] = []
-        params = [("device_id", ident) for ident in group]
-        for port in cloud.pages("network", "/ports", "ports", params):
-            if port["device_id"] in group:
-                group[port["device_id"]]["(ports)"].append(port)
-        for server in group.values():
-            # The compute service tells the addresses in the order of the interfaces, the network service in any.
-            macs = [
-                address.get("OS-EXT-IPS-MAC:mac_addr")
-                for addresses in (server.get("addresses") or {}).values()
-                for address in addresses
-            ]
-            place = {mac: number for number, mac in reversed(list(enumerate(macs)))}
-            server["(ports)"].sort(key=lambda port, place=place: place.get(port.get("mac_address"), len(place)))
 
 
 def _join_root(query: Query, servers: list[Raw]) -> None:
@@ -194,63 +171,6 @@ def _compare_zone(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any
     return (now, wanted) if now and now != str(wanted).split(":")[0] else (wanted, wanted)
 
 
-def _compare_networks(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
-    if "(ports)" not in raw:
-        return wanted, wanted
-    left: list[Raw] = list(raw["(ports)"])
-    before: list[Any] = []
-    for element in sorted(wanted, key=lambda e: ("port" not in e, "fixed_ip" not in e)):
-        match = next((port for port in left if _is_interface(port, element)), None)
-        if match is not None:
-            left.remove(match)
-            before.append(element)
-    ordered = [element for element in wanted if any(element is other for other in before)]
-    return [*ordered, *({"network": port["network_id"], "port": port["id"]} for port in left)], wanted
-
-
-def _is_interface(port: Raw, element: Mapping[str, Any]) -> bool:
-    if "port" in element:
-        return bool(port["id"] == element["port"])
-    addresses = [ip["ip_address"] for ip in port.get("fixed_ips") or []]
-    return port["network_id"] == element.get("network") and element.get("fixed_ip") in (None, *addresses)
-
-
-def _interfaces_of(raw: Raw) -> list[dict[str, Any]] | None:
-    """Interfaces as an entry has them: ports that somebody named, and addresses in a network for those of the server's
-    own."""
-    if "(ports)" not in raw:
-        return None
-    found: list[dict[str, Any]] = []
-    for port in raw["(ports)"]:
-        if port.get("name"):
-            found.append({"port": port["id"]})
-            continue
-        addresses = [ip["ip_address"] for ip in port.get("fixed_ips") or []]
-        found.append({"network": port["network_id"]} | ({"fixed_ip": addresses[0]} if addresses else {}))
-    return found
-
-
-def _filtered(raw: Raw) -> list[Raw]:
-    """The ports of a server that can have groups."""
-    return [port for port in raw.get("(ports)") or [] if port.get("port_security_enabled", True)]
-
-
-def _groups_of(raw: Raw) -> list[str] | None:
-    if "(ports)" not in raw:
-        return None
-    return sorted({group for port in raw["(ports)"] for group in port.get("security_groups") or []})
-
-
-def _compare_groups(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Interface by interface. What is shown is what all have, or else what any has."""
-    groups = [set(port.get("security_groups") or []) for port in _filtered(raw)]
-    wanted = sorted(set(wanted), key=str)
-    if all(sorted(one) == wanted for one in groups):
-        return wanted, wanted
-    shared = sorted(set.intersection(*groups))
-    return (shared if shared != wanted else sorted(set.union(*groups))), wanted
-
-
 def _compare_volumes(raw: Raw, wanted: Any, values: Mapping[str, Any]) -> tuple[Any, Any]:
     root = raw.get("(root)") or values.get("boot_volume")
     own = {root, *block_devices.volumes_of(raw, values)}
@@ -297,11 +217,6 @@ def _disks(values: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [{**disk, "volume_type": values["boot_volume_type"]} if "boot_volume_type" in values else disk, *others]
 
 
-def _interface(element: Mapping[str, Any], network: str, port: str) -> dict[str, Any]:
-    wanted: dict[str, Any] = {port: element["port"]} if "port" in element else {network: element["network"]}
-    return wanted
-
-
 def _create(op: Operation) -> Raw:
     values = op.values
     server: dict[str, Any] = {
@@ -314,13 +229,6 @@ def _create(op: Operation) -> Raw:
         server["block_device_mapping_v2"] = disks
     if "image" in values and (not disks or disks[0]["destination_type"] == "local"):
         server["imageRef"] = values["image"]
-    if "networks" in values:
-        server["networks"] = [
-            _interface(e, "uuid", "port") | {key: e[key] for key in ("fixed_ip", "tag") if key in e}
-            for e in values["networks"]
-        ] or "none"
-    else:
-        server["networks"] = "auto"
     if "security_groups" in values:
         server["security_groups"] = [{"name": group} for group in values["security_groups"]]
     for name, key in (
@@ -347,8 +255,21 @@ def _create(op: Operation) -> Raw:
         body["os:scheduler_hints"] = hints
     _await_volumes(op, [disk["uuid"] for disk in disks if disk["source_type"] == "volume"])
     version = HOSTNAME_VERSION if "hostname" in values else PLACE_VERSION if "host" in values else WRITE_VERSION
-    raw: Raw = op.call("POST", "/servers", body, microversion=version).body["server"]
+    elements = values.get("networks") or []
+    with interfaces.prepared(op, elements) as ports:
+        server["networks"] = "auto" if "networks" not in values else "none"
+        if elements:
+            server["networks"] = [_network(element, ports.get(number)) for number, element in enumerate(elements)]
+        raw: Raw = op.call("POST", "/servers", body, microversion=version).body["server"]
     return raw
+
+
+def _network(element: Mapping[str, Any], port: str | None) -> dict[str, Any]:
+    """An interface of a new server as the compute service takes it; with the port that was made for it, if any."""
+    label = {"tag": element["tag"]} if "tag" in element else {}
+    if port or "port" in element:
+        return {"port": port or element["port"], **label}
+    return {"uuid": element["network"], **label, **({"fixed_ip": element["fixed_ip"]} if "fixed_ip" in element else {})}
 
 
 def _settle(op: Operation) -> Raw:
@@ -357,7 +278,7 @@ def _settle(op: Operation) -> Raw:
         # The compute service gives the groups to ports of its own making only.
         ports = [element["port"] for element in op.values["networks"] if "port" in element]
         found = op.cloud.pages("network", "/ports", "ports", [("id", ident) for ident in ports])
-        _give_groups(op, list(found))
+        interfaces.give_groups(op, found)
     wanted: dict[str, Any] = {name: op.values[name] for name in ("volumes", "power", "locked") if name in op.values}
     if (
         not op.wait
@@ -404,7 +325,7 @@ def _steps(op: Operation, changes: Mapping[str, Any]) -> None:
     if changes.keys() & {"image", "user_data", "user_data_base64", "keypair"}:
         _rebuild(op)
     if "networks" in changes:
-        _set_interfaces(op, changes["networks"])
+        _set_interfaces(op)
     if "security_groups" in op.values and changes.keys() & {"networks", "security_groups"}:
         _set_groups(op)
     if "volumes" in changes:
@@ -459,24 +380,29 @@ def _rebuild(op: Operation) -> None:
     _await(op, "ACTIVE", "SHUTOFF")
 
 
-def _set_interfaces(op: Operation, wanted: list[Mapping[str, Any]]) -> None:
-    held, _ = _compare_networks(op.raw, wanted, op.values)
-    for element in held:
-        if not any(element is other for other in wanted):
-            _unplug(op, element["port"])
-    for element in wanted:
-        if not any(element is other for other in held):
-            body = _interface(element, "net_id", "port_id")
-            if "fixed_ip" in element:
+def _set_interfaces(op: Operation) -> None:
+    pairs, left = interfaces.pair(op.raw, op.values)
+    for port in left:
+        _unplug(op, port)
+    interfaces.put(op, pairs)
+    held = [element for element, _ in pairs]
+    new = [element for element in op.values["networks"] if not any(element is other for other in held)]
+    with interfaces.prepared(op, new) as ports:
+        for number, element in enumerate(new):
+            body = {"port_id": ports.get(number) or element.get("port"), "net_id": element.get("network")}
+            body.pop("net_id" if body["port_id"] else "port_id")
+            if "fixed_ip" in element and number not in ports:
                 body["fixed_ips"] = [{"ip_address": element["fixed_ip"]}]
             labelled = {"microversion": LABEL_VERSION} if "tag" in element else {}
             body |= {"tag": element["tag"]} if labelled else {}
             op.call("POST", f"/servers/{op.id}/os-interface", {"interfaceAttachment": body}, **labelled)
 
 
-def _unplug(op: Operation, port: str) -> None:
-    op.call("DELETE", f"/servers/{op.id}/os-interface/{port}", accept=(404,))
-    op.poll(_without(_ports, op, port), f"Take port {port} from server {op.id}")
+def _unplug(op: Operation, port: Raw) -> None:
+    ident = port["id"]
+    op.call("DELETE", f"/servers/{op.id}/os-interface/{ident}", accept=(404,))
+    op.poll(_without(_ports, op, ident), f"Take port {ident} from server {op.id}")
+    interfaces.drop(op, [port])
 
 
 def _ports(op: Operation) -> list[str]:
@@ -488,30 +414,21 @@ def _without(present: Callable[[Operation], list[str]], op: Operation, ident: st
 
 
 def _set_groups(op: Operation) -> None:
-    _join_ports(op.cloud, [op.raw])
-    _give_groups(op, _filtered(op.raw))
-
-
-def _give_groups(op: Operation, ports: list[Raw]) -> None:
-    """Put ports into the groups of the server, each of them that is in others."""
-    wanted = sorted(set(op.values["security_groups"]))
-    for port in ports:
-        if port.get("port_security_enabled", True) and sorted(port.get("security_groups") or []) != wanted:
-            op.cloud.call("network", "PUT", f"/ports/{port['id']}", {"port": {"security_groups": wanted}})
-            op.written += 1
+    interfaces.join_ports(op.cloud, [op.raw])
+    interfaces.give_groups(op, interfaces.sharing(op.raw, op.values))
 
 
 def _release(op: Operation, changes: frozenset[str]) -> None:
     """Give up ports and volumes that something else in the run takes."""
     locked = bool(op.raw.get("locked"))
     if "networks" in changes:
-        held, _ = _compare_networks(op.raw, op.values["networks"], op.values)
-        gone = [e for e in held if e.get("port") and not any(e is other for other in op.values["networks"])]
-        taken = [e["port"] for e in gone if _is_contested(op, e["port"])]
-        for ident in taken:
+        _, left = interfaces.pair(op.raw, op.values)
+        gone = [port for port in left if _is_contested(op, port)]
+        for port in gone:
             _let_in(op)
-            _unplug(op, ident)
-        op.raw["(ports)"] = [port for port in op.raw.get("(ports)") or [] if port["id"] not in taken]
+            _unplug(op, port)
+        op.raw["(ports)"] = [port for port in op.raw.get("(ports)") or [] if port not in gone]
+        interfaces.give_up_addresses(op)
     if "volumes" in changes:
         wanted = [element["volume"] for element in op.values["volumes"]]
         before, _ = _compare_volumes(op.raw, op.values["volumes"], op.values)
@@ -525,11 +442,10 @@ def _release(op: Operation, changes: frozenset[str]) -> None:
         _act(op, "lock")
 
 
-def _is_contested(op: Operation, port: str) -> bool:
-    if ("port", port) in op.contested:
+def _is_contested(op: Operation, port: Raw) -> bool:
+    if ("port", port["id"]) in op.contested:
         return True
-    own: Raw = next((one for one in op.raw.get("(ports)") or [] if one["id"] == port), {})
-    return any(("address", ip["ip_address"]) in op.contested for ip in own.get("fixed_ips") or [])
+    return any(("address", ip["ip_address"]) in op.contested for ip in port.get("fixed_ips") or [])
 
 
 def _let_in(op: Operation) -> None:
@@ -595,7 +511,10 @@ def _set_power(op: Operation, wanted: str) -> None:
 def _delete(op: Operation) -> None:
     if op.raw.get("locked"):
         _act(op, "unlock")
+    ports = [*interfaces.of_server(op), *interfaces.strays(op)] if op.cloud.endpoint("network") else []
     op.call("DELETE", f"/servers/{op.id}", accept=(404,))
+    # Not after the wait: a run that is cut off there would find no server any more that tells of them.
+    interfaces.drop(op, ports)
     if op.wait:
         op.wait_gone()
 
@@ -610,11 +529,7 @@ def _check(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     for key in ("boot_volume_type", "boot_volume_keep"):
         if key in values and not _boots_from_volume(values):
             found.append((key, "The server has no boot volume.", "Give boot_volume_size with it."))
-    for number, element in enumerate(values.get("networks") or []):
-        if ("network" in element) == ("port" in element):
-            found.append((f"networks[{number}]", "Exactly one of network and port is wanted.", ""))
-        if "port" in element and "fixed_ip" in element:
-            found.append((f"networks[{number}].fixed_ip", "A port has its own addresses.", "Set them at the port."))
+    found += interfaces.check(values)
     if "hostname" in values and not HOSTNAME.fullmatch(values["hostname"]):
         mend = "Take letters, digits and dashes, up to 63."
         found.append(("hostname", f"'{values['hostname']}' is no name of a host.", mend))
@@ -641,9 +556,12 @@ def _check(values: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def _validate(planner: Plan, items: list[Item]) -> list[Problem]:
-    """Groups of a server that a port's own entry contradicts."""
+    """Groups of a server that a port's own entry contradicts, and addresses outside of their subnets."""
     problems = []
     for item in items:
+        for number, element in enumerate(item.resolved.get("networks") or []):
+            place = f"networks[{number}].fixed_ips"
+            problems += outside_subnets(planner, item, element.get("fixed_ips") or [], place)
         if "security_groups" not in item.resolved:
             continue
         wanted = _keys(item.resolved["security_groups"])
@@ -756,22 +674,18 @@ SERVER = ResourceType(
             "Its interfaces, of a new server in this order; others are taken away. None for an empty list. "
             "Another order is no change.",
             "list",
-            read=_interfaces_of,
-            compare=_compare_networks,
-            keys=(
-                Field("network", "Network that a port is made in.", ref="network"),
-                Field("port", "Port that exists already.", ref="port"),
-                Field("fixed_ip", "Address in the network, of IPv4 or IPv6."),
-                Field("tag", "Label by which the guest finds a new interface. It is not compared."),
-            ),
+            read=interfaces.read,
+            compare=interfaces.compare,
+            keys=interfaces.KEYS,
         ),
         Field(
             "security_groups",
-            "Security groups of all its interfaces, ports that it is given among them; others are taken away.",
+            "Security groups of all its interfaces that name none themselves, ports that it is given among them; "
+            "others are taken away.",
             "set",
             ref="security_group",
-            read=_groups_of,
-            compare=_compare_groups,
+            read=interfaces.groups_of,
+            compare=interfaces.compare_groups,
         ),
         Field(
             "keypair",
