@@ -3,8 +3,10 @@ too."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types.server import SERVER
 from ansible_collections.stackwright.cloud.tests.unit.cloud.test_floating import INSIDE, server
 from ansible_collections.stackwright.cloud.tests.unit.cloud_types.conftest import Desk, desk
 
@@ -63,3 +65,15 @@ def test_a_plan_tells_of_what_is_there_and_leaves_the_rest_empty(desk: Desk) -> 
     planned = desk.run(DOCUMENT, check=True)["resources"]
     assert planned["networks"]["a"]["id"] == desk.one("network", name="a")["id"]
     assert planned["servers"]["web1"] == {"id": ""}
+
+
+def test_addresses_are_those_of_the_ports_where_the_compute_service_is_late() -> None:
+    stale = [{"addr": one, "OS-EXT-IPS-MAC:mac_addr": "fa:16:3e:00:00:01"} for one in ("10.8.0.4", "10.8.0.5")]
+    raw = {
+        "id": "s",
+        "addresses": {"a": stale, "b": [{"addr": "10.9.0.4", "OS-EXT-IPS-MAC:mac_addr": "fa:16:3e:00:00:02"}]},
+        "(ports)": [{"id": "p", "mac_address": "fa:16:3e:00:00:01", "fixed_ips": [{"ip_address": "10.8.0.6"}]}],
+    }
+    assert SERVER.tells is not None
+    plan: Any = SimpleNamespace(own={"floating_ip": []}, state=SimpleNamespace(by_id={}))
+    assert SERVER.tells(raw, plan)["addresses"] == {"a": ["10.8.0.6"], "b": ["10.9.0.4"]}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.stackwright.cloud.tests.cloud_simulator import image
 
 from .conftest import Desk
 
@@ -113,7 +114,6 @@ def test_data_with_another_checksum_are_removed_again(desk: Desk, address: str, 
 
 def test_data_that_were_damaged_on_the_way_are_removed(desk: Desk, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = hashlib.sha512
-    from ansible_collections.stackwright.cloud.tests.cloud_simulator import image
 
     class Damaged:
         """The simulated store's checksums, of other data."""

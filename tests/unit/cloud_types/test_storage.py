@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.faces.export import Choice, Exporter
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types import compute, object_store
 
 from .conftest import Desk
 
@@ -242,8 +243,6 @@ def test_a_change_of_data_keeps_what_the_document_leaves_out(desk: Desk) -> None
 
 
 def test_data_that_were_damaged_on_the_way_are_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types import object_store
-
     monkeypatch.setattr(object_store, "_digest", lambda values: "0" * 32)
     error = desk.refuse({"object_containers": ["c"], "objects": [{"name": "a", "container": "c", "content": "1"}]})
     assert "answered 422: The ETag does not match the data." in error["cause"]
@@ -289,8 +288,6 @@ def test_a_container_is_removed_with_its_objects_only_with_leave(desk: Desk) -> 
 
 
 def test_long_listings_are_followed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types import compute, object_store
-
     monkeypatch.setattr(object_store, "PAGE", 2)
     monkeypatch.setattr(compute, "GROUP_PAGE", 2)
     desk.cloud.page_size = 2

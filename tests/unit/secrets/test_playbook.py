@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible_collections.stackwright.cloud.plugins.action import secrets_file as action
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets.file import SecretsFileError
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 KEY = "the-key-of-the-tests-which-opens-nothing-else"
@@ -162,13 +164,9 @@ def test_a_rotation_keeps_the_label(operator: Operator) -> None:
 def test_new_files_get_the_key_that_ansible_is_told_to_encrypt_with(
     operator: Operator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ansible.parsing.vault import VaultSecret as Secret
-    from ansible_collections.stackwright.cloud.plugins.action import secrets_file as action
-    from ansible_collections.stackwright.cloud.plugins.module_utils.secrets.file import SecretsFileError
-
     def vault(*names: str, wanted: str = "") -> action.ProcessVault:
         monkeypatch.setattr(action.C.config, "get_config_value", lambda name: wanted or None)
-        return action.ProcessVault(VaultLib([(name, Secret(name.encode())) for name in names]))
+        return action.ProcessVault(VaultLib([(name, VaultSecret(name.encode())) for name in names]))
 
     assert action.label_of(vault("team", "default").encrypt(b"x")) is None
     assert action.label_of(vault("team").encrypt(b"x")) == "team"

@@ -591,12 +591,22 @@ def _tell(raw: Raw, planner: Plan) -> dict[str, Any]:
     """Addresses by network, floating ones apart; of those that the document has, it knows better where they lead to."""
     fixed: dict[str, list[str]] = {}
     floating: set[str] = set()
+    # The compute service is late to know what changed at a port.
+    held = {
+        port.get("mac_address"): [ip["ip_address"] for ip in port.get("fixed_ips") or []]
+        for port in raw.get("(ports)") or []
+    }
     for network, those in (raw.get("addresses") or {}).items():
         for one in those:
             if one.get("OS-EXT-IPS:type") == "floating":
                 floating.add(one["addr"])
-            else:
-                fixed.setdefault(network, []).append(one["addr"])
+                continue
+            found = fixed.setdefault(network, [])
+            found += [
+                address
+                for address in held.get(one.get("OS-EXT-IPS-MAC:mac_addr"), [one["addr"]])
+                if address not in found
+            ]
     ports = {port["id"] for port in raw.get("(ports)") or []}
     inner = {address for those in fixed.values() for address in those}
     for entry in planner.own["floating_ip"]:
