@@ -592,7 +592,7 @@ def _tell(raw: Raw, planner: Plan) -> dict[str, Any]:
     fixed: dict[str, list[str]] = {}
     floating: set[str] = set()
     # The compute service is late to know what changed at a port.
-    held = {
+    of_port = {
         port.get("mac_address"): [ip["ip_address"] for ip in port.get("fixed_ips") or []]
         for port in raw.get("(ports)") or []
     }
@@ -604,7 +604,7 @@ def _tell(raw: Raw, planner: Plan) -> dict[str, Any]:
             found = fixed.setdefault(network, [])
             found += [
                 address
-                for address in held.get(one.get("OS-EXT-IPS-MAC:mac_addr"), [one["addr"]])
+                for address in of_port.get(one.get("OS-EXT-IPS-MAC:mac_addr"), [one["addr"]])
                 if address not in found
             ]
     ports = {port["id"] for port in raw.get("(ports)") or []}
