@@ -240,3 +240,11 @@ def test_wrong_entries_are_refused_before_any_change(desk: Desk, document: Any, 
     assert error["path"] == path
     assert words in f"{error['cause']} {error['mend']}"
     assert desk.cloud.writes() == []
+
+
+def test_a_stack_without_labels_is_found_unchanged_after_an_update(desk: Desk) -> None:
+    template = {"heat_template_version": "2018-08-31"}
+    for more in ({}, {"tags": []}, {"tags": ["x"]}, {"tags": []}):
+        document = {"stacks": [{"name": "amber", "template": {**template, "description": str(more)}, **more}]}
+        desk.run(document)
+        assert desk.run(document)["changed"] is False

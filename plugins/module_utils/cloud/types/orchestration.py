@@ -229,7 +229,7 @@ def _body(op: Operation) -> dict[str, Any]:
     marks = [tag for tag in op.raw.get("tags") or [] if is_mark(tag)]
     if op.owner and not op.raw:
         marks.append(mark_tag(op.owner))
-    others = [tag for tag in op.raw.get("tags") or [] if not is_mark(tag)]
+    others = [tag for tag in op.raw.get("tags") or [] if tag and not is_mark(tag)]
     body: dict[str, Any] = {
         "template": template,
         "files": files,
@@ -404,7 +404,8 @@ STACK = ResourceType(
             read=_environment,
             compare=_compare_environment,
         ),
-        Field("tags", "Labels.", "set"),
+        # Where all were taken away the service keeps one without a letter.
+        Field("tags", "Labels.", "set", read=lambda raw: [tag for tag in raw.get("tags") or [] if tag]),
         Field("timeout_mins", "Minutes that making or changing it may take.", "int"),
         Field(
             "rollback",
