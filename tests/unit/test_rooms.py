@@ -20,6 +20,7 @@ FLOORS = {
     "cloud": {"common", "host"},
     "stig": {"common", "host"},
     "lab": {"common", "host"},
+    "swift": {"common", "host"},
     "console": {"common", "host"},
     "preflight": {"common", "host", "secrets", "service"},
     "verify": {"common", "host", "service", "cloud"},
