@@ -58,5 +58,4 @@ def component(role: str, name: str, **given: Any) -> dict[str, Any]:
     works = host_view.view(DataLoader(), values)
     term = f"{role}.{name}"
     with filters_of_the_collection():
-        found = host_view.book(values).component(term, works)
-        return asdict(derive.derived(term, found, host_view.site(works)))
+        return asdict(derive.planned(host_view.book(values), term, works, host_view.site(works)))

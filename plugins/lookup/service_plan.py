@@ -57,10 +57,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service import d
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.derive import Site
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import (
     Book,
-    Component,
     SpecificationError,
-    View,
-    keys_of,
+    WideView,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import split_term
 
@@ -69,8 +67,6 @@ try:
 except ImportError:  # another release keeps it elsewhere; values that are encrypted one by one are known all the same
     Origin = None
 
-# Keys that a plan is made of: what is found out first, let in and expected to be alive is asked for apart.
-PLANNED = tuple(key for key in keys_of(Component) if key not in ("filter", "facts", "agents"))
 # What Ansible itself adds to the variables: other hosts, and what hosts said.
 NOT_OWN = frozenset(
     {"hostvars", "groups", "vars", "ansible_facts", "ansible_play_hosts_all", "role_names", "environment"}
@@ -146,7 +142,7 @@ class Maker:
     """Makes the plan of one host."""
 
     book: Book
-    view: View
+    view: WideView
     site: Site
     variables: Mapping[str, Any]
 
@@ -156,7 +152,7 @@ class Maker:
         components: list[derive.Derived] = []
         roles: set[str] = set()
         for term in self.book.services_of(names, self.view):
-            found = derive.derived(term, self.book.component(term, self.view, *PLANNED), self.site)
+            found = derive.planned(self.book, term, self.view, self.site)
             role = split_term(term)[0]
             files = self._overridden(role, found.files, first=role not in roles)
             components.append(found.with_files(plan.spelled(files, self._own_secrets())))

@@ -19,9 +19,16 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service.specific
     Book,
     Component,
     SpecificationError,
+    WideView,
+    keys_of,
     plain,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.service.urls import endpoint_url, host_and_port
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.urls import (
+    database_url,
+    endpoint_url,
+    host_and_port,
+    transport_url,
+)
 
 USERS = "users"
 # The type of the API that registers all others: its own bootstrap registers it.
@@ -30,6 +37,10 @@ IDENTITY = "identity"
 REGISTRATION_PACKAGE = "python3-openstacksdk"
 # The project that service users belong to; the identity service's role makes it.
 SERVICE_PROJECT = "service"
+# The variable with what an account's files say of its logins.
+ACCOUNT = "services_account"
+# Keys that a plan is made of: what is found out first, let in and expected to be alive is asked for apart.
+PLANNED = tuple(key for key in keys_of(Component) if key not in ("filter", "facts", "agents"))
 # Options of uWSGI that all APIs share.
 UWSGI: dict[str, Any] = {
     "buffer-size": 65535,
@@ -244,6 +255,34 @@ def messaging(term: str, component: Component, site: Site) -> list[dict[str, str
     ]
 
 
+def logins(component: Component, site: Site) -> dict[str, Any]:
+    """What files of a component say of its account's logins: sections and options, for those logins that it has."""
+    account = component.account
+    if account is None:
+        return {}
+    secrets = site.variable("stackwright_secrets") or {}
+    own = account.secrets
+    identity, database, messages = (
+        given or secrets.get(f"{account.name}_{kind}")
+        for kind, given in (("identity", own.identity), ("database", own.database), ("messaging", own.messaging))
+    )
+    found: dict[str, Any] = {}
+    if identity:
+        login = {"username": account.name, "password": str(identity)}
+        found["credentials"] = {**site.variable("stackwright_service_credentials"), **login}
+        found["authtoken"] = {**site.variable("stackwright_keystone_authtoken"), **login}
+    if database and component.databases:
+        options, host = site.variable("stackwright_database_options"), site.variable("stackwright_database_address")
+        found["database"] = {
+            name: {**options, "connection": database_url(str(database), account.name, host, name)}
+            for name in component.databases
+        }
+    if messages:
+        hosts = site.variable("stackwright_messaging_address")
+        found["transport_url"] = transport_url(str(messages), account.name, hosts, f"/{account.name}")
+    return found
+
+
 @dataclass(frozen=True)
 class Derived:
     """A component with all that follows from it, as plain data for the modules."""
@@ -294,3 +333,14 @@ def derived(term: str, component: Component, site: Site) -> Derived:
         switch=plain(component.switch) if component.switch else {},
         registers=any(api.type == IDENTITY for api in component.api),
     )
+
+
+def planned(book: Book, term: str, view: WideView, site: Site) -> Derived:
+    """A component worked out for a host, its account's logins known to its files, with all that follows from it.
+
+    :raises SpecificationError: it is unknown or malformed, or lacks what something else of it needs.
+    """
+    own = book.component(term, view, "account", "databases", "messaging")
+    derived(term, own, site)  # a secret that is nowhere is told, and not what the files lack of it
+    known = {ACCOUNT: logins(own, site)}
+    return derived(term, book.component(term, lambda raw: view(raw, known), *PLANNED), site)

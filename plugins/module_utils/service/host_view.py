@@ -12,7 +12,7 @@ from typing import Any
 from ansible.template import Templar, trust_as_template
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import interfaces
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.derive import Site
-from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book, View
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book, View, WideView
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 
@@ -48,14 +48,16 @@ def book(variables: Mapping[str, Any]) -> Book:
     return Book(roles(), variables)
 
 
-def view(loader: Any, variables: Mapping[str, Any], hostvars: Any = None) -> View:
+def view(loader: Any, variables: Mapping[str, Any], hostvars: Any = None) -> WideView:
     """Works data of a role out in the variables of a host, below which lie all roles' defaults."""
     defaults, internals = _variables()
-    more = {"hostvars": hostvars} if hostvars is not None else {}
-    templar = Templar(loader=loader, variables={**defaults, **variables, **internals, **more})
+    others = {"hostvars": hostvars} if hostvars is not None else {}
+    known = {**defaults, **variables, **internals, **others}
+    templar = Templar(loader=loader, variables=known)
 
-    def work_out(raw: Any) -> Any:
-        return templar.template(trust_as_template(raw) if isinstance(raw, str) else raw)
+    def work_out(raw: Any, more: Mapping[str, Any] | None = None) -> Any:
+        knows = Templar(loader=loader, variables={**known, **more}) if more else templar
+        return knows.template(trust_as_template(raw) if isinstance(raw, str) else raw)
 
     return work_out
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.interfaces import Role
@@ -24,6 +24,13 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms im
 Part = TypeVar("Part")
 # Works data of a role out for one host; a variable is asked for as a template.
 View = Callable[[Any], Any]
+
+
+class WideView(Protocol):
+    """A view that takes more variables, which nothing else knows."""
+
+    def __call__(self, raw: Any, more: Mapping[str, Any] | None = None) -> Any:
+        """Work data out."""
 
 
 class SpecificationError(Exception):
@@ -174,7 +181,12 @@ class Secrets:
 
 @dataclass(frozen=True)
 class Account:
-    """The service's account, with which it logs in everywhere. A text is its name alone."""
+    """The service's account, with which it logs in everywhere. A text is its name alone.
+
+    Files take its logins from the variable `services_account`, which has as many of these as the account has secrets:
+    `database.<name>`, the section with the login with a database; `authtoken`, the section by which an API has tokens
+    validated; `credentials`, the login with other services; `transport_url`, that with the message queue.
+    """
 
     name: str = _key(
         TEXT,

@@ -11,6 +11,7 @@ import yaml
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.configuration import HEADER
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import (
+    Book,
     SpecificationError,
     component,
 )
@@ -73,6 +74,54 @@ def test_a_secret_may_lie_elsewhere_and_one_that_is_nowhere_is_told() -> None:
         derived({"account": {"name": "tide", "roles": []}, "messaging": True})
     with pytest.raises(SpecificationError, match="account is missing"):
         derived({"databases": ["orbit"]})
+
+
+SHARED = {
+    "stackwright_service_credentials": {"auth_type": "password", "region_name": "North"},
+    "stackwright_keystone_authtoken": {"auth_type": "password", "service_token_roles": "service"},
+    "stackwright_database_options": {"max_pool_size": 5},
+    "stackwright_database_address": "192.0.2.10",
+    "stackwright_messaging_address": ["192.0.2.10", "192.0.2.11"],
+}
+
+
+def test_files_know_the_accounts_logins() -> None:
+    site = derive.Site({**VARIABLES, **SHARED}.__getitem__)
+    login = {"username": "orbit", "password": "of identity"}
+    assert derive.logins(component("orbit.api", FACTS), site) == {
+        "credentials": {"auth_type": "password", "region_name": "North", **login},
+        "authtoken": {"auth_type": "password", "service_token_roles": "service", **login},
+        "database": {
+            name: {
+                "max_pool_size": 5,
+                "connection": f"mysql+pymysql://orbit:of%20databases@192.0.2.10/{name}?charset=utf8mb4",
+            }
+            for name in ("orbit", "orbit_cell")
+        },
+        "transport_url": "rabbit://orbit:of%20queues@192.0.2.10:5672,orbit:of%20queues@192.0.2.11:5672//orbit",
+    }
+
+
+def test_logins_are_those_that_the_account_has_secrets_for() -> None:
+    site = derive.Site({**VARIABLES, **SHARED}.__getitem__)
+    assert derive.logins(component("orbit.log", {}), site) == {}
+    assert derive.logins(component("orbit.log", {"account": "tide", "databases": ["tide"]}), site) == {}
+    own = {"account": {"name": "tide", "secrets": {"database": "another"}}, "databases": ["tide"]}
+    assert list(derive.logins(component("orbit.log", own), site)) == ["database"]
+
+
+def test_a_secret_that_is_nowhere_is_told_before_the_files_that_would_hold_it() -> None:
+    raw = {"account": {"name": "tide", "roles": []}, "databases": ["tide"], "files": {"/etc/x": {"content": "{{ y }}"}}}
+    book = Book({}, {"__orbit_specifications": {"api": raw}})
+    asked: list[Any] = []
+
+    def view(given: Any, more: Any = None) -> Any:
+        asked.append(list(given))
+        return given
+
+    with pytest.raises(SpecificationError, match=r"specification orbit\.api: there is no secret 'tide_database'"):
+        derive.planned(book, "orbit.api", view, derive.Site({**VARIABLES, **SHARED}.__getitem__))
+    assert asked == [["account", "databases"]]
 
 
 def test_an_api_is_registered_under_both_addresses() -> None:

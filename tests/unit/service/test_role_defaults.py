@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import configuration
 from ansible_collections.stackwright.cloud.tests.role_variables import component
 
 APIS = {
@@ -114,6 +115,43 @@ def test_each_service_speaks_in_a_virtual_host_of_its_own(role: str, name: str, 
     probe = {"services_facts": {"kvm": False, "security_module": "", "boots": True}}
     url = component(role, name, **probe)["files"][f"/etc/{path}"]["options"]["DEFAULT"]["transport_url"]
     assert url == f"rabbit://{role}:the-{role}_messaging@192.0.2.11:5672//{role}"
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "path", "section", "database"),
+    [
+        ("glance", "glance", "glance/glance-api.conf", "database", "glance"),
+        ("placement", "placement", "placement/placement.conf", "placement_database", "placement"),
+        ("nova", "api", "nova/nova.conf", "api_database", "nova_api"),
+        ("nova", "api", "nova/nova.conf", "database", "nova"),
+        ("neutron", "server", "neutron/neutron.conf", "database", "neutron"),
+    ],
+)
+def test_each_api_logs_in_as_its_account(role: str, name: str, path: str, section: str, database: str) -> None:
+    text = configuration.render_ini(component(role, name)["files"][f"/etc/{path}"]["options"])
+    written = {one.split("]")[0]: f"{one}".rstrip("\n") for one in text.split("\n[")}
+    assert written[section] == (
+        f"{section}]\nmax_pool_size = 5\nmax_overflow = 20\nconnection_recycle_time = 600\n"
+        f"connection = mysql+pymysql://{role}:the-{role}_database@192.0.2.11/{database}?charset=utf8mb4"
+    )
+    assert written["keystone_authtoken"] == (
+        "keystone_authtoken]\nauth_type = password\nauth_url = http://192.0.2.11:5000\nproject_name = service\n"
+        "project_domain_name = Default\nuser_domain_name = Default\nregion_name = RegionOne\n"
+        "www_authenticate_uri = http://192.0.2.11:5000\nmemcached_servers = 127.0.0.1:11211\n"
+        "memcache_security_strategy = ENCRYPT\nmemcache_secret_key = the-memcached_encryption\n"
+        "service_token_roles = service\nservice_token_roles_required = true\n"
+        f"username = {role}\npassword = the-{role}_identity"
+    )
+
+
+def test_nova_asks_others_as_they_said() -> None:
+    probe = {"services_facts": {"kvm": False, "security_module": "", "boots": True}}
+    for name in ("api", "compute"):
+        options = component("nova", name, **probe)["files"]["/etc/nova/nova.conf"]["options"]
+        logins = {key: options[key]["username"] for key in ("neutron", "placement", "service_user")}
+        assert logins == {"neutron": "neutron", "placement": "nova", "service_user": "nova"}
+        assert options["neutron"]["password"] == "the-neutron_identity"
+    assert component("nova", "compute", **probe)["identity"] == {}
 
 
 def test_cells_find_the_virtual_host_in_the_services_own_configuration() -> None:
