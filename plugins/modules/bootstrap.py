@@ -101,77 +101,12 @@ problems:
   returned: failure
 """
 
-import contextlib
-import functools
-import os
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import bootstrap, databases, lock, packages
-
-SPEC = {
-    "name": {"type": "str", "required": True},
-    "command": {"type": "list", "elements": "str", "required": True},
-    "user": {"type": "str", "default": "root"},
-    "environment": {"type": "dict", "default": {}, "no_log": True},
-    "after": {"type": "list", "elements": "str", "default": []},
-    "packages": {"type": "list", "elements": "str", "default": []},
-    "inputs": {"type": "list", "elements": "str", "default": []},
-    "database": {"type": "str", "default": ""},
-    "creates": {"type": "str", "default": ""},
-    "removes": {"type": "str", "default": ""},
-    "done_query": {"type": "str", "default": ""},
-}
-
-
-def _due(steps: list[bootstrap.Step]) -> dict[str, str]:
-    """Names of the steps that are due, with the reasons."""
-    versions = packages.read_state().installed
-    server = databases.session() if os.path.exists(databases.SOCKET) else contextlib.nullcontext()
-    with server as connection:
-        tables = databases.tables(connection) if connection else None
-        reasons = {
-            s.name: bootstrap.is_due(s, versions, tables, lambda query: databases.finds(connection, query))
-            for s in steps
-        }
-    return {name: reason for name, reason in reasons.items() if reason}
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import face, phases
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "steps": {"type": "list", "elements": "dict", "required": True, "options": SPEC},
-            "parallel": {"type": "int", "default": 2},
-        },
-        supports_check_mode=True,
-        no_log=True,
-    )
-    steps = [bootstrap.Step(**entry) for entry in module.params["steps"]]
-    try:
-        due = _due(steps)
-        if due and not module.check_mode:
-            # steps of a run that was killed work on, and must be seen to their end before what is due is known
-            with lock.exclusive(bootstrap.LOCK) as held:
-                due = _due(steps)
-                run = functools.partial(bootstrap.execute, lock=held)
-                installed = packages.read_state().installed
-                bootstrap.run([step for step in steps if step.name in due], installed, module.params["parallel"], run)
-        changes = [f"{name}: {reason}" for name, reason in due.items()]
-    except lock.LockError as error:
-        module.fail_json(
-            msg=f"Bootstrap steps cannot begin: {error}",
-            hint=f"See with 'fuser -v {bootstrap.LOCK}' on the host which command it is, let it end, then run again.",
-        )
-    except (bootstrap.BootstrapError, databases.DatabaseError) as error:
-        problems = getattr(error, "problems", [str(error)])
-        module.fail_json(
-            msg=f"Bootstrap steps failed: {problems[0]}"
-            + (f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""),
-            problems=problems,
-            hint="Steps that succeeded are remembered; mend the cause and run again.",
-        )
-    module.exit_json(
-        changed=bool(due), changes=changes, diff={"before": "", "after": "".join(f"{line}\n" for line in changes)}
-    )
+    """Entry point."""
+    face.run(phases.OWN["steps"], secret=True)
 
 
 if __name__ == "__main__":

@@ -83,45 +83,13 @@ ansible_facts:
   returned: when Open vSwitch is there
 """
 
-import shutil
-from pathlib import Path
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import compute_probe, packages
-from ansible_collections.stackwright.cloud.plugins.module_utils.service.probe_guest import Hardware
-from ansible_collections.stackwright.cloud.plugins.module_utils.verify.probe_image import probe_image
-
-IMAGES = Path("/var/lib/stackwright/probe")
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import face
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify import phases
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "again": {"type": "bool", "default": False},
-            "kvm": {"type": "bool", "default": True},
-            "datapath": {"type": "str", "choices": ["auto", "system", "netdev"], "default": "auto"},
-            "cpu_mode": {"type": "str", "default": "host-model"},
-            "cpu_models": {"type": "list", "elements": "str", "default": []},
-            "machine": {"type": "str", "default": "pc"},
-        },
-        supports_check_mode=True,
-    )
-    asked = module.params
-    found: dict[str, object] = {
-        "datapath": compute_probe.datapath(asked["datapath"], asked["again"]),
-        "security_module": compute_probe.security_module(),
-    }
-    if asked["datapath"] != "auto" or shutil.which("ovs-dpctl"):
-        found["ansible_facts"] = {"stackwright_datapath": found["datapath"]}
-    if asked["kvm"]:
-        hardware = Hardware(asked["cpu_mode"], tuple(asked["cpu_models"]), asked["machine"])
-        try:
-            found["kvm"], found["told_by"] = compute_probe.kvm_answer(
-                hardware, lambda: probe_image(IMAGES, packages.update_lists), asked["again"]
-            )
-        except compute_probe.ProbeError as error:
-            module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **found)
+    """Entry point."""
+    face.run(phases.MORE["facts"])
 
 
 if __name__ == "__main__":

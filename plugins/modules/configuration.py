@@ -76,65 +76,12 @@ problems:
   returned: failure
 """
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import configuration, masking
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import face, phases
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "files": {"type": "dict", "required": True},
-            "secrets": {"type": "list", "elements": "str", "no_log": True, "default": []},
-            "packages_pending": {"type": "bool", "default": False},
-        },
-        supports_check_mode=True,
-        no_log=True,
-    )
-    pending = module.params["packages_pending"] and module.check_mode
-    secrets = module.params["secrets"]
-    module.no_log_values.update(masking.words(secrets))
-    # The arguments would be shown with -vvv, and hold every secret of the host.
-    invocation = {
-        "module_args": {"files": sorted(module.params["files"]), "packages_pending": module.params["packages_pending"]}
-    }
-    try:
-        files = [configuration.from_data(path, data) for path, data in module.params["files"].items()]
-        for file in files:
-            module.no_log_values.update(masking.words(configuration.secrets_in(file)))
-        outcome = configuration.apply(files, module.check_mode, pending)
-    except configuration.ConfigurationError as error:
-        module.fail_json(
-            msg=f"The configuration was refused: {error.problems[0]}"
-            + (f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""),
-            problems=error.problems,
-            hint="Correct the named files' options in the inventory (config overrides) and run again.",
-            invocation=invocation,
-        )
-    except (ValueError, RuntimeError, OSError) as error:
-        module.fail_json(msg=f"The configuration could not be applied: {error}", invocation=invocation)
-    for file in outcome.files:
-        module.no_log_values.update(masking.words(configuration.secrets_in(file)))
-    texts = [
-        configuration.shown(file, change, secrets) for file, change in zip(outcome.files, outcome.changes, strict=True)
-    ]
-    for warning in outcome.warnings:
-        module.warn(warning)
-    module.exit_json(
-        changed=bool(outcome.changes),
-        changed_files=[change.path for change in outcome.changes],
-        restart=outcome.units,
-        generation=outcome.generation,
-        diff=[
-            {
-                "before_header": change.path,
-                "after_header": change.path,
-                "before": before,
-                "after": after,
-            }
-            for change, (before, after) in zip(outcome.changes, texts, strict=True)
-        ],
-        invocation=invocation,
-    )
+    """Entry point."""
+    face.run(phases.OWN["files"], secret=True)
 
 
 if __name__ == "__main__":

@@ -61,47 +61,12 @@ changes:
   returned: success
 """
 
-import os
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import databases
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import face, phases
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "databases": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "user": {"type": "str", "required": True},
-                    "password": {"type": "str", "required": True, "no_log": True},
-                },
-            },
-            "hosts": {"type": "list", "elements": "str", "required": True},
-        },
-        supports_check_mode=True,
-        no_log=True,
-    )
-    try:
-        hosts = list(dict.fromkeys(module.params["hosts"]))
-        wanted = [databases.Database(**entry, hosts=hosts) for entry in module.params["databases"]]
-        if module.check_mode and not os.path.exists(databases.SOCKET):
-            # the server starts in the course of the run that is foretold
-            changes = [f"create database {one.name}" for one in wanted]
-        else:
-            with databases.session() as connection:
-                changes = databases.converge(connection, wanted, module.check_mode)
-    except databases.DatabaseError as error:
-        module.fail_json(
-            msg=f"The services' databases could not be prepared: {error}",
-            hint="See systemctl status mariadb and journalctl -u mariadb on the host; run again once it answers.",
-        )
-    module.exit_json(
-        changed=bool(changes), changes=changes, diff={"before": "", "after": "".join(f"{line}\n" for line in changes)}
-    )
+    """Entry point."""
+    face.run(phases.OWN["databases"], secret=True)
 
 
 if __name__ == "__main__":

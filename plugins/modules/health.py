@@ -155,76 +155,13 @@ summary:
   elements: str
 """
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.host.systemd import STAYS, STAYS_RESTARTED, Lasting
-from ansible_collections.stackwright.cloud.plugins.module_utils.verify.health import (
-    failure_message,
-    parse_check,
-    summary,
-    wait_healthy,
-)
-
-CHECK_OPTIONS = {
-    "name": {"type": "str"},
-    "url": {"type": "str"},
-    "status": {"type": "list", "elements": "int"},
-    "contains": {"type": "str"},
-    "send": {"type": "str"},
-    "ca": {"type": "path"},
-    "host": {"type": "str", "default": "127.0.0.1"},
-    "port": {"type": "int"},
-    "unit": {"type": "str"},
-    "log": {"type": "path"},
-    "timeout": {"type": "float", "default": 5},
-}
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import face
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify import phases
 
 
 def main() -> None:
     """Entry point."""
-    module = AnsibleModule(
-        argument_spec={
-            "checks": {"type": "list", "elements": "dict", "default": [], "options": CHECK_OPTIONS},
-            "units": {"type": "list", "elements": "str", "default": []},
-            "timeout": {"type": "float", "default": 60},
-            "interval": {"type": "float", "default": 1},
-            "settle": {"type": "float", "default": STAYS},
-            "settle_restarted": {"type": "float", "default": STAYS_RESTARTED},
-        },
-        supports_check_mode=True,
-    )
-    arguments = module.params
-    try:
-        checks = [
-            parse_check(entry) for entry in [*arguments["checks"], *({"unit": unit} for unit in arguments["units"])]
-        ]
-    except ValueError as error:
-        module.fail_json(msg=str(error))
-    report = wait_healthy(
-        checks,
-        timeout=arguments["timeout"],
-        interval=arguments["interval"],
-        lasting=Lasting(arguments["settle"], arguments["settle_restarted"]),
-    )
-    result = {
-        "changed": False,
-        "checks": [
-            {
-                "name": outcome.check.name,
-                "kind": outcome.check.kind,
-                "target": outcome.check.target,
-                "ok": outcome.passed,
-                "cause": outcome.cause,
-                "evidence": outcome.evidence,
-            }
-            for outcome in report.outcomes
-        ],
-        "rounds": report.rounds,
-        "seconds": round(report.seconds, 2),
-        "summary": summary(report),
-    }
-    if report.failed:
-        module.fail_json(msg=failure_message(report), **result)
-    module.exit_json(**result)
+    face.run(phases.MORE["health"])
 
 
 if __name__ == "__main__":

@@ -58,44 +58,12 @@ changes:
   returned: success
 """
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.host import systemd
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import messaging, units
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import face, phases
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "users": {
-                "type": "list",
-                "elements": "dict",
-                "required": True,
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "password": {"type": "str", "required": True, "no_log": True},
-                    "vhost": {"type": "str", "default": ""},
-                },
-            },
-            "absent": {"type": "list", "elements": "str", "default": ["guest"]},
-        },
-        supports_check_mode=True,
-        no_log=True,
-    )
-    wanted = [messaging.User(**entry) for entry in module.params["users"]]
-    try:
-        if module.check_mode and units.show([messaging.UNIT])[messaging.UNIT].get("ActiveState") != "active":
-            # the broker starts in the course of the run that is foretold
-            changes = [f"create message queue user {user.name}" for user in wanted]
-        else:
-            changes = messaging.converge(wanted, module.params["absent"], module.check_mode)
-    except (messaging.MessagingError, systemd.UnitsError, OSError) as error:
-        module.fail_json(
-            msg=f"The services' message queue users could not be prepared: {error}",
-            hint="See systemctl status rabbitmq-server and /var/log/rabbitmq on the host; run again once it answers.",
-        )
-    module.exit_json(
-        changed=bool(changes), changes=changes, diff={"before": "", "after": "".join(f"{line}\n" for line in changes)}
-    )
+    """Entry point."""
+    face.run(phases.OWN["messaging"], secret=True)
 
 
 if __name__ == "__main__":

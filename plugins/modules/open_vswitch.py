@@ -86,64 +86,12 @@ changes:
   returned: success
 """
 
-import os
-
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.host import systemd
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import open_vswitch, units
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import face, phases
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "external_ids": {"type": "dict", "default": {}},
-            "other_config": {"type": "dict", "default": {}},
-            "manager": {"type": "str", "default": ""},
-            "forbidden_managers": {"type": "list", "elements": "str", "default": []},
-            "datapath": {"type": "str", "choices": ["system", "netdev"], "default": "system"},
-            "bridges": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "name": {"type": "str", "required": True},
-                    "interface": {"type": "str", "default": ""},
-                    "address": {"type": "str", "default": ""},
-                },
-            },
-            "needed": {"type": "list", "elements": "str", "default": []},
-        },
-        supports_check_mode=True,
-    )
-    given = module.params
-    wanted = open_vswitch.Wanted(
-        external_ids={key: str(value) for key, value in given["external_ids"].items()},
-        other_config={key: str(value) for key, value in given["other_config"].items()},
-        manager=given["manager"],
-        forbidden_managers=given["forbidden_managers"],
-        datapath=given["datapath"],
-        bridges=[open_vswitch.Bridge(**bridge) for bridge in given["bridges"]],
-    )
-    if module.check_mode and not os.path.exists(open_vswitch.CONTROL):
-        module.exit_json(changed=True, changes=["everything, once Open vSwitch is installed"])
-    try:
-        started = units.show(["openvswitch-switch"])["openvswitch-switch"].get("ActiveState") == "active"
-        if not started and not module.check_mode:
-            systemd.must("start", "openvswitch-switch", seconds=systemd.JOB_SECONDS)
-        if not started and module.check_mode:
-            module.exit_json(changed=True, changes=["start openvswitch-switch"])
-        changes, restart = open_vswitch.converge(wanted, given["needed"], module.check_mode)
-        if restart and not module.check_mode:
-            systemd.must("restart", "openvswitch-switch", seconds=systemd.JOB_SECONDS)
-    except (open_vswitch.SwitchError, systemd.UnitsError) as error:
-        module.fail_json(
-            msg=f"Open vSwitch could not be set up: {error}",
-            hint="Check ovn_bridge_interfaces, ovn_external_interface and ovn_tunnel_interface in the "
-            "inventory, and journalctl -u openvswitch-switch.",
-        )
-    module.exit_json(
-        changed=bool(changes), changes=changes, diff={"before": "", "after": "".join(f"{line}\n" for line in changes)}
-    )
+    """Entry point."""
+    face.run(phases.OWN["switch"])
 
 
 if __name__ == "__main__":
