@@ -7,7 +7,6 @@ import importlib.machinery
 import importlib.util
 import re
 import shutil
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -28,13 +27,16 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.types impo
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import (
     expectations,
     plays,
+    rules,
     snapshot,
     topology,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import interfaces
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import host_view, interfaces
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig import catalogue, files
 from ansible_collections.stackwright.cloud.plugins.module_utils.stig.host import Host
+from ansible_collections.stackwright.cloud.tests import pages, role_variables
 from ansible_collections.stackwright.cloud.tests.cloud_simulator import CloudSimulator, network
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -54,16 +56,8 @@ def program(name: str) -> Any:
 TOOL = program("modules")
 
 
-def blocks(page: str) -> dict[str, str]:
-    """The code of a page by the comment in front of it."""
-    text = (ROOT / "docs" / "contributing" / f"{page}.md").read_text(encoding="utf-8")
-    found = re.findall(r"<!-- file: (.*?) -->\n( *)```\w+\n(.*?)\n *```", text, re.DOTALL)
-    assert found and len(found) == text.count("<!-- file:")
-    return {name: textwrap.dedent(f"{body}\n") for name, _indent, body in found}
-
-
 def test_control_of_the_page_is_found_judged_and_made_so(tmp_path: Path) -> None:
-    ((place, text),) = blocks("controls").items()
+    ((place, text),) = pages.blocks("controls").items()
     shutil.copytree(ROOT / "roles/hardening/files", tmp_path / "files")
     path = tmp_path / "files" / Path(place.split(",")[0]).relative_to("roles/hardening/files")
     path.write_text(f"{path.read_text()}\n{text}")
@@ -83,7 +77,7 @@ def test_control_of_the_page_is_found_judged_and_made_so(tmp_path: Path) -> None
 
 
 def test_resource_type_of_the_page_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    code = blocks("resource-types")
+    code = pages.blocks("resource-types")
     space: dict[str, Any] = {}
     exec(code["plugins/module_utils/cloud/types/local_ip.py"], space)
     kind = space["LOCAL_IP"]
@@ -118,7 +112,7 @@ def test_resource_type_of_the_page_lives(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_module_of_the_page_s_type_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = blocks("resource-types")
+    code = pages.blocks("resource-types")
     space: dict[str, Any] = {}
     exec(code["plugins/module_utils/cloud/types/local_ip.py"], space)
     monkeypatch.setitem(registry.BY_NAME, "local_ip", space["LOCAL_IP"])
@@ -128,13 +122,10 @@ def test_module_of_the_page_s_type_is_written(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("with_play", [True, False])
 def test_kind_of_nodes_of_the_page_is_deployed_by_its_play_alone(tmp_path: Path, with_play: bool) -> None:
-    code = blocks("node-kinds")
+    code = pages.blocks("node-kinds")
     for part in ("roles", "playbooks"):
         shutil.copytree(ROOT / part, tmp_path / part)
-    for name, text in code.items():
-        if name.startswith(("roles/", "playbooks/")) and (with_play or not name.startswith("playbooks/")):
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            (tmp_path / name).write_text(text)
+    pages.write({name: text for name, text in code.items() if with_play or not name.startswith("playbooks/")}, tmp_path)
     if with_play:
         with (tmp_path / "playbooks/site.yml").open("a") as site:
             site.write("- name: Gateway\n  ansible.builtin.import_playbook: gateway.yml\n")
@@ -166,6 +157,47 @@ def test_kind_of_nodes_of_the_page_is_deployed_by_its_play_alone(tmp_path: Path,
     assert "ovn-controller" in expected["units"]
     assert [name for name, _value in expected["addresses"]] == ["stackwright_management_address", "ovn_tunnel_address"]
     assert not expected["hypervisor"]
+
+
+@pytest.fixture
+def with_page_s_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the roles with the page's service among them, which everything reads."""
+    shutil.copytree(ROOT / "roles", tmp_path / "roles")
+    pages.write(pages.blocks("services"), tmp_path)
+    monkeypatch.setattr(host_view, "ROLES", tmp_path / "roles")
+    monkeypatch.setattr(role_variables, "ROLES", tmp_path / "roles")
+    for cached in (host_view.roles, host_view._variables):
+        cached.cache_clear()
+    yield tmp_path / "roles"
+    for cached in (host_view.roles, host_view._variables):
+        cached.cache_clear()
+
+
+def test_service_of_the_page_is_whole(with_page_s_service: Path) -> None:
+    (entry,) = yaml.safe_load(pages.blocks("services")["entry of controller_services"])
+    component = role_variables.component(entry, entry)
+    (user,) = component["identity"]["users"]
+    (service,) = component["identity"]["services"]
+    assert (user["name"], user["password"]) == ("mistral", "the-mistral_identity")
+    assert service == {"name": "mistral", "type": "workflowv2", "description": "OpenStack Workflow"}
+    assert {one["url"] for one in component["identity"]["endpoints"]} == {"http://192.0.2.11:8989/v2"}
+    assert [one["name"] for one in component["units"]] == ["mistral-api", "mistral-engine", "mistral-executor"]
+    options = component["files"]["/etc/mistral/mistral.conf"]["options"]
+    assert options["DEFAULT"]["transport_url"] == "rabbit://mistral:the-mistral_messaging@192.0.2.11:5672//mistral"
+    assert "the-mistral_database@192.0.2.11/mistral" in options["database"]["connection"]
+    declared = declare.load_declarations(with_page_s_service)
+    assert sorted(name for name in declared if name.startswith("mistral_")) == [
+        "mistral_database",
+        "mistral_identity",
+        "mistral_messaging",
+    ]
+
+
+def test_options_of_the_page_s_service_have_types_rules_and_defaults(with_page_s_service: Path) -> None:
+    roles = interfaces.load_roles(with_page_s_service)
+    service = roles["mistral"]
+    assert set(service.options) == set(service.defaults) == set(service.checks)
+    assert {one.option for one in rules.parse(roles).rules} >= set(service.options)
 
 
 def test_what_the_pages_say_of_what_is_there_is_so() -> None:

@@ -53,6 +53,7 @@ OUTSIDE = {
 """Programs that are not ours. Their arguments are checked only where they are paths of the checkout."""
 ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*=")
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+OWN_FILE = re.compile(r"<!-- file: .*? -->\n *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(#[^)\s]*)?\)")
 TOPS = ("docs/", "inventories/", "molecule/", "playbooks/", "plugins/", "roles/", "tests/", "tools/")
 MADE = re.compile(r"group_vars/all/secrets\.yml$|^inventories/(mine|[A-Z]+)\b|[*<>{}]|\bNAME\b")
@@ -196,8 +197,8 @@ def wrong_with_page(path: Path, text: str, known: Known) -> list[str]:
             wrong += [f"{span}: {what}" for what in wrong_with_command(span, known)]
         if re.fullmatch(r"STACKWRIGHT_[A-Z_]+", first) and first not in known.environment:
             wrong.append(f"nothing reads the environment variable {first}")
-    for language, body in FENCE.findall(text):
-        # A file of the reader's home, which the block names first, holds names of its own.
+    # Files that the reader makes hold names of their own: those that a comment names, and those of a home, named first.
+    for language, body in FENCE.findall(OWN_FILE.sub("", text)):
         if language == "yaml" and not body.startswith("# ~/"):
             for name in re.findall(r"^([a-z]\w+):", body, re.MULTILINE):
                 if name not in known.variables and not name.startswith("ansible_") and name not in ("all", "plugin"):
