@@ -12,7 +12,7 @@ description:
   - Reads from the kernel who listens on this host, and names everything that neither the specifications of its services
     nor the site
     mention, with process, address and unit. sshd is expected everywhere.
-  - Connects as V(nobody) to the sockets that only some accounts may use, and wants to be refused.
+  - Connects as V(nobody) to the sockets and local ports that only some accounts may use, and wants to be refused.
   - Sees that the packet filter's table is the one that was proved.
   - With O(closed) it tries, from where it runs, ports that this machine must not reach, and wants no connection.
 author: The Stackwright developers
@@ -27,7 +27,7 @@ options:
     type: list
     elements: dict
   sockets:
-    description: Sockets in the file system that V(nobody) must be refused at, as the same lookup returns them.
+    description: Sockets and local ports that V(nobody) must be refused at, as the same lookup returns them.
     type: list
     elements: dict
     default: []

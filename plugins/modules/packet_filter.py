@@ -63,6 +63,7 @@ ssh_ports:
   returned: success
 """
 
+import pwd
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -106,7 +107,8 @@ def bring(module: AnsibleModule) -> None:
         filter_host.undo()
         module.exit_json(changed=True, changes=[])
     ports = filter_host.find_ssh_ports()
-    text = packet_filter.render(packet_filter.Rules(**given["rules"]), ports) if given["enabled"] else ""
+    numbers = {one.pw_name: one.pw_uid for one in pwd.getpwall()}
+    text = packet_filter.render(packet_filter.Rules(**given["rules"]), ports, numbers) if given["enabled"] else ""
     if given["step"] == "confirm":
         filter_host.confirm(text, given["tried"])
         module.exit_json(changed=True, changes=[])

@@ -87,9 +87,9 @@ def of_host(name: str, carriers: Mapping[str, Sequence[str]], book: Book, views:
     """The filter of one host, as plain data.
 
     :param carriers: every host of the cloud and what it carries. :param views: how to work data out for each of them.
-    :returns: ``rules`` (see :class:`packet_filter.Rules`), ``listeners``, ``sockets`` (name, path, accounts) and
-        ``closed`` (host, name, address, port, sources), the ends that not everybody may reach; ``enabled`` says whether
-        there is to be a filter.
+    :returns: ``rules`` (see :class:`packet_filter.Rules`), ``listeners``, ``sockets`` (name, path or address with port,
+        accounts) and ``closed`` (host, name, address, port, sources), the ends that not everybody may reach;
+        ``enabled`` says whether there is to be a filter.
     :raises packet_filter.FilterError: an entry or a variable is wrong.
     """
     view = views[name]
@@ -103,7 +103,11 @@ def of_host(name: str, carriers: Mapping[str, Sequence[str]], book: Book, views:
     site, rules, extra = site_of(view)
     management = str(_value(view, "stackwright_management_address"))
     public = [str(one) for one in _list(view, "stackwright_listen_addresses") if str(one) != management]
-    worked_out = packet_filter.work_out([*entries, *rules], members, site, known, public)
+    components = [
+        book.component(canonical(term), view, "account") for term in book.services_of(carriers.get(name, []), view)
+    ]
+    accounts = sorted({one.account.name for one in components if one.account})
+    worked_out = packet_filter.work_out([*entries, *rules], members, site, known, public, accounts)
     closed = [
         {
             "host": name,
@@ -117,14 +121,22 @@ def of_host(name: str, carriers: Mapping[str, Sequence[str]], book: Book, views:
         if entry.protocol == "tcp" and len(entry.ports) == 1 and entry.ports[0][0] == entry.ports[0][1]
         if address not in packet_filter.EVERY and not ipaddress.ip_address(address).is_loopback
     ]
+    enabled = boolean(_value(view, "base_filter"))
+    reserved = [
+        {"name": rule["name"], "path": f"127.0.0.1:{port}", "accounts": rule["accounts"]}
+        for rule in worked_out.reserved
+        for port in rule["ports"]
+        if enabled and rule["protocol"] == "tcp" and port.isdigit()
+    ]
     return {
-        "enabled": boolean(_value(view, "base_filter")),
+        "enabled": enabled,
         "rules": asdict(worked_out),
         "listeners": [entry.listener() for entry in [*entries, *rules, *extra] if entry.ports],
         "sockets": [
             {"name": entry.name, "path": path, "accounts": list(entry.accounts)}
             for entry in entries
             for path in entry.sockets
-        ],
+        ]
+        + reserved,
         "closed": [one for one in closed if one["sources"]],
     }

@@ -22,6 +22,8 @@ PROTOCOLS = ("tcp", "udp")
 # Whom an entry may name beside components of services (``nova.api``) and networks.
 MEMBERS, USERS, LOCAL, NOBODY = "members", "users", "local", "nobody"
 WORDS = (MEMBERS, USERS, LOCAL, NOBODY)
+# Among an entry's accounts: those of all services that the host carries.
+SERVICES = "services"
 EVERY = ("0.0.0.0", "::")
 
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?\Z")
@@ -52,7 +54,8 @@ class Entry:
     listens, or where it does not matter. ``unit`` and ``process`` (the beginning of its name) say who listens.
     ``origins`` (key ``from``) are words of :data:`WORDS`, components, or networks. ``interfaces`` alone, with
     ``nobody``, are those through which nothing may come in. ``sockets`` are paths of sockets in the file system, which
-    only ``accounts`` (and root) may connect to.
+    only ``accounts`` (and root) may connect to, as to ports that are ``local``; :data:`SERVICES` among them stands for
+    the accounts of all services of the host.
     """
 
     name: str
@@ -100,11 +103,14 @@ class Site:
 class Rules:
     """What one host lets in, ready to be rendered: all plain values that a module takes.
 
-    ``refused`` are interfaces through which nothing comes in, ``rules`` mappings of ``name``, ``protocol``, ``ports``,
+    ``refused`` are interfaces through which nothing comes in, ``reserved`` mappings of ``name``, ``protocol``,
+    ``ports`` and ``accounts``, the only ones beside root that connect to these ports on the host itself, ``rules``
+    mappings of ``name``, ``protocol``, ``ports``,
     ``sources`` (networks; empty for everybody), ``addresses`` (own addresses; empty for any) and ``interfaces``.
     """
 
     refused: list[str] = field(default_factory=list)
+    reserved: list[dict[str, Any]] = field(default_factory=list)
     rules: list[dict[str, Any]] = field(default_factory=list)
     ssh: list[str] = field(default_factory=list)
 
@@ -239,7 +245,12 @@ def sources_of(entry: Entry, members: Sequence[Member], site: Site, known: Itera
 
 
 def work_out(
-    entries: Sequence[Entry], members: Sequence[Member], site: Site, known: Iterable[str], public: Sequence[str] = ()
+    entries: Sequence[Entry],
+    members: Sequence[Member],
+    site: Site,
+    known: Iterable[str],
+    public: Sequence[str] = (),
+    accounts: Sequence[str] = (),
 ) -> Rules:
     """What a host lets in.
 
@@ -248,6 +259,7 @@ def work_out(
     :param known: all components that there are.
     :param public: own addresses beside the management address on which APIs listen: users reach the ends that are open
         to users there and nowhere else.
+    :param accounts: of all services that the host carries.
     :raises FilterError: an entry names something that there is not.
     """
     components = sorted(known)
@@ -265,7 +277,15 @@ def work_out(
         if entry.interfaces and not entry.ports:  # the site trusts an interface
             result.rules.append(_rule(entry, sources_of(entry, members, site, components), []))
             continue
-        if not entry.ports or set(entry.origins) <= {LOCAL}:
+        if not entry.ports:
+            continue
+        if set(entry.origins) <= {LOCAL}:
+            if entry.accounts:
+                names = {one for given in entry.accounts for one in (accounts if given == SERVICES else [given])}
+                ports = _spelled(entry)
+                result.reserved.append(
+                    {"name": entry.name, "protocol": entry.protocol, "ports": ports, "accounts": sorted(names)}
+                )
             continue
         own = [one for one in entry.addresses if one not in EVERY]
         if USERS in entry.origins and public and (not own or set(public) & set(own)):
@@ -279,11 +299,15 @@ def work_out(
     return result
 
 
+def _spelled(entry: Entry) -> list[str]:
+    return [f"{first}-{last}" if last > first else str(first) for first, last in entry.ports]
+
+
 def _rule(entry: Entry, sources: list[str] | None, addresses: list[str]) -> dict[str, Any]:
     return {
         "name": entry.name,
         "protocol": entry.protocol,
-        "ports": [f"{first}-{last}" if last > first else str(first) for first, last in entry.ports],
+        "ports": _spelled(entry),
         "sources": sources,
         "addresses": addresses,
         "interfaces": list(entry.interfaces),
@@ -322,10 +346,21 @@ def _lines(rule: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def render(rules: Rules, ssh_ports: Iterable[int]) -> str:
+def _reserved(rule: Mapping[str, Any], numbers: Mapping[str, int]) -> str:
+    """Accounts go by their numbers: a name that is gone would make nftables refuse the whole table at the next boot."""
+    users = _set(map(str, sorted({0, *(numbers[one] for one in rule["accounts"] if one in numbers)})))
+    answer = "reject with tcp reset" if rule["protocol"] == "tcp" else "reject"
+    return (
+        f'oifname "lo" {rule["protocol"]} dport {_set(rule["ports"])} meta skuid != {users} counter {answer} '
+        f'comment "{rule["name"]} is for its services"'
+    )
+
+
+def render(rules: Rules, ssh_ports: Iterable[int], numbers: Mapping[str, int] | None = None) -> str:
     """The table as nftables reads it: replaced as a whole in one transaction, other tables untouched.
 
     :param ssh_ports: where this host's sshd listens.
+    :param numbers: this host's accounts; those that it does not have connect to nothing.
     """
     ports = _set(map(str, sorted(set(ssh_ports))))
     ssh = [f'{source}tcp dport {ports} accept comment "SSH"' for _family, source in _addresses("saddr", rules.ssh)]
@@ -346,11 +381,17 @@ def render(rules: Rules, ssh_ports: Iterable[int]) -> str:
         *(line for rule in rules.rules for line in _lines(rule)),
         'counter comment "what no rule lets in"',
     ]
-    body = "".join(f"    {line}\n" for line in inner)
+    output = ["type filter hook output priority filter + 5; policy accept;"]
+    output += [_reserved(rule, numbers or {}) for rule in rules.reserved]
+    chains = {"input": inner} | ({"output": output} if rules.reserved else {})
+    body = "".join(
+        f"  chain {name} {{\n{''.join(f'    {line}{chr(10)}' for line in lines)}  }}\n"
+        for name, lines in chains.items()
+    )
     return (
         "# Written by Stackwright. Change it through the inventory (base_filter_rules); edits made here "
         "are overwritten.\n"
         f"table inet {TABLE}\n"
         f"delete table inet {TABLE}\n"
-        f"table inet {TABLE} {{\n  chain input {{\n{body}  }}\n}}\n"
+        f"table inet {TABLE} {{\n{body}}}\n"
     )

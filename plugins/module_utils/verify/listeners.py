@@ -78,8 +78,9 @@ def complaints(found: Iterable[Mapping[str, Any]], expected: Sequence[Mapping[st
 
 
 def connect_as(account: str, path: str) -> str:
-    """Connect to a socket in the file system as an account, with all its groups: ``""`` when that works, else the
-    error's name.
+    """Connect to a socket as an account, with all its groups: ``""`` when that works, else the error's name.
+
+    ``path`` is one in the file system, or ``ADDRESS:PORT`` of this host.
 
     A child does it, so that this process keeps its rights. Errors other than the kernel's are told as ``EIO``.
     """
@@ -92,9 +93,7 @@ def connect_as(account: str, path: str) -> str:
             os.setgroups(groups)
             os.setgid(entry.pw_gid)
             os.setuid(entry.pw_uid)
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-                client.settimeout(5)
-                client.connect(path)
+            _connect(path)
             code = 0
         except OSError as error:
             code = error.errno or errno.EIO
@@ -104,24 +103,38 @@ def connect_as(account: str, path: str) -> str:
     return errno.errorcode.get(code, "EIO") if code else ""
 
 
+def _connect(path: str) -> None:
+    address, _, port = path.rpartition(":")
+    family, where = (socket.AF_UNIX, path) if path.startswith("/") else (socket.AF_INET, (address, int(port)))
+    with socket.socket(family, socket.SOCK_STREAM) as client:
+        client.settimeout(5)
+        client.connect(where)
+
+
 def socket_complaints(
     sockets: Iterable[Mapping[str, Any]], connect: Callable[[str, str], str] = connect_as
 ) -> tuple[list[str], int]:
     """What is wrong with sockets that only some accounts may connect to.
 
-    :param sockets: mappings of ``name``, ``path`` and ``accounts``, those that must get in; a socket that does not
-        exist here is no concern, and neither is an account.
+    :param sockets: mappings of ``name``, ``path`` (or ``ADDRESS:PORT``) and ``accounts``, those that must get in; a
+        socket that does not exist here is no concern, and neither is an account.
     :returns: sentences, and how many sockets were tried.
     """
     problems: list[str] = []
     tried = 0
     for one in sockets:
         path = str(one["path"])
-        if not os.path.exists(path):
+        port = not path.startswith("/")
+        if not port and not os.path.exists(path):
             continue
         tried += 1
         outcome = connect(STRANGER, path)
-        if outcome != "EACCES":
+        if port and not outcome:
+            problems.append(
+                f"{STRANGER} is let in at {path} ({one['name']}), so any account of this host is. Run base.yml, and "
+                "see nft list table inet stackwright"
+            )
+        elif not port and outcome != "EACCES":
             how = "is let in" if not outcome else f"is not refused for want of rights ({outcome})"
             problems.append(
                 f"{STRANGER} {how} at {path} ({one['name']}), so any account of this host is. See "
@@ -129,10 +142,8 @@ def socket_complaints(
             )
         for account in one.get("accounts") or []:
             if _exists(account) and (why := connect(account, path)):
-                problems.append(
-                    f"{account} is not let in at {path} ({one['name']}): {why}. See the modes of the "
-                    f"socket and its directory"
-                )
+                look = "nft list table inet stackwright" if port else "the modes of the socket and its directory"
+                problems.append(f"{account} is not let in at {path} ({one['name']}): {why}. See {look}")
     return problems, tried
 
 

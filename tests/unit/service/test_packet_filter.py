@@ -221,3 +221,43 @@ def test_packets_of_members_come_in_those_of_strangers_and_guests_do_not() -> No
     )
     done = netns(sys.executable, "-c", TRY, given=text)
     assert done.stdout.splitlines() == ["member 22 3306 5000", "stranger 22 5000", "tapguest"], done.stderr
+
+
+LOCAL_TRY = """
+import os, socket, subprocess, sys
+subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+servers = [socket.create_server(("127.0.0.1", port)) for port in (11211, 4369)]
+loaded = subprocess.run(["nft", "-f", "-"], input=sys.stdin.read(), text=True, capture_output=True)
+assert loaded.returncode == 0, loaded.stderr
+for number in (0, 4242, 65534):
+    reached = []
+    for port in (11211, 4369):
+        child = os.fork()
+        if child == 0:
+            os.setuid(number)
+            try:
+                socket.socket().connect(("127.0.0.1", port))
+            except ConnectionRefusedError:
+                os._exit(1)
+            os._exit(0)
+        if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0:
+            reached.append(str(port))
+    print(number, *reached)
+"""
+
+
+@pytest.mark.skipif(not shutil.which("nft") or os.geteuid() != 0, reason="network name spaces take nft and root")
+def test_local_port_of_services_refuses_every_other_account() -> None:
+    entries = [
+        entry(name="memcached", ports=[11211], addresses=["127.0.0.1"], from_="local", accounts=["services"]),
+        entry(name="epmd", ports=[4369], addresses=["127.0.0.1"], from_="local"),
+    ]
+    rules = packet_filter.work_out(entries, MEMBERS, Site(), KNOWN, accounts=["keystone", "gone"])
+    text = packet_filter.render(rules, [22], {"keystone": 4242, "nobody": 65534})
+    done = netns(sys.executable, "-c", LOCAL_TRY, given=text)
+    assert done.stdout.splitlines() == ["0 11211 4369", "4242 11211 4369", "65534 4369"], done.stderr
+
+
+def test_without_reserved_ports_there_is_no_chain_for_what_leaves() -> None:
+    local = entry(name="epmd", ports=[4369], addresses=["127.0.0.1"], from_="local")
+    assert "output" not in packet_filter.render(packet_filter.work_out([local], MEMBERS, Site(), KNOWN), [22])

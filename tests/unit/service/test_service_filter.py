@@ -68,8 +68,20 @@ def test_compute_nodes_take_consoles_from_controllers_and_tunnels_from_each_othe
     assert (door["sources"], door["ports"], door["addresses"]) == (COMPUTES, ["8022"], ["10.0.0.31"])
     assert rules(found)["tunnels"]["sources"] == COMPUTES and rules(found)["tunnels"]["ports"] == ["6081"]
     assert found["rules"]["refused"] == ["br-int", "tap*", "br-ex"]
+    assert not any(one["path"].endswith(":11211") for one in found["sockets"])
     assert {one["path"] for one in found["sockets"]} > {"/run/libvirt/libvirt-sock", "/run/openvswitch/db.sock"}
     assert not any("users" in str(one) or one["sources"] is None for one in rules(found).values())
+
+
+def test_cache_of_one_controller_is_for_the_accounts_of_its_services(tmp_path: Path) -> None:
+    found = looked_up(tmp_path, "controller1")
+    (cache,) = found["rules"]["reserved"]
+    assert (cache["name"], cache["ports"]) == ("memcached", ["11211"])
+    assert {"keystone", "glance", "nova", "neutron"} < set(cache["accounts"])
+    assert {"name": "memcached", "path": "127.0.0.1:11211", "accounts": cache["accounts"]} in found["sockets"]
+    assert not any("11211" in one["path"] for one in looked_up(tmp_path, "controller1", base_filter=False)["sockets"])
+    several = looked_up(tmp_path, "controller1", stackwright_memcached_servers=["10.0.0.11:11211"])
+    assert several["rules"]["reserved"] == []
 
 
 def test_cache_of_several_controllers_is_for_them_alone(tmp_path: Path) -> None:

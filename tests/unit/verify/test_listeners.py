@@ -94,6 +94,27 @@ def test_account_that_needs_a_socket_must_get_in(tmp_path: Path) -> None:
     assert listeners.socket_complaints(given, lambda account, name: "EACCES" if account == "nobody" else "")[0] == []
 
 
+def test_local_port_that_lets_nobody_in_is_told() -> None:
+    given = [{"name": "memcached", "path": "127.0.0.1:11211", "accounts": ["root"]}]
+    told, tried = listeners.socket_complaints(given, lambda account, name: "")
+    assert tried == 1 and told == [
+        "nobody is let in at 127.0.0.1:11211 (memcached), so any account of this host is. Run base.yml, and see "
+        "nft list table inet stackwright"
+    ]
+    (told_of_root,), _ = listeners.socket_complaints(given, lambda account, name: "ECONNREFUSED")
+    assert told_of_root.startswith("root is not let in at 127.0.0.1:11211 (memcached): ECONNREFUSED. See nft list")
+    refused = {"nobody": "ECONNREFUSED"}
+    assert listeners.socket_complaints(given, lambda account, name: refused.get(account, ""))[0] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming nobody takes root")
+def test_local_port_is_asked_as_the_account() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert listeners.connect_as("nobody", f"127.0.0.1:{port}") == ""
+    assert listeners.connect_as("nobody", f"127.0.0.1:{port}") == "ECONNREFUSED"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming nobody takes root")
 def test_rights_of_a_socket_decide_and_not_the_directorys(tmp_path_factory: pytest.TempPathFactory) -> None:
     directory = Path("/run") / f"stackwright-test-{os.getpid()}"
