@@ -143,6 +143,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         except (
             secrets_file.SecretsFileError,
             cloud_secrets.DeclarationError,
+            cloud_secrets.IrreplaceableSecretError,
             cloud_secrets.UnknownSecretError,
         ) as error:
             return result | {"failed": True, "msg": str(error)}

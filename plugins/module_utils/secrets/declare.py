@@ -6,6 +6,7 @@ A role says in `meta/secrets.yml` which secrets it needs:
       description: Password of Nova's database user
       kind: password          # password (default), hex, base64 or uuid
       length: 32              # characters of a password or hex string, bytes of a base64 one
+      irreplaceable: true     # nothing else opens what it encrypted: it is not rotated (default false)
       unreserved: true        # letters, digits and -_.~ alone, for a service that cannot read an encoded one (default
       false)
 
@@ -21,14 +22,14 @@ import secrets as random
 import string
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 VARIABLE = "stackwright_secrets"
-KEYS = ("name", "description", "kind", "length", "unreserved")
+KEYS = ("name", "description", "kind", "length", "unreserved", "irreplaceable")
 KINDS = ("password", "hex", "base64", "uuid")
 DEFAULT_LENGTH = 32
 MINIMUM_LENGTH = 16
@@ -75,11 +76,15 @@ class UnknownSecretError(ValueError):
     """A secret was named that no role declares and the file does not hold."""
 
 
+class IrreplaceableSecretError(ValueError):
+    """A secret was to be rotated with which data is encrypted."""
+
+
 @dataclass(frozen=True)
 class Declaration:
     """One secret that roles need. `length` counts characters (password, hex) or bytes (base64).
 
-    `unreserved` secrets hold only what no URL encodes.
+    `unreserved` secrets hold only what no URL encodes; data is encrypted with `irreplaceable` ones.
     """
 
     name: str
@@ -88,6 +93,7 @@ class Declaration:
     length: int = DEFAULT_LENGTH
     roles: tuple[str, ...] = ()
     unreserved: bool = False
+    irreplaceable: bool = False
 
 
 @dataclass
@@ -129,9 +135,8 @@ def parse_declarations(role: str, path: str, document: object) -> list[Declarati
         if not wrong:
             kind = entry.get("kind", "password")
             length = 36 if kind == "uuid" else entry.get("length", DEFAULT_LENGTH)
-            found.append(
-                Declaration(entry["name"], entry["description"], kind, length, (role,), entry.get("unreserved") is True)
-            )
+            flags = (entry.get("unreserved") is True, entry.get("irreplaceable") is True)
+            found.append(Declaration(entry["name"], entry["description"], kind, length, (role,), *flags))
     if faults:
         raise DeclarationError("\n".join(faults))
     return found
@@ -180,8 +185,11 @@ def load_declarations(roles: Path) -> dict[str, Declaration]:
                 found[one.name] = one
             elif (one.kind, one.length) == (other.kind, other.length):
                 shared = (*other.roles, role)
-                found[one.name] = Declaration(
-                    one.name, other.description, one.kind, one.length, shared, one.unreserved or other.unreserved
+                found[one.name] = replace(
+                    other,
+                    roles=shared,
+                    unreserved=one.unreserved or other.unreserved,
+                    irreplaceable=one.irreplaceable or other.irreplaceable,
                 )
             else:
                 faults.append(
@@ -287,11 +295,17 @@ def plan(
     :param rotate: names of secrets to replace by new values.
     :param remove_unknown: drop values that no role declares; otherwise they stay and are only listed.
     :raises UnknownSecretError: when `rotate` names a secret that no role declares.
+    :raises IrreplaceableSecretError: when `rotate` names a secret with which data is encrypted.
     """
     wanted = set(rotate)
     strange = sorted(wanted - set(declarations))
     if strange:
         raise UnknownSecretError(f"No role declares {', '.join(strange)}, so there is no way to make a new value.")
+    if kept := sorted(name for name in wanted if declarations[name].irreplaceable):
+        raise IrreplaceableSecretError(
+            f"No new value is made for {', '.join(kept)}: what is encrypted with it could not be read any more. "
+            f"docs/changing-configuration.md says how such secrets are changed."
+        )
     unknown = sorted(set(existing) - set(declarations))
     values = {name: value for name, value in existing.items() if not (remove_unknown and name in unknown)}
     result = Plan(values, unknown=[] if remove_unknown else unknown, removed=unknown if remove_unknown else [])

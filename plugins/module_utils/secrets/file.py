@@ -71,6 +71,7 @@ def update(
 
     :raises SecretsFileError: when the file cannot be read, decrypted or written, or holds refused values.
     :raises cloud_secrets.UnknownSecretError: when `rotate` names a secret that no role declares.
+    :raises cloud_secrets.IrreplaceableSecretError: when `rotate` names a secret with which data is encrypted.
     """
     hidden = vars_files.of_name(path.parent.parent, path.parent.name, coming=True)
     if hidden and hidden.taken == path.parent and path.parent.parent.name in ("group_vars", "host_vars"):

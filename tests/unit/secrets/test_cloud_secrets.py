@@ -188,6 +188,24 @@ def test_rotation_of_an_unknown_name_is_refused() -> None:
         cloud_secrets.plan({}, DECLARED, rotate=["c_three"])
 
 
+def test_a_secret_with_which_data_is_encrypted_is_not_rotated() -> None:
+    declared = {**DECLARED, "c_kek": Declaration("c_kek", "Encrypts data", irreplaceable=True)}
+    existing = {"a_one": STRONG, "b_two": STRONG + "x", "c_kek": STRONG + "y"}
+    with pytest.raises(
+        cloud_secrets.IrreplaceableSecretError, match="No new value is made for c_kek: what is encrypted"
+    ):
+        cloud_secrets.plan(existing, declared, rotate=["a_one", "c_kek"])
+    assert not cloud_secrets.plan(existing, declared).changed
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_shared_secret_is_irreplaceable_where_one_role_says_so(tmp_path: Path, first: bool) -> None:
+    for role, said in (("a", first), ("b", not first)):
+        declare(tmp_path, role, f"- {{name: shared, description: Encrypts data, irreplaceable: {str(said).lower()}}}")
+    declared = cloud_secrets.load_declarations(tmp_path)["shared"]
+    assert (declared.irreplaceable, declared.roles) == (True, ("a", "b"))
+
+
 def test_unknown_values_go_only_on_demand() -> None:
     plan = cloud_secrets.plan({"a_one": STRONG, "b_two": STRONG + "x", "own": "x"}, DECLARED, remove_unknown=True)
     assert plan.removed == ["own"]
