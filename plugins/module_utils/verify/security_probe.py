@@ -37,7 +37,8 @@ class Probe:
         self.inside = inside
 
     def rows(self) -> list[Row]:
-        """All rows. What cannot be asked counts as failed, with the reason as its value."""
+        """All rows. What cannot be asked counts as failed, with the reason as its value; an image service that the
+        cloud does not have has no row."""
         checks: list[tuple[str, str, str, str, Callable[[], tuple[bool, str]]]] = [
             (
                 LOCKOUT,
@@ -64,6 +65,8 @@ class Probe:
         ]
         found = []
         for check, service, title, mend, action in checks:
+            if check == IMPORT and not self.cloud.image.get_endpoint():
+                continue
             try:
                 passed, value = action()
             except ANSWER_ERRORS as error:

@@ -37,7 +37,7 @@ class Cloud:
         self.images: dict[str, Any] = {}
         self.logins: list[bool] = []
         self.identity = SimpleNamespace(request=self.answer)
-        self.image = SimpleNamespace(request=self.answer)
+        self.image = SimpleNamespace(request=self.answer, get_endpoint=lambda: "http://192.0.2.11:9292")
 
     def answer(
         self, path: str, method: str, raise_exc: bool, json: Any = None, params: Any = None, authenticated: bool = True
@@ -76,11 +76,20 @@ class Cloud:
                 return Answer(204)
         raise AssertionError((method, path))
 
+    def without_images(self) -> Cloud:
+        self.image = SimpleNamespace(get_endpoint=lambda: None)
+        return self
+
     def rows(self, attempts: int = 6, services: tuple[str, ...] = ()) -> dict[str, Any]:
         rows = probe.Probe(self, attempts, list(services), INSIDE).rows()
         assert not [user for user in self.users.values() if user["name"].startswith(probe.PREFIX)]
         assert not self.images
         return {row.check: row for row in rows}
+
+
+def test_a_cloud_without_an_image_service_has_no_row_for_it() -> None:
+    assert probe.IMPORT not in Cloud().without_images().rows()
+    assert probe.IMPORT in Cloud().rows()
 
 
 def test_cloud_that_refuses_passes_and_keeps_nothing() -> None:
@@ -127,7 +136,7 @@ def test_service_that_does_not_answer_fails_the_check_and_no_other() -> None:
     def refuse(*arguments: Any, **more: Any) -> Answer:
         raise ConnectionError("connection refused")
 
-    cloud.image = SimpleNamespace(request=refuse)
+    cloud.image = SimpleNamespace(get_endpoint=lambda: "http://192.0.2.11:9292", request=refuse)
     rows = cloud.rows()
     assert rows[probe.IMPORT].value == "cannot be asked: connection refused"
     assert rows[probe.LOCKOUT].status == "passed"
