@@ -30,7 +30,7 @@ options:
       service:
         description: The API that lists it.
         type: str
-        choices: [compute, network, volume, orchestration]
+        choices: [compute, network, volume, orchestration, share]
         required: true
       binary:
         description: Name of the binary as the API lists it, for example V(nova-compute) or V(ovn-controller).
@@ -144,7 +144,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud imp
 EXPECTED_OPTIONS = {
     "service": {
         "type": "str",
-        "choices": ["compute", "network", "volume", "orchestration"],
+        "choices": ["compute", "network", "volume", "orchestration", "share"],
         "required": True,
     },
     "binary": {"type": "str", "required": True},

@@ -310,7 +310,9 @@ class Agent:
     """One agent or service that an API lists, which verification expects to be alive on every host that carries the
     component."""
 
-    api: str = _key(TEXT, "The API that lists it: `compute`, `network`, `volume` or `orchestration`.", required=True)
+    api: str = _key(
+        TEXT, "The API that lists it: `compute`, `network`, `volume`, `orchestration` or `share`.", required=True
+    )
     binary: str = _key(TEXT, "Its name in the listing.", required=True)
 
 

@@ -1,8 +1,8 @@
 """Whether a cloud's services and agents live: registered, up, and with a heartbeat that is young by the cloud's clock.
 
-Nova, Cinder and Heat write a time stamp with each heartbeat. Neutron does so for agents of its own kind; for those of
-OVN its time stamp is that of their last answer it has noticed, or just the present time, depending on the release, so
-that their heartbeat is checked with OVN as well (``ovn_heartbeat``).
+Nova, Cinder, Heat and Manila write a time stamp with each heartbeat. Neutron does so for agents of its own kind; for
+those of OVN its time stamp is that of their last answer it has noticed, or just the present time, depending on the
+release, so that their heartbeat is checked with OVN as well (``ovn_heartbeat``).
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ ANSWER_ERRORS: tuple[type[Exception], ...] = (*API_ERRORS, ValueError, KeyError)
 AHEAD = 5.0
 
 # Nova names its services by UUID from this microversion on; "openstack compute service delete" takes nothing else.
-MICROVERSIONS = {"compute": "2.53"}
+MICROVERSIONS = {"compute": "2.53", "share": "2.60"}
 # Service of an operator's list -> service types in the catalogue, path, key of the listing.
 LISTINGS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "compute": (("compute",), "/os-services", "services"),
     "network": (("network",), "/agents", "agents"),
     "volume": (("block-storage", "volumev3"), "/os-services", "services"),
     "orchestration": (("orchestration",), "/services", "services"),
+    "share": (("shared-file-system", "sharev2"), "/services", "services"),
 }
 # Command that makes a service forget a host that is gone for good.
 FORGET = {
@@ -36,6 +37,7 @@ FORGET = {
     "network": "openstack network agent delete",
     "volume": "cinder-manage service remove",
     "orchestration": "heat-manage service clean",
+    "share": "manila-manage service cleanup",
 }
 
 
@@ -110,7 +112,8 @@ def parse_agent(service: str, data: dict[str, Any]) -> Agent:
         **common,
         up=state == "up",
         heartbeat=parse_time(data.get("updated_at")),
-        identity=str(data.get("id") or ""),
+        # Manila's command finds dead services by itself
+        identity="" if service == "share" else str(data.get("id") or ""),
         disabled=str(data.get("disabled_reason") or "disabled") if disabled else "",
         interval=float(data.get("report_interval") or 0),
     )
@@ -207,7 +210,7 @@ class Observer:
 
     def adapter(self, service: str) -> Any:
         """The SDK's client of a service."""
-        names = {"volume": "block_storage"}
+        names = {"volume": "block_storage", "share": "shared_file_system"}
         return getattr(self.cloud, names.get(service, service))
 
     def look(self, max_age: float, max_age_network: float) -> Finding:

@@ -1,0 +1,12 @@
+"""Proofs by the component that they prove."""
+
+from __future__ import annotations
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.proofs import alarming, key_manager, shares
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.proofs.bench import Proof
+
+PROOFS: dict[str, Proof] = {
+    "aodh.aodh": alarming.prove,
+    "barbican.barbican": key_manager.prove,
+    "manila.manila": shares.prove,
+}
