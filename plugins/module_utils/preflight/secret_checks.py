@@ -10,6 +10,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.proble
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
 from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.interfaces import all_options
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import split_term
 
 MAKE = "Run: ansible-playbook playbooks/secrets.yml -i <inventory>"
 _PASSWORDS = (
@@ -52,7 +53,7 @@ def _store(hosts: list[Host], policy: Policy) -> Iterator[Problem]:
             INVENTORY, name, "lies in a plain file, not in a vault", f"{MAKE}, which encrypts the file.", setting.where
         )
     if policy.deploying:
-        missing = [one for one in policy.secrets if one not in present]
+        missing = [one for one in _needed(hosts, policy) if one not in present]
         strange = [one for one in present if one not in policy.secrets]
         if missing and not present:
             yield Problem(INVENTORY, name, "there are no secrets yet", MAKE + ".")
@@ -62,6 +63,13 @@ def _store(hosts: list[Host], policy: Policy) -> Iterator[Problem]:
             yield Problem(INVENTORY, f"{name}.{one}", "this secret is missing", f"{MAKE}.{hint}", host.where(name))
     for one, reason in cloud_secrets.weaknesses(present, policy.secrets).items():
         yield Problem(INVENTORY, f"{name}.{one}", f"it {reason}", f"{MAKE} -e secrets_rotate={one}.", host.where(name))
+
+
+def _needed(hosts: list[Host], policy: Policy) -> list[str]:
+    """The secrets that this cloud needs: not those of services alone that no host carries."""
+    carried = {split_term(one)[0] for host in hosts for one in policy.services(host)}
+    idle = {role for role in policy.roles if policy.book.of_role(role)} - carried
+    return [name for name, one in policy.secrets.items() if not one.roles or set(one.roles) - idle]
 
 
 def _plain_passwords(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
