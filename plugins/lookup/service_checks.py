@@ -20,7 +20,7 @@ options:
       - Services as C(role) or C(role.component), or node roles, which stand for the services in their
         C(<role>_services).
     type: list
-    elements: str
+    elements: raw
     required: true
 """
 

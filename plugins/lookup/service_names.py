@@ -14,7 +14,7 @@ options:
   _terms:
     description: Node roles, or services as C(role) or C(role.component), which stand for themselves.
     type: list
-    elements: str
+    elements: raw
     required: true
 """
 

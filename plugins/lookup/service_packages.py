@@ -16,7 +16,7 @@ options:
   _terms:
     description: Services as C(role) or C(role.component), or node roles.
     type: list
-    elements: str
+    elements: raw
     required: true
 """
 

@@ -22,7 +22,7 @@ options:
     description: Services as C(role) or C(role.component), or node roles, which stand for the services in their
       C(<role>_services).
     type: list
-    elements: str
+    elements: raw
     required: true
   leader:
     description:
@@ -41,7 +41,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _raw:
   description: One mapping with packages, files, databases, messaging, identity, bootstrap, early (levels of units and
-    health), units, health and secrets.
+    health), units, health, secrets and removed (what is left of services that are taken off, a sentence each).
   type: list
   elements: dict
 """
@@ -53,7 +53,7 @@ from typing import Any
 
 from ansible.parsing.vault import EncryptedString, VaultLib
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, host_view, plan
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, host_view, plan, removal
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.derive import Site
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import (
     Book,
@@ -146,7 +146,7 @@ class Maker:
     site: Site
     variables: Mapping[str, Any]
 
-    def plan(self, names: Sequence[str], leader: str | None = None) -> dict[str, Any]:
+    def plan(self, names: Sequence[Any], leader: str | None = None) -> dict[str, Any]:
         """The plan of these services. :param leader: the host that does for its group what is done once; by default
         each does."""
         components: list[derive.Derived] = []
@@ -159,9 +159,17 @@ class Maker:
             roles.add(role)
         host = str(self.variables.get("inventory_hostname", ""))
         present = map(str, self.variables.get("ansible_play_hosts_all", []))
-        combined = plan.for_host(plan.combine(components), host, host if leader is None else leader, present)
+        whole = plan.without(plan.combine(components), self._removal(names, components))
+        combined = plan.for_host(whole, host, host if leader is None else leader, present)
         combined["secrets"] = plan.secrets_in(combined, {*self._own_secrets(), *vaulted(self.variables)})
         return combined
+
+    def _removal(self, names: Sequence[Any], carried: Sequence[derive.Derived]) -> removal.Removal:
+        """What takes services off the host. What other hosts need, preflight looks at."""
+        absent = self.book.absent_of(names, self.view)
+        for _, reason in removal.refusals(absent, {"this host": [one.term for one in carried]}, self.book):
+            raise plan.PlanError(reason)
+        return removal.of_host(absent, carried, self.book, self.view, self.site)
 
     def _own_secrets(self) -> list[str]:
         """Values of the cloud's own secrets."""

@@ -42,6 +42,7 @@ def _of_host(host: Host, inventory: Snapshot, policy: Policy) -> dict[str, Any]:
         "services": bool(components),
         "listeners": [one for component in components for one in _listeners(component, site)],
         "units": sorted({str(unit["name"]) for one in components for unit in derive.units(one)}),
+        "others": _others(host, policy, {str(unit["name"]) for one in components for unit in derive.units(one)}),
         "addresses": [[name, host.get(name)] for name in addresses if parse(host.get(name))],
         "name": host.name if host.roles else "",
         "interfaces": _interfaces(host, policy) if policy.carries(host, GUESTS) else [],
@@ -99,6 +100,23 @@ def _components(host: Host, policy: Policy) -> Iterator[Component]:
             yield policy.book.component(term, host.work_out, "account", "api", "units", "filter")
         except SpecificationError:
             continue
+
+
+def _others(host: Host, policy: Policy, own: set[str]) -> dict[str, dict[str, list[str]]]:
+    """What would run and lie on the host if it carried what it does not: `{service: {units, files}}`.
+
+    :param own: units of what it carries.
+    """
+    found: dict[str, dict[str, list[str]]] = {}
+    for term in policy.others(host, host.work_out("{{ stackwright_carriers }}") or {}):
+        try:
+            component = policy.book.component(term, host.work_out, "account", "api", "units")
+        except SpecificationError:
+            continue
+        running = {str(unit["name"]) for unit in derive.units(component) if unit.get("state", "started") == "started"}
+        paths = derive.paths(term, policy.book.read(term))
+        found[term] = {"units": sorted(running - own), "files": sorted(one for one in paths if one.startswith("/"))}
+    return found
 
 
 def _listeners(component: Component, site: derive.Site) -> Iterator[dict[str, Any]]:

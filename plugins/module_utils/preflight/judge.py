@@ -20,6 +20,7 @@ def wanted(expected: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "ports": sorted({one["port"] for one in expected["listeners"]}),
         "units": expected["units"],
+        "others": expected["others"],
         "names": [name for _variable, name in expected["names"]],
         "peers": expected["peers"],
         "mirror": bool(expected["check_mirror"] and expected["services"]),
@@ -268,6 +269,11 @@ def notes(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
         found.append("no KVM here: guests run emulated, slowly")
     if expected["hypervisor"] and not seen["modules"]["openvswitch"]:
         found.append("the kernel has no Open vSwitch: guests' packets go through the userspace datapath")
+    for service, units in seen["others"].items():
+        found.append(
+            f"{service} runs here ({', '.join(units)}), though nothing lists it for this host: list it again, or with "
+            f"state: absent"
+        )
     for server in sorted({server for line in expected["sources"] if (server := _any_key(line))}):
         found.append(
             f"packages of {server} may be signed with any key that apt knows: name the mirror's own "

@@ -15,7 +15,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service.interfac
     all_defaults,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book, SpecificationError
-from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import split_term
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import canonical, split_term
 
 APIS, GUESTS, VIRTUAL_ADDRESS = "apis", "guests", "virtual_address"
 CARRIES = (APIS, GUESTS, VIRTUAL_ADDRESS)
@@ -99,6 +99,21 @@ class Policy:
             return self.book.services_of(carried, host.work_out)
         except SpecificationError:  # a list of services that is no list, which is told as such
             return []
+
+    def others(self, host: Host, carriers: Mapping[str, list[str]]) -> list[str]:
+        """The services that the host neither carries nor is to be rid of, by their whole names.
+
+        :param carriers: groups, and what their hosts carry beside what their kind of nodes says.
+        """
+        carried = [one for name, terms in carriers.items() if name in host.groups for one in terms]
+        try:
+            known = [
+                *self.book.services_of(carried, host.work_out),
+                *self.book.absent_of(carried, host.work_out),
+            ]
+        except SpecificationError:
+            return []
+        return sorted(self.book.names() - set(map(canonical, known))) if known else []
 
     def carries(self, host: Host, what: str) -> bool:
         """Whether the host is in such a group."""

@@ -25,15 +25,17 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets imp
 from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets import holders as _holders
 from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets import unit_of as _unit
 
+# What every file that the configuration transaction writes for a service says in its first lines.
+MARK, MARK_WITHIN = "Written by Stackwright", 200
 PROGRAM_SECONDS = 30  # that a program of the host may take
 
 
 def observe(wanted: dict[str, Any]) -> dict[str, Any]:
     """Everything that the judge needs to know of this host.
 
-    :param wanted: `ports` (numbers), `units` (names), `names` (to resolve), `peers` (mappings with address and port),
-        `mirror` (whether to ask the package sources), `sources` (their lines, instead of the host's own),
-        `timeout` (seconds of one attempt).
+    :param wanted: `ports` (numbers), `units` (names), `others` (services that are not to be here, with their units and
+        files), `names` (to resolve), `peers` (mappings with address and port), `mirror` (whether to ask the package
+        sources), `sources` (their lines, instead of the host's own), `timeout` (seconds of one attempt).
     """
     timeout = float(wanted.get("timeout") or 5)
     carried = _addresses()
@@ -58,6 +60,7 @@ def observe(wanted: dict[str, Any]) -> dict[str, Any]:
             "default_routes": _default_routes(),
             "listeners": _listeners(set(wanted.get("ports", []))),
             "installed_units": [unit for unit in wanted.get("units", []) if _has_unit(unit)],
+            "others": _running(wanted.get("others") or {}),
             "kvm": Path("/dev/kvm").exists(),
             "hosts_rewritten": _hosts_rewritten(),
             "modules": {name: _has_module(name) for name in ("openvswitch", "geneve")},
@@ -174,6 +177,17 @@ def _has_unit(unit: str) -> bool:
         "/lib/systemd/system",
     )
     return any(Path(one, unit + ".service").exists() for one in directories)
+
+
+def _running(others: dict[str, Any]) -> dict[str, list[str]]:
+    """Units that run of services whose files were written here: a daemon of another origin is none of ours."""
+    found = {}
+    for service, one in others.items():
+        if any(MARK in _read(path)[:MARK_WITHIN] for path in one["files"]):
+            running = [unit for unit in one["units"] if _output(["systemctl", "is-active", unit]).strip() == "active"]
+            if running:
+                found[service] = running
+    return found
 
 
 def _has_module(name: str) -> bool:

@@ -5,6 +5,7 @@ This is the one place that touches Ansible's own objects, so that every check is
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections import defaultdict
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.plays import Play
-from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import split_term
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import listed, split_term
 
 if TYPE_CHECKING:
     from ansible.inventory.manager import InventoryManager
@@ -227,9 +228,13 @@ def take(
 
 
 def _roles_of_services(nodes: Iterable[str], defaults: Mapping[str, Any], works: Callable[[Any], Any]) -> set[str]:
-    """The roles of the services that node roles stand for."""
+    """The roles of the services that node roles stand for. A list that is none is told by a check of its own."""
     lists = [works("{{ " + node + "_services }}") for node in nodes if f"{node}_services" in defaults]
-    return {split_term(str(term))[0] for found in lists if isinstance(found, list) for term in found}
+    found: set[str] = set()
+    for entries in lists:
+        with contextlib.suppress(ValueError):
+            found |= {split_term(term)[0] for term in listed(entries if isinstance(entries, list) else [])}
+    return found
 
 
 def _work_out(templar: Any, raw: Any) -> Any:

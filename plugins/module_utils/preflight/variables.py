@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
@@ -16,9 +16,10 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapsh
     template_words,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
-from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, plan
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, plan, removal
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.interfaces import all_internals, all_options
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book, SpecificationError
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import ABSENT, canonical, listed
 
 _CONNECTION: Mapping[str, Kind] = {"ansible_port": KINDS["port"]}
 """Ansible's own variables, which belong to no role."""
@@ -184,18 +185,30 @@ def _required(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
 
 
 def _services(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
-    """Services of node roles that nobody specifies."""
+    """Services of node roles that nobody specifies, and those that cannot be taken off."""
     book = Book(policy.roles)
+    carried = {host.name: _known(policy.services(host), book) for host in inventory.hosts.values()}
     for host in inventory.hosts.values():
         for role in sorted(host.roles & policy.roles.keys()):
             name = f"{role}_services"
-            listed = host.get(name) if name in policy.roles[role].defaults else None
-            for term in listed if isinstance(listed, list) else []:
-                try:
-                    book.read(str(term))
-                except SpecificationError as error:
-                    known = ", ".join(sorted(book.names()))
-                    yield Problem(host.name, name, str(error), f"Name services among {known}.", host.where(name))
+            entries = host.get(name) if name in policy.roles[role].defaults else None
+            if not isinstance(entries, list):
+                continue
+            try:
+                absent = book.absent_of([role], host.work_out)
+                for term in [*listed(entries), *absent]:
+                    book.read(term)
+                for _, reason in removal.refusals(absent, carried, book):
+                    mend = f"Leave it in {name} without the state {ABSENT}, or take off what needs it as well."
+                    yield Problem(host.name, name, reason, mend, host.where(name))
+            except SpecificationError as error:
+                known = ", ".join(sorted(book.names()))
+                yield Problem(host.name, name, str(error), f"Name services among {known}.", host.where(name))
+
+
+def _known(terms: Iterable[str], book: Book) -> list[str]:
+    """Those of the services that there are."""
+    return [term for term in terms if canonical(term) in book.names()]
 
 
 def _override_files(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ from typing import Any
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.derive import Derived
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.masking import SHORTEST, forms
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.removal import Removal
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import canonical
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.urls import option_value
 
@@ -147,6 +148,14 @@ def levels(components: Sequence[Derived]) -> list[list[Derived]]:
     return [
         [one for one in components if depth[canonical(one.term)] == deepest - level] for level in range(deepest + 1)
     ]
+
+
+def without(plan: dict[str, Any], removal: Removal) -> dict[str, Any]:
+    """A plan that also takes services off its host: units are stopped once the catalogue no longer names them."""
+    for kind, resources in removal.identity.items():
+        _add(plan["identity"].setdefault(kind, []), resources)
+    _add(plan["units"], [{**unit, "files": []} for unit in removal.units])
+    return {**plan, "removed": removal.told}
 
 
 def combine(components: Sequence[Derived]) -> dict[str, Any]:

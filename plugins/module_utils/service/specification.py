@@ -19,7 +19,13 @@ from typing import Any, Protocol, TypeVar
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.interfaces import Role
-from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import canonical, split_term
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import (
+    ABSENT,
+    PRESENT,
+    canonical,
+    listed,
+    split_term,
+)
 
 Part = TypeVar("Part")
 # Works data of a role out for one host; a variable is asked for as a template.
@@ -350,6 +356,13 @@ class Component:
     needs: Sequence[str] = _key(
         TEXTS, "Components that must answer before its units start, where the host carries them.", default=()
     )
+    uses: Sequence[str] = _key(
+        TEXTS,
+        "Components that it is of no use without, wherever they are, beside those that it needs: they are not taken "
+        "off a host while it is listed.",
+        default=(),
+    )
+    stays: str | None = _key(TEXT, "Why it is never taken off a host, in a sentence; most components can be.")
     databases: Sequence[str] = _key(TEXTS, "Databases that the account owns.", default=())
     messaging: bool = _key(
         FLAG, "Whether the account has a virtual host of the message queue, named after it.", default=False
@@ -419,26 +432,38 @@ class Book:
         """The whole names of all components of the roles."""
         return {f"{role}.{name}" for role in self.roles for name in self.of_role(role)}
 
-    def services_of(self, names: Iterable[str], view: View) -> list[str]:
+    def services_of(self, names: Iterable[Any], view: View) -> list[str]:
         """The services that a host carries, each once.
 
         :param names: node roles, which stand for the services in their ``<role>_services``, or services.
         :param view: works the host's variables out.
-        :raises SpecificationError: a list of services is none.
+        :raises SpecificationError: a list of services is none, or says both that one is to be there and that it is not.
         """
-        found: list[str] = []
+        return self._listed(names, view)[0]
+
+    def absent_of(self, names: Iterable[Any], view: View) -> list[str]:
+        """The services that are to be taken off a host, each once; with the parameters and errors of `services_of`."""
+        return self._listed(names, view)[1]
+
+    def _listed(self, names: Iterable[Any], view: View) -> tuple[list[str], list[str]]:
+        present: dict[str, str] = {}
+        absent: dict[str, str] = {}
         for name in names:
-            if name in self.roles and f"{name}_services" in self.roles[name].defaults:
-                given = view("{{ " + name + "_services }}")
-                if not isinstance(given, list):
-                    raise SpecificationError(f"{name}_services must be a list of services, not {given!r}")
-                found += map(str, given)
-            else:
-                found.append(name)
-        known: dict[str, str] = {}
-        for one in found:
-            known.setdefault(canonical(one), one)
-        return list(known.values())
+            where, entries = "services", [name]
+            if isinstance(name, str) and name in self.roles and f"{name}_services" in self.roles[name].defaults:
+                where = f"{name}_services"
+                entries = view("{{ " + where + " }}")
+                if not isinstance(entries, list):
+                    raise SpecificationError(f"{where} must be a list of services, not {entries!r}")
+            try:
+                for known, state in ((present, PRESENT), (absent, ABSENT)):
+                    for one in listed(entries, state):
+                        known.setdefault(canonical(one), one)
+            except ValueError as error:
+                raise SpecificationError(f"{where}: {error}") from None
+        if both := sorted(present.keys() & absent.keys()):
+            raise SpecificationError(f"service {present[both[0]]!r} is listed twice, once with the state {ABSENT}")
+        return list(present.values()), list(absent.values())
 
     def read(self, term: str) -> Component:
         """One component as the role has it, with its templates.

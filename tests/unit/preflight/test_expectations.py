@@ -89,3 +89,16 @@ def test_a_run_that_is_limited_knows_the_roles_of_all_hosts(tmp_path: Path) -> N
     limited = cloudcase.view(source, limit="compute1")
     assert {name: host.roles for name, host in limited.hosts.items()} == whole
     assert "keystone" in whole["controller1"]
+
+
+def test_what_a_host_does_not_carry_is_looked_for(tmp_path: Path) -> None:
+    expected = cloudcase.expectations_of(cloudcase.write({}, tmp_path / "all"))
+    assert expected["compute1"]["others"]["keystone.keystone"]["units"] == ["keystone", "keystone-fernet-rotate.timer"]
+    assert "/etc/keystone/keystone.conf" in expected["compute1"]["others"]["keystone.keystone"]["files"]
+    assert not {"base.base", "base.time", "nova.compute"} & expected["compute1"]["others"].keys()
+    assert "horizon.horizon" not in expected["controller1"]["others"]
+    services = ["ovn.central", "keystone", "glance", "placement", "nova.api", "neutron.server"]
+    for more, looked_for in (([], True), ([{"name": "horizon", "state": "absent"}], False)):
+        case = {"inventory": {"all": {"vars": {"controller_services": services + more}}}}
+        expected = cloudcase.expectations_of(cloudcase.write(case, tmp_path / str(looked_for)))
+        assert ("horizon.horizon" in expected["controller1"]["others"]) is looked_for

@@ -29,6 +29,7 @@ EXPECTED: dict[str, Any] = {
         ["ovn_tunnel_address", "10.0.1.11"],
     ],
     "names": [["stackwright_internal_address", "api.example.org"]],
+    "others": {},
     "peers": [{"host": "controller2", "address": "10.0.0.12", "port": 22, "assumed": False}],
     "sources": [],
     "hypervisor": False,
@@ -57,6 +58,7 @@ SEEN: dict[str, Any] = {
     "default_routes": ["eth0"],
     "listeners": [],
     "installed_units": [],
+    "others": {},
     "kvm": True,
     "hosts_rewritten": "",
     "modules": {"openvswitch": True, "geneve": True},
@@ -289,3 +291,12 @@ def test_notes_name_mirrors_whose_key_is_not_named() -> None:
     ]
     told = judge.notes(EXPECTED | {"sources": sources}, SEEN)
     assert [line.split()[2] for line in told] == ["mirror.example", "notdebian.org"]
+
+
+def test_a_service_that_nothing_lists_is_named_and_stops_nothing() -> None:
+    seen = SEEN | {"others": {"horizon.horizon": ["apache2"]}}
+    told = (
+        "horizon.horizon runs here (apache2), though nothing lists it for this host: list it again, or with "
+        "state: absent"
+    )
+    assert judge.notes(EXPECTED, seen) == [told]

@@ -259,3 +259,13 @@ def test_cloud_init_that_writes_the_hosts_file_is_noticed(tmp_path: Path) -> Non
     assert probe._hosts_rewritten(root) == str(directory / "20-vendor.cfg")
     (directory.parent / "cloud-init.disabled").touch()
     assert probe._hosts_rewritten(root) == ""
+
+
+def test_daemons_of_services_whose_files_were_written_here_are_seen(files: dict[str, str], stand_ins: StandIns) -> None:
+    stand_ins.add("systemctl", lambda call: Said("inactive\n" if call.words[-1] == "tide-worker" else "active\n"))
+    files["/etc/tide.conf"] = "# Written by Stackwright. Change it through the inventory.\n"
+    files["/etc/web.conf"] = "# somebody's own\n"
+    one = {"units": ["tide-api", "tide-worker"], "files": ["/etc/none", "/etc/tide.conf"]}
+    others = {"tide.tide": one, "web.web": {"units": ["web"], "files": ["/etc/web.conf"]}}
+    assert probe._running(others) == {"tide.tide": ["tide-api"]}
+    assert probe._running({"tide.tide": one | {"units": ["tide-worker"]}}) == {}

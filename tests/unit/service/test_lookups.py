@@ -72,6 +72,32 @@ def test_what_the_operator_takes_out_of_the_list_is_neither_fetched_nor_expected
     assert looked_up(service_names, tmp_path, "controller1", "controller", **without) == ["keystone", "glance"]
 
 
+ABSENT = {"name": "horizon", "state": "absent"}
+
+
+def test_readers_of_lists_pass_over_what_is_taken_off(tmp_path: Path) -> None:
+    own = {"controller_services": ["keystone", {"name": "glance"}, ABSENT]}
+    assert looked_up(service_names, tmp_path, "controller1", "controller", **own) == ["keystone", "glance"]
+    assert looked_up(service_names, tmp_path, "controller1", own["controller_services"]) == ["keystone", "glance"]
+    packages = looked_up(service_packages, tmp_path, "controller1", "controller", **own)
+    assert "glance-api" in packages and "openstack-dashboard-apache" not in packages
+    assert looked_up(service_hosts, tmp_path, "compute1", NODES, **own)[0]["hosts"]["horizon.horizon"] == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"name": "horizon", "state": "gone"}, "must be a service's name, or a mapping of name and state"),
+        ({"name": "horizon", "stat": "absent"}, "must be a service's name, or a mapping of name and state"),
+        ({"state": "absent"}, "must be a service's name, or a mapping of name and state"),
+        ({"name": "keystone.keystone", "state": "absent"}, "service 'keystone' is listed twice"),
+    ],
+)
+def test_entries_that_say_nothing_are_told(entry: dict[str, str], told: str, tmp_path: Path) -> None:
+    with pytest.raises(AnsibleError, match=told):
+        looked_up(service_names, tmp_path, "controller1", "controller", controller_services=["keystone", entry])
+
+
 def test_only_hypervisors_are_asked_for_kvm(tmp_path: Path) -> None:
     facts = {
         host: looked_up(service_facts, tmp_path, host, node)[0]["facts"]
