@@ -8,6 +8,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import judge, reach
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import as_result
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -39,11 +40,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 if answer.get(key)
             )
             problem = reach.explain(host, self._play_context.remote_addr or host, said)
-            return result | {"changed": False, "findings": [problem.as_dict()], "notes": [], "seen": {}}
+            return result | {"changed": False, "findings": [as_result(problem)], "notes": [], "seen": {}}
         seen = answer["seen"]
         return result | {
             "changed": False,
-            "findings": [one.as_dict() for one in judge.judge(host, expected, seen, asked, time.time())],
+            "findings": [as_result(one) for one in judge.judge(host, expected, seen, asked, time.time())],
             "notes": judge.notes(expected, seen),
             "seen": seen,
         }

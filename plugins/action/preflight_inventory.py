@@ -17,8 +17,9 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy, nodes_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import (
     INVENTORY,
-    Problem,
+    as_result,
     collect,
+    problem_of,
     render,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
@@ -64,7 +65,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         sources = [Path(one) for one in (task_vars or {}).get("ansible_inventory_sources") or []]
         places = [one if one.is_dir() else one.parent for one in sources if one.exists()]
         hidden = [
-            Problem(
+            problem_of(
                 INVENTORY,
                 str(ignored),
                 f"is never read, because Ansible takes {case.taken} in its place",
@@ -75,7 +76,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         ]
         problems = collect([*inventory.examine(view, policy), *hidden])
         view = inventory.members(view, policy)
-        result |= {"changed": False, "findings": [one.as_dict() for one in problems]}
+        result |= {"changed": False, "findings": [as_result(one) for one in problems]}
         if problems:
             count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
             result |= {

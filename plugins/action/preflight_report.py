@@ -8,7 +8,12 @@ from typing import Any
 from ansible.plugins.action import ActionBase
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import one_line
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import judge
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem, collect, render
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import (
+    as_result,
+    collect,
+    from_result,
+    render,
+)
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -25,10 +30,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         _, arguments = self.validate_argument_spec(argument_spec={"results": {"type": "dict", "required": True}})
         results = arguments["results"]
         problems = collect(
-            judge.without_echoes(Problem(**one) for found in results.values() for one in found["findings"])
+            judge.without_echoes(from_result(one) for found in results.values() for one in found["findings"])
         )
         notes = {host: found["notes"] for host, found in sorted(results.items()) if found["notes"]}
-        result |= {"changed": False, "findings": [one.as_dict() for one in problems], "notes": notes}
+        result |= {"changed": False, "findings": [as_result(one) for one in problems], "notes": notes}
         if problems:
             count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
             table = render(problems, width=shutil.get_terminal_size((120, 24)).columns, hosts=len(results))

@@ -22,12 +22,15 @@ def clean_fields(told: DataclassInstance) -> None:
 @dataclass(frozen=True)
 class Problem:
     """One fault. ``where`` is the place in a document ("users[2].domain") or file, ``about`` names the thing ("user
-    'eve'")."""
+    'eve'"); ``host`` and ``variable`` say whose it is, where an inventory is judged. None of them ever holds a
+    secret's value."""
 
     cause: str
     mend: str = ""
     where: str = ""
     about: str = ""
+    host: str = ""
+    variable: str = ""
 
     def __post_init__(self) -> None:
         clean_fields(self)

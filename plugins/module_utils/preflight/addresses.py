@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.kinds import (
     Address,
     Network,
@@ -17,7 +18,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.kinds 
     parse_network,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import APIS, VIRTUAL_ADDRESS, Policy
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import problem_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.rules import Rule
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import canonical
@@ -80,17 +81,17 @@ def _one_per_host(inventory: Snapshot, policy: Policy, rule: Rule) -> Iterator[P
         mend = f"Give the address of this host as digits, for example {name}: 10.0.0.11."
         if address is None:
             hint = " without a prefix length" if isinstance(value, str) and parse(value.split("/")[0]) else ""
-            yield Problem(host.name, name, f"{value!r} is not an IP address{hint}", mend, host.where(name))
+            yield problem_of(host.name, name, f"{value!r} is not an IP address{hint}", mend, host.where(name))
             continue
         reason = unfit(address)
         if reason:
-            yield Problem(host.name, name, f"{address} {reason}", mend, host.where(name))
+            yield problem_of(host.name, name, f"{address} {reason}", mend, host.where(name))
             continue
         holders[address].append(host)
     for address, hosts in holders.items():
         for host in hosts if len(hosts) > 1 else []:
             others = ", ".join(other.name for other in hosts if other is not host)
-            yield Problem(
+            yield problem_of(
                 host.name,
                 name,
                 f"{address} is also that of {others}",
@@ -106,7 +107,7 @@ def _one_per_host(inventory: Snapshot, policy: Policy, rule: Rule) -> Iterator[P
         for address, hosts in holders.items():
             if address.version == rare:
                 for host in hosts:
-                    yield Problem(
+                    yield problem_of(
                         host.name,
                         name,
                         f"{address} is an IPv{rare} address, those of other hosts are not",
@@ -123,7 +124,7 @@ def _connections(inventory: Snapshot) -> Iterator[Problem]:
         if target is None:
             continue
         if parse(target) is None and not is_name(target):
-            yield Problem(
+            yield problem_of(
                 host.name,
                 CONNECTION,
                 f"{target!r} is neither an IP address nor a host name",
@@ -134,7 +135,7 @@ def _connections(inventory: Snapshot) -> Iterator[Problem]:
     for (target, _port), hosts in holders.items():
         for host in hosts if len(hosts) > 1 else []:
             others = ", ".join(other.name for other in hosts if other is not host)
-            yield Problem(
+            yield problem_of(
                 host.name,
                 CONNECTION,
                 f"{target} is also that of {others}",
@@ -162,18 +163,18 @@ def _entry_points(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
             mend = "Give the address, or the DNS name, under which clients reach the APIs."
             if address is None:
                 if fault := end_fault(value):
-                    yield Problem(host.name, name, fault[0], mend, host.where(name))
+                    yield problem_of(host.name, name, fault[0], mend, host.where(name))
                 continue
             reason = unfit(address)
             if reason:
-                yield Problem(host.name, name, f"{address} {reason}", mend, host.where(name))
+                yield problem_of(host.name, name, f"{address} {reason}", mend, host.where(name))
                 continue
             owners = [other for other in inventory.hosts.values() if parse(other.get(own)) == address]
             if not agreed:  # reported as such; whose address it is on which host leads nowhere
                 continue
             wrong_owner = [other for other in owners if len(controllers) != 1 or other not in controllers]
             if wrong_owner:
-                yield Problem(
+                yield problem_of(
                     host.name,
                     name,
                     f"{address} is the management address of {wrong_owner[0].name}, it cannot be the cloud's as well",
@@ -188,7 +189,7 @@ def _entry_points(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                 and controllers
                 and not _members(inventory, balancers)
             ):
-                yield Problem(
+                yield problem_of(
                     host.name,
                     name,
                     f"{address} belongs to no controller and there is no load balancer to carry it",
@@ -225,7 +226,7 @@ def _networks(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
 
 def _network(host: Host, fields: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[Problem]:
     def problem(key: str, wrong: str, mend: str) -> Problem:
-        return Problem(host.name, names[key], wrong, mend, host.where(names[key]))
+        return problem_of(host.name, names[key], wrong, mend, host.where(names[key]))
 
     if fields["cidr"] in (None, ""):
         return
@@ -287,7 +288,7 @@ def _families(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
             # the variable that the operator wrote: one that is worked out from another is not told again
             said = name if name in host.own else CONNECTION if name == own else ""
             if said:
-                yield Problem(
+                yield problem_of(
                     host.name,
                     said,
                     "IPv6 is not supported on the management network and for the APIs yet",
@@ -306,7 +307,7 @@ def _placeholders(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
         for name in (rule.option for rule in networks if rule.option in host.own):
             network = parse_network(host.get(name))
             if network and any(network.overlaps(one) for one in _DOCUMENTATION if one.version == network.version):
-                yield Problem(
+                yield problem_of(
                     host.name,
                     name,
                     f"{network} is a placeholder from the ranges for documentation",
@@ -317,7 +318,7 @@ def _placeholders(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
             setting = host.settings.get(name)
             address = parse(setting.value) if setting and setting.own and setting.value == setting.raw else None
             if address and any(address in network for network in _DOCUMENTATION):
-                yield Problem(
+                yield problem_of(
                     host.name,
                     name,
                     f"{address} is a placeholder from the ranges for documentation",

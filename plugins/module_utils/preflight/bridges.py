@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import GUESTS, Policy
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, problem_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.rules import Rules
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
 
@@ -80,7 +81,7 @@ def _bridges(host: Host, names: Names) -> Iterator[Problem]:
     first, external = next(iter(mapped), ""), host.get(names.external)
     own = _mapping(host, names.given).get(first)
     if external and own and own != external:
-        yield Problem(
+        yield problem_of(
             host.name,
             names.external,
             f"is {external!r} for {first}, for which {names.given} has {own!r}",
@@ -89,7 +90,7 @@ def _bridges(host: Host, names: Names) -> Iterator[Problem]:
         )
     for bridge, (interface, variable) in given.items():
         if bridge not in mapped:
-            yield Problem(
+            yield problem_of(
                 host.name,
                 variable,
                 f"{bridge!r} is no bridge of {names.mappings}, which has {', '.join(mapped) or 'none'}",
@@ -97,7 +98,7 @@ def _bridges(host: Host, names: Names) -> Iterator[Problem]:
                 host.where(variable),
             )
         if not interface:
-            yield Problem(
+            yield problem_of(
                 host.name,
                 variable,
                 f"{bridge} has no interface",
@@ -106,7 +107,7 @@ def _bridges(host: Host, names: Names) -> Iterator[Problem]:
             )
     for bridge, network in mapped.items():
         if bridge in _OWN:
-            yield Problem(
+            yield problem_of(
                 host.name,
                 names.mappings,
                 f"{bridge!r}, for {network!r}, is {_OWN[bridge]}",
@@ -114,7 +115,7 @@ def _bridges(host: Host, names: Names) -> Iterator[Problem]:
                 host.where(names.mappings),
             )
         if given and bridge not in given:
-            yield Problem(
+            yield problem_of(
                 host.name,
                 names.given,
                 f"no interface is named for {bridge}, the bridge of {network!r}",
@@ -132,7 +133,7 @@ def _shared(host: Host, names: Names) -> Iterator[Problem]:
             users[interface].append((bridge, variable))
     for interface, held in users.items():
         if interface == host.get(names.tunnel):
-            yield Problem(
+            yield problem_of(
                 host.name,
                 held[0][1],
                 f"{interface!r} is also the tunnel interface, which would lose its address inside the bridge",
@@ -140,7 +141,7 @@ def _shared(host: Host, names: Names) -> Iterator[Problem]:
                 host.where(held[0][1]),
             )
         if len(held) > 1:
-            yield Problem(
+            yield problem_of(
                 host.name,
                 names.given,
                 f"{interface!r} is to join {' and '.join(bridge for bridge, _variable in held)}",
@@ -148,7 +149,7 @@ def _shared(host: Host, names: Names) -> Iterator[Problem]:
                 host.where(names.given),
             )
         if interface in names.interfaces(host) or interface in _OWN:
-            yield Problem(
+            yield problem_of(
                 host.name,
                 held[0][1],
                 f"{interface!r} is a bridge itself",
@@ -175,7 +176,7 @@ def _offered(inventory: Snapshot, policy: Policy, names: Names, hypervisors: lis
             for text in values if isinstance(values, list) else str(values or "").split(","):
                 network = str(text).split(":")[0].strip()
                 if network and network not in mapped and not network.isdigit():
-                    yield Problem(
+                    yield problem_of(
                         host.name,
                         name,
                         f"the physical network {network!r} is mapped to no bridge, only {', '.join(mapped) or 'none'}",
@@ -196,7 +197,7 @@ def _wireless(hypervisors: list[Host], names: Names) -> Iterator[Problem]:
         if str(bridge) in names.interfaces(host)
     }
     if asked and not wired:
-        yield Problem(
+        yield problem_of(
             INVENTORY,
             names.given,
             f"no host has an interface for {', '.join(sorted(asked))}",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import problem_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Snapshot
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import host_filter, packet_filter
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book
@@ -25,7 +26,7 @@ def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
             named, _, place = error.where.partition(", ")
             # a rule of the site's goes by its own name once it has been read
             variable = named if named in host.settings else RULES
-            yield Problem(
+            yield problem_of(
                 host.name,
                 variable,
                 f"{place}: {error.wrong}" if place else error.wrong if variable == named else str(error),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import (
     addresses,
     bridges,
@@ -11,7 +12,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import
     variables,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem, collect
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import collect
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Snapshot
 
 

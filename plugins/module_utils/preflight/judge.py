@@ -8,8 +8,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import reach
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import problem_of
 
 OLDEST_PYTHON = (3, 11)
 PEERS = "preflight_peers"
@@ -40,11 +41,11 @@ def judge(
     """
     return [
         *(
-            Problem(host, *fault)
+            problem_of(host, *fault)
             for part in (_system, _own_name, _room, _network, _ports, _sources)
             for fault in part(expected, seen)
         ),
-        *(Problem(host, *fault) for fault in _clock(expected, seen, asked, answered)),
+        *(problem_of(host, *fault) for fault in _clock(expected, seen, asked, answered)),
         *_peers(host, expected, seen),
     ]
 
@@ -175,7 +176,7 @@ def _peers(host: str, expected: Mapping[str, Any], seen: Mapping[str, Any]) -> I
     for peer, tried in zip(expected["peers"], seen["peers"], strict=True):
         # where the port is a guess, a machine that refuses it has been reached all the same
         if tried["reason"] and not (peer["assumed"] and tried["refused"]):
-            yield Problem(
+            yield problem_of(
                 host,
                 PEERS,
                 f"{peer['host']} cannot be reached from here: {peer['address']} port {peer['port']}: {tried['reason']}",

@@ -4,36 +4,40 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import clean_fields
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem
 
 INVENTORY = "inventory"
 """Stands in the place of the host where the inventory as a whole is meant."""
 
 
-@dataclass(frozen=True)
-class Problem:
+def problem_of(host: str, variable: str, cause: str, mend: str, where: str = "", about: str = "") -> Problem:
     """One thing to mend before a deployment.
 
-    `wrong` is a sentence without its subject's name (the variable says it), `mend` an instruction; `where` is the file
-    and line of the value when known, `about` another host that it is about. None of them ever holds a secret's value.
+    :param cause: a sentence without its subject's name: the variable says it.
+    :param mend: an instruction.
+    :param where: file and line of the value when known.
+    :param about: another host that it is about.
     """
+    return Problem(cause, mend, where, about, host, variable)
 
-    host: str
-    variable: str
-    wrong: str
-    mend: str
-    where: str = ""
-    about: str = ""
 
-    def __post_init__(self) -> None:
-        clean_fields(self)
+def as_result(problem: Problem) -> dict[str, str]:
+    """The problem for results in JSON."""
+    return {
+        "host": problem.host,
+        "variable": problem.variable,
+        "wrong": problem.cause,
+        "mend": problem.mend,
+        "where": problem.where,
+        "about": problem.about,
+    }
 
-    def as_dict(self) -> dict[str, str]:
-        """The problem for results in JSON."""
-        return asdict(self)
+
+def from_result(told: Mapping[str, str]) -> Problem:
+    """The problem of a result."""
+    return problem_of(told["host"], told["variable"], told["wrong"], told["mend"], told["where"], told["about"])
 
 
 def natural(text: str) -> list[tuple[int, str]]:
@@ -44,7 +48,7 @@ def natural(text: str) -> list[tuple[int, str]]:
 def collect(problems: Iterable[Problem]) -> list[Problem]:
     """Without repetition, those of the inventory first, then by host in natural order."""
     return sorted(
-        set(problems), key=lambda one: (one.host != INVENTORY, natural(one.host), one.variable, one.wrong, one.mend)
+        set(problems), key=lambda one: (one.host != INVENTORY, natural(one.host), one.variable, one.cause, one.mend)
     )
 
 
@@ -56,7 +60,7 @@ def render(problems: Iterable[Problem], width: int = 120, hosts: int = 0) -> str
     """
     shared: dict[tuple[str, str, str, str], list[str]] = {}
     for one in collect(problems):
-        shared.setdefault((one.variable, one.wrong, one.mend, one.where), []).append(one.host)
+        shared.setdefault((one.variable, one.cause, one.mend, one.where), []).append(one.host)
     # The inventory first, then what many hosts share, then host by host.
     entries = sorted(
         shared.items(), key=lambda item: (item[1][0] != INVENTORY, -len(item[1]), list(map(natural, item[1])))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import problem_of
 
 UNREACHED = ("ansible_host",)
 """Variables of the problems that say: this machine does not answer at all."""
@@ -88,8 +89,8 @@ def explain(host: str, address: str, message: str) -> Problem:
     text = " ".join(message.split())
     for pattern, variable, wrong, mend in _SIGNS:
         if re.search(pattern, text, re.IGNORECASE):
-            return Problem(host, variable, f"{wrong}: {_core(text)}", mend.format(address=address))
-    return Problem(
+            return problem_of(host, variable, f"{wrong}: {_core(text)}", mend.format(address=address))
+    return problem_of(
         host, "ansible_host", f"the checks cannot run there: {_core(text)}", f"Log in by hand to see why: ssh {address}"
     )
 

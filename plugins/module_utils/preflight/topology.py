@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, problem_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
 
 _LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")  # RFC 1123, small letters only
@@ -32,13 +33,15 @@ def _groups(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
         if group.minimum and members is None:
             meant = words.nearest(name, [one for one in inventory.groups if one not in policy.groups])
             hint = f" The group {meant!r} may have been meant for it: rename it." if meant else ""
-            yield Problem(
+            yield problem_of(
                 INVENTORY, name, "this group is missing", f"Add it with at least {_hosts(group.minimum)}.{hint}"
             )
         elif len(members or []) < group.minimum:
-            yield Problem(INVENTORY, name, "this group has no host", f"Put at least {_hosts(group.minimum)} into it.")
+            yield problem_of(
+                INVENTORY, name, "this group has no host", f"Put at least {_hosts(group.minimum)} into it."
+            )
         elif group.odd and members and len(members) % 2 == 0:
-            yield Problem(
+            yield problem_of(
                 INVENTORY,
                 name,
                 f"this group has {len(members)} hosts, an even number",
@@ -46,7 +49,7 @@ def _groups(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                 "message queue, so the last host adds no safety.",
             )
         elif policy.deploying and not group.roles and members:
-            yield Problem(
+            yield problem_of(
                 INVENTORY,
                 name,
                 f"this group has {len(members)} hosts, and no role is mapped to it yet: nothing of it "
@@ -54,7 +57,7 @@ def _groups(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                 "Leave it empty, or remove it.",
             )
         elif policy.deploying and group.maximum is not None and len(members or []) > group.maximum:
-            yield Problem(
+            yield problem_of(
                 INVENTORY,
                 name,
                 f"this group has {len(members or [])} hosts, and the roles deploy at most {group.maximum}",
@@ -65,7 +68,7 @@ def _groups(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
             continue
         meant = words.slip_of(name, [one for one in policy.groups if one not in inventory.groups])
         if meant and not policy.groups[meant].minimum:  # a missing required group has been reported above
-            yield Problem(
+            yield problem_of(
                 INVENTORY, name, "no role is mapped to this group", f"Rename it to {meant!r}, if it was meant."
             )
 
@@ -79,7 +82,7 @@ def _placement(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
         for conflict in policy.conflicts:
             if host.groups.issuperset(conflict.groups):
                 first, second = conflict.groups
-                yield Problem(
+                yield problem_of(
                     host.name,
                     "groups",
                     f"this host is in {first!r} and in {second!r}; {conflict.reason}",
@@ -88,7 +91,7 @@ def _placement(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
         if policy.deploying:
             yield from _unused(host, policy)
         if not host.groups & policy.groups.keys():
-            yield Problem(
+            yield problem_of(
                 host.name,
                 "groups",
                 "this host is in no group at all",
@@ -102,7 +105,7 @@ def _unused(host: Host, policy: Policy) -> Iterator[Problem]:
     for name in sorted(host.groups & policy.groups.keys()):
         left = sorted(policy.groups[name].applied - host.roles)
         if left:
-            yield Problem(
+            yield problem_of(
                 host.name,
                 "groups",
                 f"this host is in {name!r}, and no play of site.yml applies {', '.join(left)} to it: "
@@ -117,7 +120,7 @@ def _names(inventory: Snapshot) -> Iterator[Problem]:
         by_short_name[name.split(".")[0].lower()].append(name)
         labels = name.split(".")
         if len(name) > 253 or not all(_LABEL.match(label) for label in labels) or labels[0].isdigit():
-            yield Problem(
+            yield problem_of(
                 name,
                 "inventory_hostname",
                 "this is not a valid host name",
@@ -125,14 +128,14 @@ def _names(inventory: Snapshot) -> Iterator[Problem]:
                 "put the address into ansible_host.",
             )
         elif name in _RESERVED_HOSTS:
-            yield Problem(
+            yield problem_of(
                 name,
                 "inventory_hostname",
                 "this name means every machine itself",
                 "Give the machine a name of its own and put its address into ansible_host.",
             )
         if name in inventory.groups:
-            yield Problem(
+            yield problem_of(
                 name,
                 "inventory_hostname",
                 "a group has the same name, so patterns cannot tell the two apart",
@@ -142,7 +145,7 @@ def _names(inventory: Snapshot) -> Iterator[Problem]:
         if len(names) > 1:
             for name in names:
                 others = ", ".join(other for other in names if other != name)
-                yield Problem(
+                yield problem_of(
                     name,
                     "inventory_hostname",
                     f"the short name {short!r} is also that of {others}",

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.kinds import KINDS, Fault, Kind
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, problem_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import (
     Host,
     Setting,
@@ -52,14 +53,14 @@ def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                 if setting.own:
                     mend = "Correct the template, or define what it reads."
                     wrong = f"its value cannot be worked out: {setting.error}"
-                    yield Problem(host.name, name, wrong, mend, setting.where)
+                    yield problem_of(host.name, name, wrong, mend, setting.where)
                 continue
             key = (name, repr(setting.value))
             if key not in seen:
                 seen[key] = list(_faults(name, options.get(name, {}), policy, setting))
             for wrong, mend in seen[key]:
                 wrong_here.add(name)
-                yield Problem(host.name, name, wrong, mend, setting.where)
+                yield problem_of(host.name, name, wrong, mend, setting.where)
 
 
 def _read_by(host: Host, name: str) -> set[str]:
@@ -154,7 +155,7 @@ def _unknown(inventory: Snapshot, policy: Policy, internals: frozenset[str]) -> 
             )
         fault = verdicts[name]
         if fault:
-            yield Problem(host.name, name, *fault, setting.where)
+            yield problem_of(host.name, name, *fault, setting.where)
 
 
 def _differing(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
@@ -165,7 +166,7 @@ def _differing(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
         }
         if len({str(value) for value in values.values()}) > 1:
             listed = ", ".join(f"{value!r} on {host}" for host, value in values.items())
-            yield Problem(
+            yield problem_of(
                 INVENTORY,
                 rule.option,
                 f"differs between hosts: {listed}",
@@ -181,7 +182,9 @@ def _required(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                 if option.get("required") and name not in host.settings and name not in host.given:
                     description = option.get("description") or ""
                     meaning = description if isinstance(description, str) else " ".join(description)
-                    yield Problem(host.name, name, f"the role {role} needs this variable", f"Set it. {meaning}".strip())
+                    yield problem_of(
+                        host.name, name, f"the role {role} needs this variable", f"Set it. {meaning}".strip()
+                    )
 
 
 def _services(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
@@ -200,10 +203,10 @@ def _services(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                     book.read(term)
                 for _, reason in removal.refusals(absent, carried, book):
                     mend = f"Leave it in {name} without the state {ABSENT}, or take off what needs it as well."
-                    yield Problem(host.name, name, reason, mend, host.where(name))
+                    yield problem_of(host.name, name, reason, mend, host.where(name))
             except SpecificationError as error:
                 known = ", ".join(sorted(book.names()))
-                yield Problem(host.name, name, str(error), f"Name services among {known}.", host.where(name))
+                yield problem_of(host.name, name, str(error), f"Name services among {known}.", host.where(name))
 
 
 def _known(terms: Iterable[str], book: Book) -> list[str]:
@@ -229,7 +232,7 @@ def _override_files(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                         mend = f"Name one of {', '.join(paths) or 'no file at all'}" + (
                             f"; add others with {more}." if more else "."
                         )
-                        yield Problem(host.name, name, wrong, mend, setting.where)
+                        yield problem_of(host.name, name, wrong, mend, setting.where)
 
 
 def _unknown_fault(name: str, known: list[str], connection: frozenset[str], used: frozenset[str]) -> Fault | None:

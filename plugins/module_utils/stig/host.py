@@ -65,11 +65,12 @@ class Pending:
 
 @dataclass
 class Failure:
-    """A planned path that could not be made so."""
+    """A planned path that could not be made so; not `tried` where the disk was full before its turn came."""
 
     path: str
     group: str
     reason: str
+    tried: bool = True
 
 
 @dataclass
@@ -536,7 +537,8 @@ class Host:
         journal.add(entries)
         for path, pending in sorted(self.overlay.items()):
             if self.full:
-                self.failures.append(Failure(path, pending.group, f"{show(path)} was not written: the disk is full"))
+                reason = f"{show(path)} was not written: the disk is full"
+                self.failures.append(Failure(path, pending.group, reason, tried=False))
                 continue
             try:
                 self._apply(path, pending, before[path])
@@ -556,7 +558,7 @@ class Host:
             problems += self._apply_units(units)
             journal.seal(entries)
         self.forget()
-        return [*(one.reason for one in self.failures if "could not be" in one.reason), *problems]
+        return [*(one.reason for one in self.failures if one.tried), *problems]
 
     def _announce(self, journal: journals.Journal) -> tuple[list[dict[str, Any]], dict[str, dict[str, Any]]]:
         """The journal's entries for the plan, and what is at its paths now. What cannot be looked at is taken out of

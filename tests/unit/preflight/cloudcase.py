@@ -11,6 +11,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret, VaultSecretsContext
 from ansible.vars.manager import VariableManager
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import (
     expectations,
     inventory,
@@ -18,7 +19,6 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import
     snapshot,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy, nodes_of
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import interfaces
 

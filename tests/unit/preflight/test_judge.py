@@ -8,8 +8,9 @@ from typing import Any
 import cloudcase
 import pytest
 import yaml
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import judge
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import problem_of
 
 NO_ROUTE = {"reason": "no route to host", "refused": False}
 REFUSED = {"reason": "said nothing of the kind", "refused": True}
@@ -141,7 +142,7 @@ def test_fit_host_has_no_problem() -> None:
 def test_unfit_host_has_the_problem(seen: dict[str, Any], variable: str, wrong: str) -> None:
     problem = only(seen)
     assert problem.variable == variable
-    assert wrong in problem.wrong
+    assert wrong in problem.cause
     assert problem.mend
 
 
@@ -156,13 +157,13 @@ def listener(**changes: Any) -> dict[str, Any]:
 
 def test_port_of_a_foreign_process_is_taken() -> None:
     problem = only({"listeners": [listener()]})
-    assert "MariaDB needs port 3306, which mysqld (unit mysql) holds on 10.0.0.11" in problem.wrong
+    assert "MariaDB needs port 3306, which mysqld (unit mysql) holds on 10.0.0.11" in problem.cause
     assert "systemctl disable --now mysql" in problem.mend
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "::"])
 def test_port_on_every_address_is_taken_too(address: str) -> None:
-    assert "holds on" in only({"listeners": [listener(address=address)]}).wrong
+    assert "holds on" in only({"listeners": [listener(address=address)]}).cause
 
 
 def test_port_on_another_address_is_free() -> None:
@@ -198,7 +199,7 @@ def test_mirror_is_not_asked_when_switched_off() -> None:
 def test_machine_that_calls_itself_otherwise_is_told_before_anything_changes(own: str) -> None:
     problem = only({"hostname": own})
     assert problem.variable == "inventory_hostname"
-    assert problem.wrong == f"this machine calls itself {own!r}, not 'controller1'"
+    assert problem.cause == f"this machine calls itself {own!r}, not 'controller1'"
     assert problem.mend == f"Run on it: hostnamectl hostname controller1; or call it {own!r} in the inventory."
 
 
@@ -225,7 +226,7 @@ def test_name_of_a_host_without_roles_is_its_own_affair() -> None:
     ],
 )
 def test_interface_that_the_host_needs_is_refused(expected: dict[str, Any], seen: dict[str, Any], wrong: str) -> None:
-    assert wrong in only(seen, expected).wrong
+    assert wrong in only(seen, expected).cause
 
 
 def test_bridge_of_the_tunnels_takes_its_address_over() -> None:
@@ -241,7 +242,7 @@ def test_peer_behind_a_forwarded_port_is_reached_by_any_answer() -> None:
 
 
 def test_dead_host_is_reported_once() -> None:
-    dead = Problem("controller2", "ansible_host", "the machine does not answer", "Switch it on.")
+    dead = problem_of("controller2", "ansible_host", "the machine does not answer", "Switch it on.")
     echo = only({"peers": [NO_ROUTE]})
     assert judge.without_echoes([echo, dead]) == [dead]
     assert judge.without_echoes([echo]) == [echo]

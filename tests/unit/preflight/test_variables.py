@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import variables
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import problem_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Setting, Snapshot
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.interfaces import Role
 
@@ -18,7 +19,7 @@ def problems(**host: object) -> list[Problem]:
 
 def test_missing_option_of_an_applied_role_is_a_problem() -> None:
     assert problems(roles=frozenset({"ceph"})) == [
-        Problem("storage1", "ceph_fsid", "the role ceph needs this variable", "Set it. Identity of the cluster.")
+        problem_of("storage1", "ceph_fsid", "the role ceph needs this variable", "Set it. Identity of the cluster.")
     ]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.host.systemd import journal_tail, log_tail
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import Problem, render
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import problem_of, render
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import units
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.guest_shell import console_report
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.health import excerpt
@@ -26,7 +26,7 @@ def test_quotes_of_guests_services_and_hosts_are_clean(label: str, tmp_path: Pat
         *journal_tail("x.service", 5, lambda command: (0, f"{text}\nmore {text}")),
         *log_tail(str(log), 5),
         *console_report(f"boot {text}\r\n{text}"),
-        render([Problem(text, text, text, text, text), Problem("n1", "kernel", f"says {text}", "Look.")]),
+        render([problem_of(text, text, text, text, text), problem_of("n1", "kernel", f"says {text}", "Look.")]),
     ]
     assert not hostile.raw("".join(quoted).replace("\n", ""))
 

@@ -34,6 +34,7 @@ VARIABLE = "cloud_state_document"
 BOOTSTRAP_ROLES = frozenset({"admin", "manager", "member", "reader", "service"})
 BOOTSTRAP_NAME = "admin"
 BOOTSTRAP = "made by the bootstrap of the identity service"
+SERVICES = "project of the services' accounts"
 SERVICE_PROJECTS = frozenset({"service", "services"})
 CATALOGUE = ("region", "service", "endpoint")
 SHOWN = 5
@@ -187,7 +188,7 @@ class Exporter:
                 if raw["name"] == BOOTSTRAP_NAME and raw.get("domain_id") == "default":
                     found[(kind, str(raw["id"]))] = BOOTSTRAP
         services = {str(raw["id"]) for raw in objects.get("project", []) if self._is_service_project(raw)}
-        found |= {("project", ident): "project of the services' accounts" for ident in services}
+        found |= {("project", ident): SERVICES for ident in services}
         for raw in objects.get("role_assignment", []):
             if raw["project"] in services and raw["user"]:
                 found.setdefault(("user", str(raw["user"])), "account of a service")
@@ -207,7 +208,7 @@ class Exporter:
                 continue
             ident = str(read_field(declared, raw))
             reason = own.get((declared.ref, ident), "")
-            services = declared.ref == "project" and reason.startswith("project of the services")
+            services = declared.ref == "project" and reason == SERVICES
             if reason and ((declared.name in names and not (beyond and reason == BOOTSTRAP)) or services):
                 return reason
             if reason and declared.required and declared.ref not in ("project", "domain", "role", "user", "region"):
