@@ -142,7 +142,7 @@ def test_kind_of_nodes_of_the_page_is_deployed_by_its_play_alone(tmp_path: Path,
     seen = snapshot.take(
         manager, variables, data, interfaces.all_defaults(roles), interfaces.all_internals(roles), given
     )
-    found = [(one.host, one.wrong) for one in topology.check(seen, seen, policy)]
+    found = [(one.host, one.cause) for one in topology.check(seen, seen, policy)]
     if not with_play:
         assert found == [
             (

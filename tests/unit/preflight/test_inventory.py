@@ -58,5 +58,5 @@ def test_bad_inventory_is_refused_with_exactly_its_problems(name: str, tmp_path:
     )
     for host, variable, wrong, mend in expected:
         assert any(
-            (one.host, one.variable) == (host, variable) and wrong in one.wrong and mend in one.mend for one in found
+            (one.host, one.variable) == (host, variable) and wrong in one.cause and mend in one.mend for one in found
         ), f"nothing about {host} {variable} says {wrong!r} and {mend!r}: {found}"

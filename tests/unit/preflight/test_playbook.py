@@ -166,9 +166,9 @@ def test_example_inventories_are_sound(name: str, operator: Operator) -> None:
 @pytest.mark.parametrize("name", ["small", "ha"])
 def test_example_inventories_are_refused_until_they_are_filled_in(name: str) -> None:
     problems = cloudcase.examine(cloudcase.CHECKOUT / "inventories" / name)
-    assert {"there are no secrets yet"} == {one.wrong for one in problems if one.variable == "stackwright_secrets"}
+    assert {"there are no secrets yet"} == {one.cause for one in problems if one.variable == "stackwright_secrets"}
     rest = [one for one in problems if one.variable != "stackwright_secrets"]
-    groups = {one.variable: one.wrong for one in rest if one.host == "inventory"}
+    groups = {one.variable: one.cause for one in rest if one.host == "inventory"}
     assert groups.pop("controller", "") == (
         "this group has 3 hosts, and the roles deploy at most 1" if name == "ha" else ""
     )
@@ -178,4 +178,4 @@ def test_example_inventories_are_refused_until_they_are_filled_in(name: str) -> 
     assert all("no role is mapped to it yet" in wrong for wrong in groups.values())
     placeholders = [one for one in rest if one.host != "inventory"]
     assert placeholders
-    assert all("placeholder" in one.wrong for one in placeholders)
+    assert all("placeholder" in one.cause for one in placeholders)

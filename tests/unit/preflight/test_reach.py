@@ -43,9 +43,9 @@ def test_cause_is_named(message: str, variable: str, wrong: str) -> None:
     problem = reach.explain("compute1", "10.0.0.9", message)
     assert problem.host == "compute1"
     assert problem.variable == variable
-    assert wrong in problem.wrong
+    assert wrong in problem.cause
     assert problem.mend
 
 
 def test_long_messages_are_shortened() -> None:
-    assert len(reach.explain("compute1", "10.0.0.9", "x" * 5000).wrong) < 300
+    assert len(reach.explain("compute1", "10.0.0.9", "x" * 5000).cause) < 300
