@@ -211,7 +211,8 @@ def _services(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
 
 def _known(terms: Iterable[str], book: Book) -> list[str]:
     """Those of the services that there are."""
-    return [term for term in terms if canonical(term) in book.names()]
+    names = book.names()
+    return [term for term in terms if canonical(term) in names]
 
 
 def _override_files(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
