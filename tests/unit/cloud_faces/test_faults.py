@@ -44,7 +44,8 @@ def told(done: Played) -> str:
         ),
         (
             {"projects": [{"name": "a", "enabled": "maybe"}]},
-            "projects[0].enabled: True or false is wanted, not 'maybe'. Whether it can be used.",
+            "projects[0].enabled: True or false is wanted, not 'maybe'. Write true or false; 'enabled' "
+            "means: Whether it can be used.",
         ),
         ({"users": [{"domain": "Default"}]}, "users[0] (user Default): The key 'name' is missing."),
         ({"projects": ["a", "a"]}, "projects[1] (project a): The same resource as projects[0]. Remove one of the two."),

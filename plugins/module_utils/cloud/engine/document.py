@@ -226,6 +226,18 @@ def _meaning(declared: Field) -> str:
     return declared.doc if " " in declared.doc else ""
 
 
+_FORMS = {"bool": "true or false", "int": "a whole number", "float": "a number", "dict": "a mapping"}
+
+
+def _mend(declared: Field) -> str:
+    """How to write a value of this field, and what the field means."""
+    form = "a list" if declared.kind in ("list", "set") else _FORMS.get(declared.kind, "a text")
+    if declared.choices:
+        form = f"one of {', '.join(declared.choices)}"
+    meaning = _meaning(declared)
+    return f"Write {form}; '{declared.name}' means: {meaning}" if meaning else f"Write {form}."
+
+
 def _mapping(
     fields: tuple[Field, ...], entry: Mapping[str, Any], path: str, problems: list[Problem], extra: tuple[str, ...] = ()
 ) -> dict[str, Any]:
@@ -240,7 +252,7 @@ def _mapping(
             try:
                 values[declared.name] = _value(declared, value, f"{path}.{key}", problems)
             except ValueError as error:
-                problems.append(Problem(str(error), _meaning(declared), f"{path}.{key}"))
+                problems.append(Problem(str(error), _mend(declared), f"{path}.{key}"))
     return values
 
 
