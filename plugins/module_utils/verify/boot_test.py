@@ -57,6 +57,8 @@ MIB = 1 << 20
 BULK = 4 * MIB
 # Seconds between two questions to the hypervisors, how often one must be sure, and how often a guest may begin to boot.
 ASK_AGAIN = 3.0
+# Seconds between two looks at what is waited for.
+LOOK_AGAIN = 0.5
 SURE = 2
 BOOTS = 3
 SOUND = ("running", "pending", "")
@@ -212,7 +214,7 @@ class BootTest:
             if self.now() - self.asked >= ASK_AGAIN:
                 self.ask_hypervisors()
                 self.asked = self.now()
-            self.sleep(1)
+            self.sleep(LOOK_AGAIN)
 
     def ask_hypervisors(self) -> None:
         """Raise when a guest that is to run does not, whatever Nova's own listing says.

@@ -18,7 +18,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -239,14 +239,18 @@ def shared_libraries(program: bytes) -> list[str]:
     )
 
 
-def find_file(root: Path, name: str) -> Path | None:
-    """First path below ``root`` whose last part is ``name`` and that is a regular file or a link to one."""
-    return next((path for path in sorted(root.rglob(name)) if path.is_file()), None)
+def files_by_name(root: Path) -> dict[str, Path]:
+    """The first path below ``root`` for each last part, of regular files and links to one."""
+    found: dict[str, Path] = {}
+    for path in sorted(root.rglob("*")):
+        if path.name not in found and path.is_file():
+            found[path.name] = path
+    return found
 
 
-def read_file(root: Path, name: str) -> bytes:
-    """Content of the file ``name`` found below ``root``; raises :class:`BuildError` when there is none."""
-    path = find_file(root, name)
+def read_file(known: Mapping[str, Path], name: str) -> bytes:
+    """Content of the file ``name``; raises :class:`BuildError` when there is none."""
+    path = known.get(name)
     if path is None:
         raise BuildError(f"cannot build the test guest: the downloaded packages hold no file {name}")
     return path.read_bytes()
@@ -254,6 +258,7 @@ def read_file(root: Path, name: str) -> bytes:
 
 def initramfs(root: Path, texts: dict[str, str]) -> bytes:
     """The guest's whole root file system, gzip-compressed. ``texts`` holds the scripts ``init`` and ``udhcpc``."""
+    known = files_by_name(root)
     files: dict[str, tuple[int, bytes]] = {
         "init": (0o755, texts["init"].encode()),
         "etc/udhcpc.script": (0o755, texts["udhcpc"].encode()),
@@ -263,15 +268,15 @@ def initramfs(root: Path, texts: dict[str, str]) -> bytes:
         "etc/group": (0o644, b"root:x:0:\n"),
         "etc/shells": (0o644, b"/bin/sh\n"),
         "etc/acpi/PWRF/00000080": (0o755, b"#!/bin/sh\nexec poweroff\n"),
-        "bin/busybox": (0o755, read_file(root, "busybox")),
+        "bin/busybox": (0o755, read_file(known, "busybox")),
     }
     for name, place in (("dropbear", "usr/sbin"), ("dropbearkey", "usr/bin"), ("dhcpcd", "usr/sbin")):
-        files[f"{place}/{name}"] = (0o755, read_file(root, name))
+        files[f"{place}/{name}"] = (0o755, read_file(known, name))
     waiting = [name for _, data in list(files.values()) for name in shared_libraries(data)]
     while waiting:
         name = waiting.pop()
         target = "lib64/" + name if name.startswith("ld-linux-x86-64") else "usr/lib/" + name
-        path = find_file(root, name)
+        path = known.get(name)
         if target in files or path is None:
             continue
         files[target] = (0o755, path.read_bytes())
@@ -283,7 +288,7 @@ def initramfs(root: Path, texts: dict[str, str]) -> bytes:
     modules = collect_modules(kernel_dirs[0], MODULES)
     files["modules/order"] = (0o644, "".join(f"{name}.ko\n" for name in modules).encode())
     files |= {f"modules/{name}.ko": (0o644, data) for name, data in modules.items()}
-    return gzip.compress(cpio(files), compresslevel=9, mtime=0)
+    return gzip.compress(cpio(files), compresslevel=6, mtime=0)
 
 
 def partition_table(sectors: int, boot_code: bytes) -> bytes:
@@ -347,7 +352,8 @@ def write_disk(root: Path, work: Path, kernel: bytes, initrd: bytes) -> bytes:
     """Raw disk: partition table, FAT file system with syslinux, kernel and initramfs. Uses the unpacked mtools."""
     tools = work / "tools"
     tools.mkdir()
-    mtools, syslinux = find_file(root / "usr/bin", "mtools"), find_file(root / "usr/bin", "syslinux")
+    programs = files_by_name(root / "usr/bin")
+    mtools, syslinux = programs.get("mtools"), programs.get("syslinux")
     if not mtools or not syslinux:
         raise BuildError("cannot build the test guest: the downloaded packages hold no mtools or no syslinux")
     for name in ("mformat", "mcopy", "mattrib", "mdir", "mmd", "mdel", "mmove"):
@@ -369,7 +375,7 @@ def write_disk(root: Path, work: Path, kernel: bytes, initrd: bytes) -> bytes:
     sectors = size * mebibyte // SECTOR
     disk = work / "disk.raw"
     with disk.open("wb") as stream:
-        stream.write(partition_table(sectors, read_file(root / "usr/lib", "mbr.bin")))
+        stream.write(partition_table(sectors, read_file(files_by_name(root / "usr/lib"), "mbr.bin")))
         stream.truncate(PARTITION_START * SECTOR + size * mebibyte)
     drive = f"{disk}@@{PARTITION_START * SECTOR}"
     doing = "make the test guest's file system"
