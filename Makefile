@@ -1,7 +1,7 @@
 # The project's verbs. README.md says what they do for you; `make help` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup lab-setup lab cloud cloud-clean test lint locks unit inventories molecule docs lock
+.PHONY: help setup lab-setup lab cloud cloud-clean test lint locks unit inventories molecule acceptance docs lock
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Ansible wants a UTF-8 locale, which a minimal machine does not set.
@@ -55,6 +55,9 @@ inventories: test-setup ## Load every example inventory and check every playbook
 
 molecule: test-setup ## Run the Molecule scenarios, two at a time (SCENARIO=name runs one).
 	@tools/molecule $(SCENARIO)
+
+acceptance: test-setup ## Prove the running cloud of the lab by faults, interrupted runs and every resource type (TESTS=path runs some).
+	@.venv/bin/pytest --no-cov -p no:randomly -v $(or $(TESTS),tests/acceptance)
 
 docs: test-setup ## Write the modules of resource types and the reference anew from what the code declares.
 	@tools/modules

@@ -19,6 +19,7 @@ from ansible_collections.stackwright.cloud.plugins.filter import (
     ssh_private_key,
     ssh_public_key,
     transport_url,
+    volume_backends,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.secrets.declare import load_declarations
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, host_view
@@ -29,7 +30,15 @@ ROLES = Path(__file__).resolve().parents[1] / "roles"
 @contextmanager
 def filters_of_the_collection() -> Iterator[None]:
     """Roles name filters of this collection in full, which Ansible's own loader of collections would find."""
-    plugins = (database_url, endpoint_url, option_value, ssh_private_key, ssh_public_key, transport_url)
+    plugins = (
+        database_url,
+        endpoint_url,
+        option_value,
+        ssh_private_key,
+        ssh_public_key,
+        transport_url,
+        volume_backends,
+    )
     own = {f"stackwright.cloud.{n}": f for one in plugins for n, f in one.FilterModule().filters().items()}
     find = JinjaPluginIntercept.__getitem__
 

@@ -10,8 +10,8 @@ module: agents
 short_description: Wait until every service and agent of a cloud is alive with a fresh heartbeat
 version_added: 0.1.0
 description:
-  - Asks Nova, Neutron, and where the catalogue has them Cinder and Heat, for their services and agents. Each expected
-    one
+  - Asks Nova, Neutron, and where the catalogue has them Cinder, Heat and Designate, for their services and agents. Each
+    expected one
     must be registered, be up, and have a heartbeat that is young by the cloud's own clock (the C(Date) of the answer,
     or
     the time stamp of a fresh token), since a dead service counts as up for another minute.
@@ -30,7 +30,7 @@ options:
       service:
         description: The API that lists it.
         type: str
-        choices: [compute, network, volume, orchestration, share]
+        choices: [compute, network, volume, orchestration, share, dns]
         required: true
       binary:
         description: Name of the binary as the API lists it, for example V(nova-compute) or V(ovn-controller).
@@ -144,7 +144,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud imp
 EXPECTED_OPTIONS = {
     "service": {
         "type": "str",
-        "choices": ["compute", "network", "volume", "orchestration", "share"],
+        "choices": ["compute", "network", "volume", "orchestration", "share", "dns"],
         "required": True,
     },
     "binary": {"type": "str", "required": True},

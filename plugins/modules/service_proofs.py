@@ -16,6 +16,9 @@ description:
   - An alarming service raises an alarm by an event from the message queue and tells it to a web server.
   - A service of shared file systems shows a share type to those who may use it, and makes a share, or says that no back
     end holds shares.
+  - An orchestration service makes a stack and shows its output. A DNS service has its name servers answer for a zone,
+    asked with C(dig), and no longer once it is removed. A block storage service makes a volume. Other projects see none
+    of them.
   - Everything is made below O(prefix), in projects of its own, and removed in the end. What a killed run left is
     removed by the next one.
   - Runs as root on a host that carries the services and the database, with C(python3-openstacksdk).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -52,3 +53,13 @@ def play(playbook: str, *arguments: str) -> str:
     status, output = run("ansible-playbook", f"playbooks/{playbook}.yml", *arguments)
     assert status == 0, output
     return output
+
+
+def secret(name: str) -> str:
+    """A secret of the cloud under test, which is written nowhere."""
+    status, output = run(
+        "ansible", "controller[0]", "-m", "ansible.builtin.debug", "-a", f"var=stackwright_secrets.{name}"
+    )
+    assert status == 0, output
+    found: dict[str, str] = json.loads(output[output.index("{") :])
+    return found[f"stackwright_secrets.{name}"]

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import volume_backends
+
 Fault = tuple[str, str]
 """What is wrong and how to mend it."""
 Test = Callable[[Any], Fault | None]
@@ -18,6 +20,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 HOSTNAME = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\Z"
 )
+_ZONE_NAME = re.compile(r"(?=.{2,254}\Z)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.)+\Z")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}\Z")
 _INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}\Z")  # IFNAMSIZ is 16 with the final zero
 _SOURCE = re.compile(r"\s*deb(-src)?\s+(\[[^\]]*\]\s+)?\S+:/\S+\s+(?P<suite>\S+)(\s+\S+)*\s*\Z")
@@ -220,6 +223,21 @@ def end_fault(value: Any) -> Fault | None:
     )
 
 
+def _zone_names(value: Any) -> Fault | None:
+    for one in value if isinstance(value, list) else [value]:
+        if not isinstance(one, str) or not _ZONE_NAME.match(one):
+            return f"{one!r} is not a whole DNS name", "Give names with a dot at the end, such as ns1.example.org."
+    return None
+
+
+def _volume_backends(value: Any) -> Fault | None:
+    try:
+        volume_backends.worked_out(value)
+    except volume_backends.BackendError as error:
+        return str(error), "See docs/optional-services.md, which has an example of each driver."
+    return None
+
+
 class Option(str):
     """Marks a kind's setting that names another option, or a list of such."""
 
@@ -264,6 +282,8 @@ KINDS: Mapping[str, Kind] = {
     "bridge_mappings": _plain(_bridges),
     "bridge_interfaces": _plain(_bridge_interfaces),
     "ranges": Kind(lambda said: _ranges(said["highest"]), {"highest": int, "networks": bool}, ("highest",)),
+    "zone_names": _plain(_zone_names),
+    "volume_backends": _plain(_volume_backends),
     "package_sources": _plain(_sources),
     "hosts_lines": _plain(_hosts_lines),
     "overrides": Kind(lambda _said: _overrides, continued=True),

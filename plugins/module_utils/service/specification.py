@@ -317,7 +317,9 @@ class Agent:
     component."""
 
     api: str = _key(
-        TEXT, "The API that lists it: `compute`, `network`, `volume`, `orchestration` or `share`.", required=True
+        TEXT,
+        "The API that lists it: `compute`, `network`, `volume`, `orchestration`, `share` or `dns`.",
+        required=True,
     )
     binary: str = _key(TEXT, "Its name in the listing.", required=True)
 

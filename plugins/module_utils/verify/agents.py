@@ -1,8 +1,8 @@
 """Whether a cloud's services and agents live: registered, up, and with a heartbeat that is young by the cloud's clock.
 
-Nova, Cinder, Heat and Manila write a time stamp with each heartbeat. Neutron does so for agents of its own kind; for
-those of OVN its time stamp is that of their last answer it has noticed, or just the present time, depending on the
-release, so that their heartbeat is checked with OVN as well (``ovn_heartbeat``).
+Nova, Cinder, Heat, Manila and Designate write a time stamp with each heartbeat. Neutron does so for agents of its own
+kind; for those of OVN its time stamp is that of their last answer it has noticed, or just the present time, depending
+on the release, so that their heartbeat is checked with OVN as well (``ovn_heartbeat``).
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ LISTINGS: dict[str, tuple[tuple[str, ...], str, str]] = {
     "volume": (("block-storage", "volumev3"), "/os-services", "services"),
     "orchestration": (("orchestration",), "/services", "services"),
     "share": (("shared-file-system", "sharev2"), "/services", "services"),
+    "dns": (("dns",), "/service_statuses", "service_statuses"),
 }
+# Seconds between two heartbeats of Designate, which does not tell them. Source: its option heartbeat_interval.
+DNS_INTERVAL = 10.0
 # Command that makes a service forget a host that is gone for good.
 FORGET = {
     "compute": "openstack compute service delete",
@@ -38,6 +41,8 @@ FORGET = {
     "volume": "cinder-manage service remove",
     "orchestration": "heat-manage service clean",
     "share": "manila-manage service cleanup",
+    # it has no command for that
+    "dns": "delete from Designate's table service_statuses the row",
 }
 
 
@@ -80,8 +85,8 @@ class Finding:
 
 
 def short(host: str) -> str:
-    """A host's name in lower case and without its domain."""
-    return host.split(".")[0].lower()
+    """A host's name in lower case and without its domain, and without the back end that Cinder puts behind it."""
+    return host.split("@")[0].split(".")[0].lower()
 
 
 def parse_time(text: str | None) -> float | None:
@@ -105,6 +110,17 @@ def parse_agent(service: str, data: dict[str, Any]) -> Agent:
             heartbeat=parse_time(data.get("heartbeat_timestamp")),
             identity=str(data.get("id", "")),
             disabled="" if data.get("admin_state_up", True) else "administratively down",
+        )
+    if service == "dns":
+        # its names of its parts are those of the units without what they have in common
+        return Agent(
+            service=service,
+            binary=f"designate-{data.get('service_name') or '?'}",
+            host=data.get("hostname") or "?",
+            up=data.get("status") == "UP",
+            heartbeat=parse_time(data.get("heartbeated_at")),
+            identity=str(data.get("id") or ""),
+            interval=DNS_INTERVAL,
         )
     state = data.get("state") if service != "orchestration" else data.get("status")
     disabled = service != "orchestration" and data.get("status") == "disabled"
@@ -143,7 +159,7 @@ def judge_agents(
             if short(host) not in hosts
         ]
     known = {(wanted.service, wanted.binary, short(host)) for wanted in expected for host in wanted.hosts}
-    for agent in seen:
+    for agent in (one for one in seen if not _followed(one, seen)):
         limit = max_age_network if agent.service == "network" else max_age + 2 * agent.interval
         age = None if agent.heartbeat is None else clocks[agent.service] - agent.heartbeat
         when = "never heard of" if age is None else f"last heartbeat {age:.0f} s ago"
@@ -160,6 +176,16 @@ def judge_agents(
                 f"{agent.name}: its heartbeat lies {-age:.0f} s in the future; compare the clocks of the hosts"
             )
     return problems
+
+
+def _followed(agent: Agent, seen: Iterable[Agent]) -> bool:
+    """Whether this is what a former start left. Heat registers each start of an engine anew, and a start forgets the
+    former ones only if they have been silent for two intervals by then."""
+    return (
+        agent.service == "orchestration"
+        and not agent.up
+        and any(one.up and (one.binary, one.host) == (agent.binary, agent.host) for one in seen)
+    )
 
 
 def judge_providers(hosts: Iterable[str], inventories: dict[str, dict[str, Any]]) -> list[str]:

@@ -36,6 +36,7 @@ OUTSIDE = {
     "journalctl",
     "virsh",
     "cat",
+    "dig",
     "less",
     "cp",
     "tail",

@@ -147,6 +147,41 @@ def test_agents_of_neutron_and_heat_are_read_in_their_own_words() -> None:
     assert agents.judge_agents([agents.parse_agent("orchestration", engine)], [], {"orchestration": NOW + 60}, 30, 75)
 
 
+def test_engines_of_a_former_start_are_passed_over_while_a_present_one_lives() -> None:
+    engine = {"binary": "heat-engine", "host": "c", "status": "up", "updated_at": "2026-03-01T11:59:50Z"}
+    dead = agents.parse_agent("orchestration", engine | {"status": "down", "updated_at": "2026-03-01T11:50:00Z"})
+    live = agents.parse_agent("orchestration", engine)
+    expected = [agents.Expected("orchestration", "heat-engine", ("c",))]
+    assert agents.judge_agents([dead, live], expected, {"orchestration": NOW}, 30, 75) == []
+    assert "down" in agents.judge_agents([dead], expected, {"orchestration": NOW}, 30, 75)[0]
+    elsewhere = agents.parse_agent("orchestration", engine | {"host": "d"})
+    assert "down" in agents.judge_agents([dead, elsewhere], expected, {"orchestration": NOW}, 30, 75)[0]
+
+
+def test_agents_of_designate_and_cinder_are_read_in_their_own_words() -> None:
+    central = {
+        "id": "s",
+        "service_name": "central",
+        "hostname": "compute1.example.org",
+        "status": "UP",
+        "heartbeated_at": "2026-03-01T11:59:30.000000",
+    }
+    seen = agents.parse_agent("dns", central)
+    assert (seen.binary, seen.up, seen.heartbeat) == ("designate-central", True, NOW - 30)
+    expected = [agents.Expected("dns", "designate-central", ("compute1",))]
+    assert agents.judge_agents([seen], expected, {"dns": NOW}, 30, 75) == []
+    assert "last heartbeat 51 s ago" in agents.judge_agents([seen], expected, {"dns": NOW + 21}, 30, 75)[0]
+    (gone,) = agents.judge_agents([agents.parse_agent("dns", central | {"status": "DOWN"})], [], {"dns": NOW}, 30, 75)
+    assert gone.endswith("if this host is gone for good: delete from Designate's table service_statuses the row s")
+    volume = agents.parse_agent("volume", nova("cinder-volume", "compute1@local"))
+    assert (
+        agents.judge_agents(
+            [volume], [agents.Expected("volume", "cinder-volume", ("compute1.example.org",))], {"volume": NOW}, 30, 75
+        )
+        == []
+    )
+
+
 def test_network_agents_have_a_limit_of_their_own() -> None:
     entry = {"id": "u", "binary": "l3", "host": "c", "alive": True, "heartbeat_timestamp": stamp(70)}
     seen = [agents.parse_agent("network", entry)]
