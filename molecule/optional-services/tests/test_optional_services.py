@@ -26,7 +26,11 @@ def connects(host, port):
 
 
 @pytest.mark.parametrize(
-    ("port", "open_to_users"), [(8004, True), (8776, True), (9001, True), (53, True), (5354, False), (953, False)]
+    ("port", "open_to_users"),
+    [
+        *((port, True) for port in (8004, 8042, 8776, 8786, 9001, 9311, 53)),
+        *((port, False) for port in (5354, 953)),
+    ],
 )
 def test_users_reach_the_apis_and_the_name_server_and_nothing_else(host, port, open_to_users):
     assert connects(host, port) is open_to_users
