@@ -23,7 +23,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Try, prove, keep."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        arguments = {key: value for key, value in self._task.args.items() if key not in ("step", "tried")}
+        arguments = {key: value for key, value in self._task.args.items() if key not in ("step", "tried", "described")}
+        described = self._task.args.get("described") or {}
+        if described.get("problem"):
+            return result | {"failed": True, "msg": str(described["problem"])}
+        if described:
+            arguments["rules"] = described["rules"]
         outcome = self._call(arguments, variables)
         tried = outcome.pop("tried", "")
         outcome.pop("invocation", None)

@@ -21,6 +21,11 @@ attributes:
   diff_mode: {support: full, description: "Shows the table and the files."}
   idempotent: {support: full, description: "Compares files and the kernel's table with the one that was proved."}
 options:
+  described:
+    description:
+      - What the lookup P(stackwright.cloud.service_filter#lookup) tells of the host, in place of O(rules). A problem
+        that it found ends the task.
+    type: dict
   rules:
     description: What the host lets in, as P(stackwright.cloud.service_filter#lookup) returns it under C(rules).
     type: dict

@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TextIO
@@ -322,9 +322,13 @@ class Reporter:
             for one in diffs.of_result(event.data, 3) if not results.is_hidden(event.data) else []:
                 self._write(f"    diff {one.name}", *(f"      {line}" for line in one.lines))
             self._warn_of(event)
+            parts = self._parts(event)
+            for part in parts:
+                if part.status == "changed":
+                    self._note_change(part, phase, run)
             if event.status in ("failed", "unreachable"):
-                self._note_failure(event, phase, run)
-            elif event.status == "changed":
+                self._note_failure(next((part for part in parts if part.status == "failed"), event), phase, run)
+            elif event.status == "changed" and not parts:
                 self._note_change(event, phase, run)
             elif event.status == "ok":
                 self._heed(event)
@@ -376,6 +380,19 @@ class Reporter:
                 self._detail(f"{kind}: {f'{host}: ' if host else ''}{results.brief(short, 300)}", "warning")
 
     # Inside
+
+    @staticmethod
+    def _parts(event: Event) -> list[Event]:
+        """The phases that a task did in one call, each as if it had been a task; the one that failed says why with the
+        whole task's words."""
+        role, colon, _ = event.task.rpartition(": ")
+        found = []
+        for title, data in results.parts(event.data):
+            failed = event.status == "failed" and title == event.data.get("failed_part")
+            status: Status = "failed" if failed else "changed" if data.get("changed") else "ok"
+            told = event.data if failed else data
+            found.append(replace(event, task=f"{role}{colon}{title}", status=status, data=told))
+        return found
 
     def _note_change(self, event: Event, phase: Phase, run: Run) -> None:
         what = results.changes(event.data, event.check)

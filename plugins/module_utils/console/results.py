@@ -181,6 +181,14 @@ def changes(data: Mapping[str, Any], check: bool = False) -> str:
     return brief(subject)
 
 
+def parts(data: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Titles and results of the phases that one task did, where a task tells them apart."""
+    found = data.get("parts")
+    if is_hidden(data) or not isinstance(found, list):
+        return []
+    return [(str(one["title"]), one) for one in found if isinstance(one, Mapping) and "title" in one]
+
+
 def failure(data: Mapping[str, Any], where: str = "", unreachable: bool = False) -> Failure:
     """The cause of a failed or unreachable result, with the end of its error output and advice.
 
@@ -319,6 +327,12 @@ def dump(data: Mapping[str, Any], action: str = "") -> list[str]:
             continue
         if key == "ansible_facts" and action not in FACT_SOURCES and isinstance(value, Mapping):
             value = f"(names only) {', '.join(sorted(value))}"
+        if key == "parts" and parts(data):
+            for title, entry in parts(data):
+                lines.append(f"- {title} ({entry.get('took', 0)} s)")
+                own = {name: one for name, one in entry.items() if name not in ("title", "took")}
+                lines += [f"  {line}" for line in dump(own, action)]
+            continue
         if key == "results" and isinstance(value, list):
             for entry in value:
                 if isinstance(entry, Mapping):

@@ -8,7 +8,7 @@ listeners, packet filter rules and health checks. All functions are pure: a comp
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -169,6 +169,11 @@ def files(term: str, component: Component, site: Site) -> dict[str, dict[str, An
     return found
 
 
+def _turns(term: str, component: Component, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Units or health checks, marked where the component is restarted host by host."""
+    return [{**one, "rolling": term} for one in entries] if component.rolling else entries
+
+
 def units(component: Component) -> list[dict[str, Any]]:
     """All units, those of the APIs first."""
     account = component.account
@@ -327,20 +332,21 @@ def derived(term: str, component: Component, site: Site) -> Derived:
         messaging=messaging(term, component, site),
         identity=identity(term, component, site),
         bootstrap=[plain(step) for step in component.bootstrap],
-        units=units(component),
-        health=health(component, site),
+        units=_turns(term, component, units(component)),
+        health=_turns(term, component, health(component, site)),
         needs=list(component.needs),
         switch=plain(component.switch) if component.switch else {},
         registers=any(api.type == IDENTITY for api in component.api),
     )
 
 
-def planned(book: Book, term: str, view: WideView, site: Site) -> Derived:
+def planned(book: Book, term: str, view: WideView, site: Site, keys: Sequence[str] | None = None) -> Derived:
     """A component worked out for a host, its account's logins known to its files, with all that follows from it.
 
+    :param keys: what of it is worked out; all that belongs to a plan by default.
     :raises SpecificationError: it is unknown or malformed, or lacks what something else of it needs.
     """
     own = book.component(term, view, "account", "databases", "messaging")
     derived(term, own, site)  # a secret that is nowhere is told, and not what the files lack of it
     known = {ACCOUNT: logins(own, site)}
-    return derived(term, book.component(term, lambda raw: view(raw, known), *PLANNED), site)
+    return derived(term, book.component(term, lambda raw: view(raw, known), *(keys or PLANNED)), site)

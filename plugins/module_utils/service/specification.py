@@ -379,6 +379,11 @@ class Component:
         MAPPING, "What else the identity service knows, as `cloud_state` takes it.", factory=dict
     )
     bootstrap: Sequence[Step] = _key(_some(Step), "Steps that run once.", default=())
+    rolling: bool = _key(
+        FLAG,
+        "Whether its units are restarted host by host where several hosts carry it, each healthy before the next.",
+        default=False,
+    )
     units: Sequence[Unit] = _key(_some(Unit), "systemd units, behind those of the HTTP servers.", default=())
     health: Sequence[Health] = _key(_some(Health), "Health checks, behind those of the HTTP servers.", default=())
     agents: Sequence[Agent] = _key(_some(Agent), "What verification expects to be alive.", default=())

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.action import packages as action
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import progress
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.progress import Listener
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import watch
 
 
 def test_what_is_told_is_heard_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,21 +90,20 @@ class Connection:
 @pytest.fixture
 def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Listener:
     monkeypatch.setenv(progress.VARIABLE, str(tmp_path))
-    monkeypatch.setattr(action, "FIRST", 0)
-    monkeypatch.setattr(action, "AGAIN", 0)
+    monkeypatch.setattr(watch, "FIRST", 0)
+    monkeypatch.setattr(watch, "AGAIN", 0)
     return Listener(str(tmp_path))
 
 
 def test_steps_of_a_remote_host_are_told_with_its_name_when_they_change(told: Listener) -> None:
     done = threading.Event()
-    plugin = object.__new__(action.ActionModule)
     answers = (b"downloading\n", b"downloading\n", (1, b"no such file", b""), b"\x1b[2Junpacking\n", OSError("gone"))
-    plugin._watch(Connection(*answers, done=done), "compute1", done)
+    watch._watch(Connection(*answers, done=done), "compute1", done)
     assert told.hear() == ["compute1: downloading", "compute1: [2Junpacking"]
 
 
 def test_nothing_is_asked_once_the_module_is_done(told: Listener) -> None:
     done = threading.Event()
     done.set()
-    object.__new__(action.ActionModule)._watch(Connection(done=done), "compute1", done)
+    watch._watch(Connection(done=done), "compute1", done)
     assert told.hear() == []

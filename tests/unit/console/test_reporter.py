@@ -476,3 +476,33 @@ def test_no_text_pretends_to_be_a_line_of_the_run(desk: Desk) -> None:
 
 def test_colors_are_all_that_a_painted_line_may_hold() -> None:
     assert clean_painted("\x1b[31mred\x1b[0m \x1b]0;title\x07") == "\x1b[31mred\x1b[0m \\x1b]0;title\\x07"
+
+
+PARTS = [
+    {"title": "The files are written", "took": 0.1, "changed": True, "changed_files": ["/etc/a"], "restart": ["a"]},
+    {"title": "The services run", "took": 2.0, "changed": False},
+    {"title": "The services answer", "took": 9.0, "failed": True, "msg": "no answer"},
+]
+
+
+def test_phases_that_one_task_did_are_told_like_tasks(desk: Desk) -> None:
+    desk.phase("Controller", "one")
+    desk.task("services: The services are as they should be")
+    desk.result("one", "changed", {"changed": True, "parts": PARTS[:2]})
+    desk.reporter.run_finished()
+    told = "\n".join(desk.lines)
+    assert "one changed: services: The files are written: /etc/a; restart due: a" in told
+    assert "The services run" not in told and "changed=1" in told
+    assert "- The services run (2.0 s)" in desk.log.path.read_text()
+
+
+def test_phase_that_failed_gives_its_name_and_the_others_what_they_changed(desk: Desk) -> None:
+    desk.phase("Controller", "one")
+    desk.task("services: The services are as they should be")
+    data = {"parts": PARTS, "failed_part": "The services answer", "msg": "no answer", "hint": "start it"}
+    desk.result("one", "failed", data)
+    desk.reporter.run_finished()
+    told = "\n".join(desk.lines)
+    assert "one changed: services: The files are written" in told
+    assert "FAILED one: services: The services answer" in told
+    assert "cause: no answer" in told and "to do: start it" in told

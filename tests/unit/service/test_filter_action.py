@@ -16,19 +16,21 @@ class Host:
     def __init__(self, **answers: dict[str, Any]) -> None:
         self.answers = answers
         self.steps: list[str] = []
+        self.rules: Any = None
 
     def execute(self, module_name: str, module_args: dict[str, Any], **_: Any) -> dict[str, Any]:
         step = str(module_args.get("step", "apply"))
         self.steps.append(step)
+        self.rules = module_args.get("rules")
         return dict(self.answers.get(step, {"changed": True}))
 
 
-def run(host: Host, monkeypatch: pytest.MonkeyPatch, *logins: str) -> dict[str, Any]:
+def run(host: Host, monkeypatch: pytest.MonkeyPatch, *logins: str, **args: Any) -> dict[str, Any]:
     answers = iter(logins)
     monkeypatch.setattr(fresh_login, "fresh_login", lambda action: next(answers))
     monkeypatch.setattr(packet_filter.ActionBase, "run", lambda self, tmp, task_vars: {})
     action = packet_filter.ActionModule.__new__(packet_filter.ActionModule)
-    action._task = SimpleNamespace(args={"rules": {}, "step": "confirm", "tried": "x"}, check_mode=False)
+    action._task = SimpleNamespace(args={"rules": {}, "step": "confirm", "tried": "x", **args}, check_mode=False)
     action._execute_module = host.execute
     return action.run(task_vars={})
 
@@ -63,3 +65,15 @@ def test_nothing_is_proved_where_nothing_changed(monkeypatch: pytest.MonkeyPatch
 def test_confirmation_that_fails_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     host = Host(apply=TRIED, confirm={"failed": True, "msg": "the timer took it back"})
     assert run(host, monkeypatch, "")["failed"]
+
+
+def test_rules_are_those_that_the_specifications_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host(apply={"changed": False, "changes": []})
+    run(host, monkeypatch, described={"rules": {"inputs": ["ours"]}, "listeners": []})
+    assert host.rules == {"inputs": ["ours"]}
+
+
+def test_problem_of_the_sites_rules_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = Host()
+    result = run(host, monkeypatch, described={"problem": "base_filter_rules[0]: no such component"})
+    assert result == {"failed": True, "msg": "base_filter_rules[0]: no such component"} and host.steps == []

@@ -4,6 +4,7 @@ over."""
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -64,15 +65,19 @@ def _texts(value: Any) -> list[str]:
     return [] if value is None or isinstance(value, bool) else [str(value)]
 
 
-def mask(module: AnsibleModule, document: Any) -> None:
-    """Mask the secrets of a login and a document, and no more: marked as a whole, every name in them would be
-    masked."""
-    auth = module.params["auth"] or {}
+def secret_words(auth: Mapping[str, Any], document: Any) -> set[str]:
+    """The secrets of a login and a document, and no more: marked as a whole, every name in them would be masked."""
     words = {text for key, value in auth.items() if not HARMLESS.fullmatch(key) for text in _texts(value) if text}
+    return words | secrets_of(document)
+
+
+def mask(module: AnsibleModule, document: Any) -> None:
+    """Mask what is secret of a module's login and document."""
+    words = secret_words(module.params["auth"] or {}, document)
     if module.params["client_key"]:
         words.add(str(module.params["client_key"]))
     module.no_log_values.clear()
-    module.no_log_values.update(words | secrets_of(document))
+    module.no_log_values.update(words)
 
 
 def finish(module: AnsibleModule, document: Any, options: Options) -> None:
