@@ -21,7 +21,7 @@ MOST_FILES = 1048576
 MACHINE_INOTIFY = 8
 PROGRAMS = {
     "podman": "podman",
-    "debootstrap": "debootstrap",
+    "mmdebstrap": "mmdebstrap",
     "ssh": "openssh-client",
     "ssh-keygen": "openssh-client",
     "nft": "nftables",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab import image
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.apt import Source
+from ansible_collections.stackwright.cloud.tests.stand_ins import Call, Said, StandIns
 
 BASE = image.Base(
     suite="trixie",
@@ -80,15 +82,55 @@ def test_host_certificates_are_found_in_order(tmp_path: Path) -> None:
     assert image.host_certificates(tmp_path) == (("a.crt", "A"), ("sub/b.crt", "B"))
 
 
-def test_proxies_for_debootstrap() -> None:
+def test_proxies_of_programs_without_apt_s_settings() -> None:
     options = {"Acquire::http::Proxy": "http://p.example:1", "Acquire::https::Proxy": "DIRECT"}
     assert image.proxy_environment(options) == {"http_proxy": "http://p.example:1"}
 
 
 def test_a_build_dies_with_its_children_and_mounts() -> None:
-    command = image.isolated(["debootstrap", "x"])
+    command = image.isolated(["mmdebstrap", "x"])
     assert {"--kill-child", "--mount", "--pid"} <= set(command)
-    assert command[-2:] == ["debootstrap", "x"]
+    assert command[-2:] == ["mmdebstrap", "x"]
+
+
+def test_a_system_is_installed_from_all_its_sources_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = tmp_path / "ring.gpg"
+    ring.touch()
+    monkeypatch.setattr(image.apt, "KEYRINGS", (str(ring),))
+    base = replace(
+        BASE,
+        sources=(Source("http://m/debian", "trixie", ("main",)), Source("http://m/sec", "trixie-security", ("main",))),
+    )
+    command = image.bootstrap(base, tmp_path / "tree", {"Acquire::http::Proxy": "http://p:3142"})
+    assert command[command.index("trixie") + 1 :] == [
+        str(tmp_path / "tree"),
+        f"deb [signed-by={ring}] http://m/debian trixie main",
+        f"deb [signed-by={ring}] http://m/sec trixie-security main",
+    ]
+    assert '--aptopt=Acquire::http::Proxy "http://p:3142"' in command
+    assert f"--include={','.join(base.packages)}" in command
+
+
+def test_modules_are_compiled_once_at_the_end_of_an_installation(tmp_path: Path, stand_ins: StandIns) -> None:
+    """The compiler of packages only notes what it was asked for; private directories are made up one by one."""
+    compiler, state = tmp_path / "py3compile", tmp_path / "state"
+    state.mkdir()
+    compiler.write_text(f'#!/bin/sh\necho "really $*" >>{tmp_path}/said\n')
+    compiler.chmod(0o755)
+
+    def divert(call: Call) -> Said:
+        kept = Path(call.words[call.words.index("--divert") + 1])
+        moved = (compiler, kept) if "--add" in call.words else (kept, compiler)
+        moved[0].rename(moved[1])
+        return Said()
+
+    stand_ins.add("dpkg-divert", divert)
+    ran = stand_ins.add("python3", Said())
+    script = image.COMPILE.replace("/usr/bin/py3compile", str(compiler)).replace("/var/lib/stackwright-lab", str(state))
+    asked = f"{compiler} -p python3-one; {compiler} -p two /usr/share/two -V 3.13"
+    subprocess.run(["sh", "-euc", f"{script}put_off; {asked}; test ! -e {tmp_path}/said; make_up"], check=True)
+    assert (tmp_path / "said").read_text() == "really -p two /usr/share/two -V 3.13\n"
+    assert ran and not list(state.iterdir()) and not list(tmp_path.glob("*.kept"))
 
 
 def test_labels() -> None:

@@ -370,13 +370,13 @@ SOURCES = [{"uri": "http://mirror.example/debian", "suite": "trixie"}]
 
 @pytest.fixture
 def build(engine: Engine, stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """A host whose debootstrap unpacks a system of one file, and whose mirror has a release; what ran is kept."""
+    """A host whose mmdebstrap unpacks a system of one file, and whose mirror has a release; what ran is kept."""
     ran: list[str] = []
 
     def unshare(call: Call) -> Said:
         command = call.words[call.words.index("--") + 1 :]
         ran.append(command[0])
-        if command[0] == "debootstrap":
+        if command[0] == "mmdebstrap":
             tree = Path(command[-2])
             for name in ("etc/apt", "dev", "usr/bin"):
                 (tree / name).mkdir(parents=True)
@@ -408,7 +408,7 @@ def test_base_image_is_built_once_for_a_state_of_the_mirror(
     foretold = base(run_module, lab, check=True)
     assert foretold["changed"] and build == []
     name = base(run_module, lab)["image"]
-    assert name == foretold["image"] and build == ["debootstrap", "chroot"]
+    assert name == foretold["image"] and build == ["mmdebstrap", "chroot"]
     assert engine.images[name]["stackwright.lab.purpose"] == "base-trixie"
     assert "./usr/bin/big" in engine.inside[name] and "./dev/null" not in engine.inside[name]
     assert not (image.WORK / "stackwright-image-trixie").exists()
