@@ -125,7 +125,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
 
     def _host(self, name: str) -> dict[str, Any]:
         """What a storage host says of itself."""
-        works = host_view.view(self._loader, self._variables["hostvars"][name])
+        hostvars = self._variables["hostvars"]
+        own = name == self._variables.get("inventory_hostname")
+        raw = self._variables if own else getattr(hostvars, "raw_get", hostvars.__getitem__)(name)
+        works = host_view.view(self._loader, raw, hostvars)
         return {key: works("{{ " + option + " }}") for key, option in OF_HOST.items()}
 
     def _compute(self, kept: store.Store, request: list[dict[str, Any]], describe: list[str]) -> dict[str, Any]:
