@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import one_line
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import judge
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import judge, storage
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import (
     as_result,
     collect,
@@ -29,8 +29,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, arguments = self.validate_argument_spec(argument_spec={"results": {"type": "dict", "required": True}})
         results = arguments["results"]
+        stores = {host: found["seen"]["storage"] for host, found in results.items() if found["seen"].get("storage")}
         problems = collect(
-            judge.without_echoes(from_result(one) for found in results.values() for one in found["findings"])
+            [
+                *judge.without_echoes(from_result(one) for found in results.values() for one in found["findings"]),
+                *storage.lost(stores, {name for found in results.values() for name in found.get("monitors", [])}),
+            ]
         )
         notes = {host: found["notes"] for host, found in sorted(results.items()) if found["notes"]}
         result |= {"changed": False, "findings": [as_result(one) for one in problems], "notes": notes}

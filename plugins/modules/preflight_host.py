@@ -51,6 +51,11 @@ notes:
   type: list
   elements: str
   returned: always
+monitors:
+  description: Hosts that carry monitors of the cluster that this host belongs to.
+  type: list
+  elements: str
+  returned: when the host can be reached
 seen:
   description: What was observed; empty when the host cannot be reached.
   type: dict

@@ -22,7 +22,8 @@ FLOORS = {
     "lab": {"common", "host"},
     "swift": {"common", "host"},
     "console": {"common", "host"},
-    "preflight": {"common", "host", "secrets", "service"},
+    "ceph": {"common", "host"},
+    "preflight": {"common", "host", "ceph", "secrets", "service"},
     "verify": {"common", "host", "service", "cloud"},
 }
 # Inside a room: a part, and what nothing in it may import.

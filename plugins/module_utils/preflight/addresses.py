@@ -21,7 +21,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import problem_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.rules import Rule
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
-from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import canonical
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import canonical, split_term
 
 CONNECTION = "ansible_host"
 """Ansible's own variable, where it connects to."""
@@ -48,9 +48,11 @@ def management(policy: Policy) -> str:
 
 
 def needed_by(host: Host, policy: Policy, rule: Rule) -> bool:
-    """Whether a host needs this address of its own: always, or where it carries the component that the rule names."""
+    """Whether a host needs this address of its own: always, or where it carries the component, or any of the role, that
+    the rule names."""
     component = rule.settings.get("of")
-    return not component or canonical(component) in map(canonical, policy.services(host))
+    carried = list(map(canonical, policy.services(host)))
+    return not component or canonical(component) in carried or component in {split_term(one)[0] for one in carried}
 
 
 def unfit(address: Address) -> str | None:
@@ -219,8 +221,9 @@ def _networks(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
             "end": end,
         }
         given = {key: str(name) for key, name in names.items() if name}
+        owner = policy.rules.of(str(said.get("address", "")))
         for host in inventory.hosts.values():
-            if host.touched & set(given.values()):
+            if host.touched & set(given.values()) and (owner is None or needed_by(host, policy, owner)):
                 yield from _network(host, {key: host.get(name) for key, name in given.items()}, given)
 
 

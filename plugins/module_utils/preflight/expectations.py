@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import bridges
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import bridges, storage
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.addresses import (
     CONNECTION,
     management,
@@ -19,6 +19,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service.specific
     Component,
     SpecificationError,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import split_term
 
 
 def of(inventory: Snapshot, policy: Policy) -> dict[str, dict[str, Any]]:
@@ -52,6 +53,7 @@ def _of_host(host: Host, inventory: Snapshot, policy: Policy) -> dict[str, Any]:
         ],
         "peers": [_peer(inventory.hosts[name], own) for name in peers if name in inventory.hosts and name != host.name],
         "sources": [str(line) for line in _list(host.get("base_apt_sources"))],
+        "storage": _storage(host, inventory, policy),
         "hypervisor": policy.carries(host, GUESTS),
         # users come in where the hosts speak among themselves: only the packet filter keeps the two apart
         "shared_address": policy.carries(host, APIS)
@@ -73,12 +75,32 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def _storage(host: Host, inventory: Snapshot, policy: Policy) -> dict[str, Any]:
+    """What a host of Ceph must not have; empty for others."""
+    carried = policy.services(host)
+    for rule in policy.rules.kind("ceph_cluster"):
+        if rule.settings["of"] not in {split_term(one)[0] for one in carried}:
+            continue
+        disks = [
+            [one.option, str(disk["path"]), str(disk.get("size") or "")]
+            for one in policy.rules.kind("disks")
+            if one.settings["of"] in carried
+            for disk in storage.entries(host, one.option)
+        ]
+        monitors = [one.name for one in inventory.hosts.values() if rule.settings["monitors"] in policy.services(one)]
+        cluster = {"cluster": str(host.get(rule.option) or ""), "cluster_option": rule.option}
+        return {**cluster, "disks": disks, "monitors": monitors}
+    return {}
+
+
 def _interfaces(host: Host, policy: Policy) -> list[list[str]]:
     """Variable, interface, and the address that its bridge takes over, which may stand on it."""
     names = bridges.Names.of(policy.rules)
     tunnel = host.get(names.tunnel)
     found = [[variable, interface, ""] for interface, variable in names.interfaces(host).values() if interface]
-    ends = [str(host.get(one.option) or "") for one in policy.rules.kind("host_address") if one.settings.get("of")]
+    rule = policy.rules.of(names.tunnel)
+    addresses = [one for one in policy.rules.kind("host_address") if rule and one.role == rule.role]
+    ends = [str(host.get(one.option) or "") for one in addresses if one.settings.get("of")]
     return found + ([[names.tunnel, str(tunnel), ends[0] if ends else ""]] if tunnel else [])
 
 

@@ -8,6 +8,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import
     bridges,
     filter_rules,
     secret_checks,
+    storage,
     topology,
     variables,
 )
@@ -19,7 +20,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapsh
 def examine(inventory: Snapshot, policy: Policy) -> list[Problem]:
     """All problems of the inventory at once, sorted for the report."""
     cloud = members(inventory, policy)
-    parts = (addresses, bridges, filter_rules, variables, secret_checks)
+    parts = (addresses, bridges, filter_rules, variables, secret_checks, storage)
     found = [problem for part in parts for problem in part.check(cloud, policy)]
     return collect([*topology.check(inventory, cloud, policy), *found])
 

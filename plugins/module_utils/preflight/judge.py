@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import reach
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import reach, storage
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import problem_of
 
 OLDEST_PYTHON = (3, 11)
@@ -26,6 +26,7 @@ def wanted(expected: Mapping[str, Any]) -> dict[str, Any]:
         "peers": expected["peers"],
         "mirror": bool(expected["check_mirror"] and expected["services"]),
         "sources": expected["sources"],
+        "storage": [path for _variable, path, _size in expected["storage"]["disks"]] if expected["storage"] else None,
         "timeout": expected["timeout_seconds"],
     }
 
@@ -47,6 +48,7 @@ def judge(
         ),
         *(problem_of(host, *fault) for fault in _clock(expected, seen, asked, answered)),
         *_peers(host, expected, seen),
+        *(storage.judge(host, expected["storage"], seen["storage"]) if seen.get("storage") else []),
     ]
 
 

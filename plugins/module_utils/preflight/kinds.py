@@ -289,7 +289,7 @@ KINDS: Mapping[str, Kind] = {
     "overrides": Kind(lambda _said: _overrides, continued=True),
     "files": Kind(continued=True),
     # what hosts and other options have to do with it
-    "host_address": Kind(None, {"of": str}),  # the host's own; of: the component whose hosts need it
+    "host_address": Kind(None, {"of": str}),  # the host's own; of: the component, or role, whose hosts need it
     "cloud_address": Kind(
         None, {"asked_by": ("hosts", "users")}, ("asked_by",)
     ),  # where the cloud answers; asked_by: hosts or users
@@ -298,6 +298,9 @@ KINDS: Mapping[str, Kind] = {
         None, {"gateway": Option, "address": Option, "pool": Option, "real": bool}
     ),  # real: no placeholder at deployment
     "physical_networks": Kind(None, {"where": Option}),  # where: the option without which it says nothing
+    "disks": Kind(None, {"of": str}, ("of",)),  # disks of hosts that carry this component, see `storage`
+    "ceph_part": Kind(None, {"part": str}, ("part",)),  # a part of what a Ceph cluster is to hold
+    "ceph_cluster": Kind(None, {"of": str, "monitors": str}, ("of", "monitors")),  # its identity; of: the role
     "nodes": Kind(None),  # the kinds of nodes, see `Policy`
 }
 """Every kind that a role may name."""

@@ -20,6 +20,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import host as ceph
 from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets import LISTEN
 from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets import decode as _decode
 from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets import holders as _holders
@@ -35,7 +36,8 @@ def observe(wanted: dict[str, Any]) -> dict[str, Any]:
 
     :param wanted: `ports` (numbers), `units` (names), `others` (services that are not to be here, with their units and
         files), `names` (to resolve), `peers` (mappings with address and port), `mirror` (whether to ask the package
-        sources), `sources` (their lines, instead of the host's own), `timeout` (seconds of one attempt).
+        sources), `sources` (their lines, instead of the host's own), `storage` (paths of disks, where Ceph is looked
+        at), `timeout` (seconds of one attempt).
     """
     timeout = float(wanted.get("timeout") or 5)
     carried = _addresses()
@@ -63,6 +65,7 @@ def observe(wanted: dict[str, Any]) -> dict[str, Any]:
             "others": _running(wanted.get("others") or {}),
             "kvm": Path("/dev/kvm").exists(),
             "hosts_rewritten": _hosts_rewritten(),
+            "storage": ceph.look(wanted["storage"]) if wanted.get("storage") is not None else {},
             "modules": {name: _has_module(name) for name in ("openvswitch", "geneve")},
             "peers": [one.result() for one in peers],
             "mirrors": {url: one.result() for url, one in servers.items()},

@@ -4,7 +4,7 @@ A role says in `meta/secrets.yml` which secrets it needs:
 
     - name: nova_database
       description: Password of Nova's database user
-      kind: password          # password (default), hex, base64 or uuid
+      kind: password          # password (default), hex, base64, uuid or cephx
       length: 32              # characters of a password or hex string, bytes of a base64 one
       irreplaceable: true     # nothing else opens what it encrypted: it is not rotated (default false)
       unreserved: true        # letters, digits and -_.~ alone, for a service that cannot read an encoded one (default
@@ -27,10 +27,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import cephx
 
 VARIABLE = "stackwright_secrets"
 KEYS = ("name", "description", "kind", "length", "unreserved", "irreplaceable")
-KINDS = ("password", "hex", "base64", "uuid")
+KINDS = ("password", "hex", "base64", "uuid", "cephx")
+SIZED = {"uuid": 36, "cephx": 40}
 DEFAULT_LENGTH = 32
 MINIMUM_LENGTH = 16
 MINIMUM_DISTINCT = 8
@@ -134,7 +136,7 @@ def parse_declarations(role: str, path: str, document: object) -> list[Declarati
         faults += [f"{label} {text}" for text in wrong]
         if not wrong:
             kind = entry.get("kind", "password")
-            length = 36 if kind == "uuid" else entry.get("length", DEFAULT_LENGTH)
+            length = SIZED[kind] if kind in SIZED else entry.get("length", DEFAULT_LENGTH)
             flags = (entry.get("unreserved") is True, entry.get("irreplaceable") is True)
             found.append(Declaration(entry["name"], entry["description"], kind, length, (role,), *flags))
     if faults:
@@ -152,8 +154,8 @@ def _entry_faults(entry: dict[Any, Any]) -> list[str]:
     length = entry.get("length", DEFAULT_LENGTH)
     if kind not in KINDS:
         faults.append(f"has the kind {kind!r}; the kinds are {', '.join(KINDS)}.")
-    elif kind == "uuid" and "length" in entry:
-        faults.append("is a uuid, which has no length of its own choice.")
+    elif kind in SIZED and "length" in entry:
+        faults.append(f"is a {kind}, which has no length of its own choice.")
     elif not isinstance(length, int) or isinstance(length, bool) or not MINIMUM_LENGTH <= length <= MAXIMUM_LENGTH:
         faults.append(f"has the length {length!r}; it must be {MINIMUM_LENGTH} to {MAXIMUM_LENGTH}.")
     return faults
@@ -214,6 +216,8 @@ def generate(declaration: Declaration) -> str:
                     continue
             case "uuid":
                 value = str(uuid.uuid4())
+            case "cephx":
+                value = cephx.new_key()
             case _:
                 value = "".join(random.choice(ALPHABET) for _ in range(declaration.length))
         if weakness(declaration.name, value, declaration) is None:
@@ -259,6 +263,8 @@ def _kind_fault(value: str, declaration: Declaration) -> str | None:
                 uuid.UUID(value)
             except ValueError:
                 return "is not a UUID"
+        case "cephx":
+            return None if cephx.is_key(value) else "is not a key of cephx, as ceph-authtool --gen-print-key makes one"
         case "base64":
             try:
                 size = len(base64.b64decode(value, altchars=b"-_" if set(value) & set("-_") else None, validate=True))

@@ -89,7 +89,7 @@ def test_longer_names_go_on_from_overrides_alone() -> None:
         ({"web": {"role": ["web"]}}, "unknown key 'role'"),
         ({"web": {"minimum": "one"}}, "minimum: 'one' is no int"),
         ({"web": {"carries": ["guest"]}}, "'guest' is none of apis, guests, virtual_address"),
-        ({"web": {"roles": ["ceph"]}}, "there is no role 'ceph'"),
+        ({"web": {"roles": ["proxy"]}}, "there is no role 'proxy'"),
         ({"web": {"apart": {"db": "noise"}}}, "there is no kind of nodes 'db'"),
     ],
 )

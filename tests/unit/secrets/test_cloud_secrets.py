@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import cephx
 from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
 from ansible_collections.stackwright.cloud.plugins.module_utils.secrets.declare import Declaration
 from hypothesis import given
@@ -94,6 +95,9 @@ def test_generated_value_fits_its_declaration(length: int, kind: str) -> None:
             assert len(base64.b64decode(value)) == len(base64.urlsafe_b64decode(value)) == length
         case "uuid":
             assert str(uuid.UUID(value)) == value
+        case "cephx":
+            assert cephx.is_key(value)
+            assert cloud_secrets.weakness("some_secret", value[:-4] + "AAA=", declaration)
         case _:
             assert len(value) == length
             assert value.isalnum()

@@ -1,0 +1,70 @@
+"""What a host has of Ceph before anything is changed: stores of monitors, OSDs, keys, and disks that are to be OSDs.
+
+Reads only. Kept to what Python 3.8 understands, as preflight runs it on hosts that may be too old.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import osds
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import disks
+
+CONFIGURATION = "/etc/ceph/ceph.conf"
+LIBRARY = "/var/lib/ceph"
+ACCOUNT = "ceph"
+
+
+def look(paths: Iterable[str]) -> dict[str, Any]:
+    """Everything that the judge needs to know. :param paths: disks that are to become OSDs."""
+    own = osds.present()
+    by_block = {one.block: one for one in own}
+    found: dict[str, Any] = {
+        "cluster": _cluster(),
+        "monitors": sorted(str(one) for one in Path(LIBRARY, "mon").glob("*-*") if (one / "store.db").is_dir()),
+        "osds": [{"number": one.number, "cluster": one.cluster, "ready": one.ready} for one in own],
+        "foreign_keys": _foreign_keys(),
+        "disks": {},
+    }
+    for path in paths:
+        osd = by_block.get(os.path.realpath(path))
+        if osd and osd.ready:
+            found["disks"][path] = {"osd": osd.number, "cluster": osd.cluster}
+        elif osds.intended(osds.Disk(path)):
+            found["disks"][path] = {"begun": True}
+        else:
+            found["disks"][path] = _disk(path)
+    return found
+
+
+def _cluster() -> str:
+    try:
+        text = Path(CONFIGURATION).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    match = re.search(r"^\s*fsid\s*=\s*(\S+)", text, re.MULTILINE)
+    return match.group(1) if match else ""
+
+
+def _foreign_keys() -> list[str]:
+    """Keyrings of daemons that their account cannot read because they belong to another."""
+    try:
+        account = pwd.getpwnam(ACCOUNT).pw_uid
+    except KeyError:
+        return []
+    keyrings = (one for kind in ("mon", "mgr", "osd", "mds") for one in Path(LIBRARY, kind).glob("*/keyring"))
+    return sorted(str(one) for one in keyrings if one.stat().st_uid != account)
+
+
+def _disk(path: str) -> dict[str, Any]:
+    if not os.path.exists(path):
+        return {"missing": True}
+    try:
+        return {"holds": disks.holds(path)}
+    except OSError as error:
+        return {"closed": error.strerror or str(error)}

@@ -1,0 +1,164 @@
+"""Checks of Ceph: what the inventory says by itself, and what its hosts are found to have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import document as documents
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import plan
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph.osds import OsdError, disks_of
+from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, problem_of
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.rules import Rule
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
+
+# Kinds of places in a new cluster, from the smallest. Source: CrushWrapper::_default_types in Ceph's
+# src/crush/CrushWrapper.cc.
+PLACES = (
+    "osd",
+    "host",
+    "chassis",
+    "rack",
+    "row",
+    "pdu",
+    "pod",
+    "room",
+    "datacenter",
+    "zone",
+    "region",
+    "root",
+)
+ROOT = "default"
+LOCATION = "location"
+
+
+def carrying(rule: Rule, inventory: Snapshot, policy: Policy) -> list[Host]:
+    """The hosts whose disks a rule is about."""
+    return [host for host in inventory.hosts.values() if rule.settings["of"] in policy.services(host)]
+
+
+def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
+    """Every problem of disks and of what the cluster is to hold, as far as the inventory tells."""
+    for rule in policy.rules.kind("disks"):
+        hosts = carrying(rule, inventory, policy)
+        for host in hosts:
+            yield from _disks(host, rule.option)
+        if hosts:
+            yield from _cluster(hosts, rule.option, policy)
+
+
+def entries(host: Host, option: str) -> list[dict[str, Any]]:
+    """The disks that are named on a host, as far as they are well-formed."""
+    given = host.get(option)
+    return (
+        [dict(one) for one in given if isinstance(one, Mapping) and one.get("path")] if isinstance(given, list) else []
+    )
+
+
+def _disks(host: Host, option: str) -> Iterator[Problem]:
+    try:
+        disks_of(entries(host, option))
+    except OsdError as error:
+        for fault in error.problems:
+            yield problem_of(host.name, option, fault, "Correct the entry.", host.where(option))
+
+
+def _cluster(hosts: Sequence[Host], disks: str, policy: Policy) -> Iterator[Problem]:
+    options = {str(rule.settings["part"]): rule.option for rule in policy.rules.kind("ceph_part")}
+    first = hosts[0]
+    data = {part: first.get(option) for part, option in options.items() if part != LOCATION and first.get(option)}
+    locations = {host.name.split(".")[0]: {"root": ROOT, **_location(host, options)} for host in hosts}
+    try:
+        document = documents.read({**data, "locations": locations})
+        found = plan.capacity(document, simulated(hosts, disks))
+    except documents.DocumentError as error:
+        found = error.problems
+    for one in found:
+        part = (one.where or one.about).replace("[", ".").split(".")[0].split(" ")[0]
+        # a thing is named as "pool 'images'", a place in the document by its part
+        option = options.get(part) or options.get(f"{part}s") or options.get(part.removesuffix("s")) or options["pools"]
+        about = " ".join(filter(None, (one.where, one.about)))
+        yield problem_of(INVENTORY, option, f"{about}: {one.cause}", one.mend or "Correct it.", first.where(option))
+
+
+def _location(host: Host, options: Mapping[str, str]) -> dict[str, str]:
+    given = host.get(options.get(LOCATION, ""))
+    return {str(kind): str(name) for kind, name in given.items()} if isinstance(given, Mapping) else {}
+
+
+def simulated(hosts: Sequence[Host], disks: str) -> plan.State:
+    """The cluster as it will be once every named disk is an OSD."""
+    buckets: list[dict[str, Any]] = [{"id": -1, "name": ROOT, "type_name": "root", "items": []}]
+    devices: list[dict[str, Any]] = []
+    for number, host in enumerate(hosts, start=2):
+        named = entries(host, disks)
+        items = [{"id": len(devices) + place} for place in range(len(named))]
+        devices += [
+            {"id": item["id"], "class": one.get("device_class") or plan.ANY_CLASS}
+            for item, one in zip(items, named, strict=True)
+        ]
+        buckets.append({"id": -number, "name": host.name.split(".")[0], "type_name": "host", "items": items})
+        buckets[0]["items"].append({"id": -number})
+    steps = [{"op": "take", "item_name": ROOT}, {"op": "chooseleaf_firstn", "type": "host"}]
+    crush = {
+        "types": [{"type_id": number, "name": name} for number, name in enumerate(PLACES)],
+        "buckets": buckets,
+        "devices": devices,
+        "rules": [{"rule_id": 0, "rule_name": plan.FIRST_RULE, "steps": steps}],
+    }
+    osds = [{"osd": one["id"], "in": 1} for one in devices]
+    profiles = {"default": {"k": "2", "m": "2"}}
+    return plan.State({"osd crush dump": crush, "osd dump": {"osds": osds, "erasure_code_profiles": profiles}})
+
+
+def judge(host: str, expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Problem]:
+    """The problems of one host. :param expected: `cluster`, `cluster_option`, `disks` (option, path, size).
+
+    :param seen: what `ceph.host.look` returned.
+    """
+    wanted, option = str(expected["cluster"]), str(expected["cluster_option"])
+    restore = f"Give the inventory back the secret that it had, or take {host} out of its groups."
+    if seen["cluster"] and seen["cluster"] != wanted:
+        yield problem_of(host, option, f"this host belongs to the cluster {seen['cluster']}, not to {wanted}", restore)
+    strange = [one for one in seen["osds"] if one["cluster"] and one["cluster"] != wanted]
+    for one in strange if seen["cluster"] in ("", wanted) else []:
+        yield problem_of(host, option, f"osd.{one['number']} belongs to the cluster {one['cluster']}", restore)
+    for path in seen["foreign_keys"]:
+        yield problem_of(
+            host, "ceph", f"{path} does not belong to the account ceph", f"Run on it: chown ceph:ceph {path}"
+        )
+    for variable, path, size in expected["disks"]:
+        if fault := _disk_fault(str(path), bool(size), seen["disks"].get(path) or {}):
+            yield problem_of(host, str(variable), *fault)
+
+
+def _disk_fault(path: str, file: bool, found: Mapping[str, Any]) -> tuple[str, str] | None:
+    if found.get("missing") and not file:
+        return f"{path} does not exist", "Correct the path; lsblk shows what there is."
+    if found.get("closed"):
+        return f"{path} cannot be looked at: {found['closed']}", "Name another disk."
+    if found.get("holds"):
+        return (
+            f"{path} is not empty: {', '.join(found['holds'])}",
+            f"Name another disk; or, if nothing of it is needed, empty it: blkdiscard {path}, or write zeros over it.",
+        )
+    return None
+
+
+def lost(seen: Mapping[str, Mapping[str, Any]], monitors: Iterable[str]) -> Iterator[Problem]:
+    """OSDs of a cluster whose monitors have all lost their stores: new monitors would know none of them.
+
+    :param seen: what `ceph.host.look` returned, by host.
+    :param monitors: the hosts that carry monitors; where some were not looked at, nobody can tell.
+    """
+    osds = sum(len(one["osds"]) for one in seen.values())
+    if osds and set(monitors) <= set(seen) and not any(one["monitors"] for one in seen.values()):
+        yield problem_of(
+            INVENTORY,
+            "ceph_mon",
+            f"{osds} OSDs are there, and no monitor has its store: new monitors would begin an empty cluster",
+            "Put a monitor's store back from its back-up, or rebuild it from the OSDs (ceph-objectstore-tool, "
+            "update-mon-db), before anything else.",
+        )
