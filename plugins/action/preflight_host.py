@@ -46,6 +46,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             "changed": False,
             "findings": [as_result(one) for one in judge.judge(host, expected, seen, asked, time.time())],
             "notes": judge.notes(expected, seen),
-            "monitors": expected["storage"].get("monitors", []),
+            "monitors": (expected.get("storage") or {}).get("monitors", []),
             "seen": seen,
         }

@@ -26,7 +26,9 @@ def wanted(expected: Mapping[str, Any]) -> dict[str, Any]:
         "peers": expected["peers"],
         "mirror": bool(expected["check_mirror"] and expected["services"]),
         "sources": expected["sources"],
-        "storage": [path for _variable, path, _size in expected["storage"]["disks"]] if expected["storage"] else None,
+        "storage": [path for _variable, path, _size in expected["storage"]["disks"]]
+        if expected.get("storage")
+        else None,
         "timeout": expected["timeout_seconds"],
     }
 
