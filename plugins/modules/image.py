@@ -140,7 +140,7 @@ EXAMPLES = r"""
     cloud: company
     name: debian-13
     url: https://images.example.com/debian-13-generic-amd64.qcow2
-    checksum: sha512:cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e
+    checksum: sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
     disk_format: qcow2
     visibility: public
     properties:

@@ -81,8 +81,13 @@ EXAMPLES = r"""
 - name: The rings are what the inventory says
   stackwright.cloud.swift_rings:
     directory: "{{ inventory_dir }}/.swift"
-    layout: {part_power: 14, replicas: 3, min_part_hours: 1, overload: 0.1, policies: [{index: 0, name: gold,
-    default: true}]}
+    layout:
+      part_power: 14
+      replicas: 3
+      min_part_hours: 1
+      overload: 0.1
+      policies:
+        - {index: 0, name: gold, default: true}
     hosts: "{{ groups['swift_storage'] }}"
     members: "{{ groups['swift_storage'] + groups['swift_proxy'] }}"
     hash_prefix: "{{ stackwright_secrets.swift_hash_prefix }}"
