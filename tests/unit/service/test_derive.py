@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.configuration import HEADER
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import (
@@ -218,17 +215,3 @@ def test_a_host_that_registers_services_has_what_that_takes() -> None:
         {"identity": {"roles": [{"name": "r"}]}},
     ):
         assert packages(**data) == ["a", "python3-openstacksdk"]
-
-
-def test_the_page_on_adding_a_service_shows_one_that_is_sound() -> None:
-    page = (Path(__file__).parents[3] / "docs/contributing/services.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    data = yaml.safe_load(re.sub(r'"\{\{ placement_\w+ \}\}"', "2", example))["__placement_specifications"]["placement"]
-    secrets = {"stackwright_secrets": {"placement_identity": "i", "placement_database": "d"}}
-    site = derive.Site({**VARIABLES, **secrets}.__getitem__)
-    found = derive.derived("placement", component("placement", data), site)
-    assert {"/etc/placement/placement-api-uwsgi.ini", "/etc/default/placement-api"} <= found.files.keys()
-    assert [one["url"] for one in found.identity["endpoints"]] == [
-        "http://192.0.2.10:8778",
-        "http://cloud.example:8778",
-    ]
