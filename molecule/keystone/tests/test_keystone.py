@@ -169,20 +169,3 @@ def test_who_guesses_is_locked_out_and_the_administrator_is_not(host):
     )
     assert as_administrator(host, script) == [400, 201, [401] * 6, 401, [401] * 7]
     assert ask(host, secret(host, "keystone_admin"))[0] == 201
-
-
-def test_a_service_that_was_taken_off_is_stopped_and_let_in_no_more(host):
-    unit = host.service("placement-api")
-    assert not unit.is_running and not unit.is_enabled
-    assert "8778" not in host.check_output("nft list ruleset")
-    assert "5000" in host.check_output("nft list ruleset")
-    assert host.check_output("ss -H -l -t -n 'sport = :8778'") == ""
-
-
-def test_a_service_that_was_taken_off_leaves_its_data(host):
-    assert host.check_output("mariadb --skip-column-names --execute \"SHOW DATABASES LIKE 'placement'\"") == "placement"
-    assert host.file("/etc/placement/placement.conf").exists
-    names = as_administrator(
-        host, "print(json.dumps([x['name'] for x in json.load(u.urlopen(u.Request(b + 'users', headers=t)))['users']]))"
-    )
-    assert "placement" in names

@@ -192,10 +192,7 @@ def remaining(lab: Lab, podman: Podman, images: bool) -> dict[str, list[str]]:
     volumes = podman(
         "volume", "ls", "--quiet", "--filter", f"label={machine.LABEL}={lab.name}", doing="Listing volumes"
     ).split()
-    stored = podman(
-        "images", "--filter", f"reference={image.REPOSITORY}", "--format", "{{.Repository}}:{{.Tag}}",
-        doing="Listing images",
-    ).split() if images else []  # fmt: skip
+    stored = image.listed(podman, image.NAME, f"reference={image.REPOSITORY}") if images else []
     known = podman.networks("stackwright-")
     return {
         "containers": sorted(podman.containers(lab.name)),

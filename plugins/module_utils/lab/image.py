@@ -28,6 +28,9 @@ REPOSITORY = "localhost/stackwright-node"
 LABEL = "stackwright.lab"
 # Not where other accounts may put files and links of these names first.
 WORK = Path("/var/lib/stackwright-lab")
+# The lock of who lists or removes stored images, and the form in which podman names them.
+STORED = "stackwright-images.lock"
+NAME = "{{.Repository}}:{{.Tag}}"
 CERTIFICATES = Path("/usr/local/share/ca-certificates")
 HELPER = "/usr/lib/apt/apt-helper"
 # A machine has no hardware of its own: modules and devices are the host's business, and so is every kernel setting
@@ -180,10 +183,8 @@ def distribution_state(source: apt.Source, podman: Podman) -> str:
             )
             return hashlib.sha256(target.read_bytes()).hexdigest()[:16]
         except LabError:
-            known = podman(
-                "images", "--filter", f"label={LABEL}.suite={source.suite}", "--format",
-                f'{{{{index .Labels "{LABEL}.distribution"}}}}', doing="Listing images",
-            ).split()  # fmt: skip
+            form = f'{{{{index .Labels "{LABEL}.distribution"}}}}'
+            known = listed(podman, form, f"label={LABEL}.suite={source.suite}")
             if known:
                 return known[0]
             raise
@@ -436,15 +437,25 @@ def write_options(options: Mapping[str, str]) -> str:
     return f"cat >/etc/apt/apt.conf.d/00stackwright-build <<'OPTIONS'\n{content}OPTIONS\n" if content else ""
 
 
+def listed(podman: Podman, form: str, *filters: str) -> list[str]:
+    """Return stored images in podman's form, a word each; podman cannot list while another run removes one.
+
+    Raises:
+        LabError: podman could not list them, or another run kept the lock of the stored images.
+    """
+    doing = "Listing images"
+    chosen = [word for one in filters for word in ("--filter", one)]
+    with locked(WORK / STORED, doing):
+        return podman("images", *chosen, "--format", form, doing=doing).split()
+
+
 def superseded(purpose: str, keep: str, podman: Podman) -> list[str]:
     """Return images that were made for the same purpose earlier."""
-    names = podman(
-        "images", "--filter", f"label={LABEL}.purpose={purpose}", "--filter", f"reference={REPOSITORY}",
-        "--format", "{{.Repository}}:{{.Tag}}", doing="Listing images",
-    ).split()  # fmt: skip
+    names = listed(podman, NAME, f"label={LABEL}.purpose={purpose}", f"reference={REPOSITORY}")
     return [name for name in names if name != keep]
 
 
 def remove_images(names: Iterable[str], podman: Podman) -> list[str]:
     """Remove images that nothing uses; return the names of those that are gone."""
-    return [name for name in names if podman.succeeds("rmi", name)]
+    with locked(WORK / STORED, "Removing images"):
+        return [name for name in names if podman.succeeds("rmi", name)]

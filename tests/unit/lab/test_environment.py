@@ -179,3 +179,34 @@ def test_the_build_has_a_directory_that_nobody_else_enters(tmp_path: Path) -> No
     with pytest.raises(LabError, match="not a directory of this user's"):
         private_directory(tmp_path / "link", "Building")
     assert not str(image.WORK).startswith(("/tmp", "/var/tmp"))
+
+
+class Stored:
+    """Stands for podman, and asks at each call whether another run could get the lock of the stored images."""
+
+    def __init__(self) -> None:
+        self.free: list[bool] = []
+
+    def look(self) -> None:
+        try:
+            with locked(image.WORK / image.STORED, "Looking", patience=0):
+                self.free.append(True)
+        except LabError:
+            self.free.append(False)
+
+    def __call__(self, *arguments: str, doing: str) -> str:
+        self.look()
+        return "localhost/stackwright-node:one localhost/stackwright-node:two"
+
+    def succeeds(self, *arguments: str) -> bool:
+        self.look()
+        return True
+
+
+def test_images_are_listed_by_nobody_while_one_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image, "WORK", tmp_path)
+    stored = Stored()
+    old = image.superseded("lab", "localhost/stackwright-node:one", stored)  # type: ignore[arg-type]
+    assert image.remove_images(old, stored) == ["localhost/stackwright-node:two"]  # type: ignore[arg-type]
+    stored.look()
+    assert stored.free == [False, False, True]
