@@ -63,9 +63,11 @@ class Probe:
                 self.web_download,
             ),
         ]
+        access = self.cloud.session.auth.get_access(self.cloud.session)
+        known = {entry.get("type") for entry in access.service_catalog.catalog}
         found = []
         for check, service, title, mend, action in checks:
-            if check == IMPORT and not self.cloud.image.get_endpoint():
+            if check == IMPORT and "image" not in known:
                 continue
             try:
                 passed, value = action()
