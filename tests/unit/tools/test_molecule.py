@@ -1,0 +1,57 @@
+"""What failed in a scenario is said as the last thing, since the ends of long outputs are what is kept of them."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+FAILED = """
+  \x1b[2m│\x1b[0m TASK [Whole again] *****
+  \x1b[2m│\x1b[0m ok: [ceph1]
+  \x1b[2m│\x1b[0m TASK [A deep scrub finds it] *****
+  \x1b[2m│\x1b[0m \x1b[31m[ERROR]: Task failed: Module failed: non-zero return code\x1b[0m
+  \x1b[2m│\x1b[0m fatal: [ceph1]: FAILED! => {"msg": "after deep-scrub the placement group is active+clean"}
+"""
+
+
+@pytest.fixture(scope="module")
+def tool() -> ModuleType:
+    loader = importlib.machinery.SourceFileLoader("molecule_tool", str(CHECKOUT / "tools" / "molecule"))
+    spec = importlib.util.spec_from_loader("molecule_tool", loader)
+    assert spec
+    module = importlib.util.module_from_spec(spec)
+    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        loader.exec_module(module)
+    finally:
+        sys.dont_write_bytecode = written
+    return module
+
+
+def test_the_fault_is_found_among_what_went_well(tool):
+    quiet = "\n".join(f"  │ ok: [ceph{number}]" for number in range(500))
+    found = tool.faults(FAILED + quiet)
+    assert found[0] == "[ERROR]: Task failed: Module failed: non-zero return code"
+    assert 'fatal: [ceph1]: FAILED! => {"msg": "after deep-scrub the placement group is active+clean"}' in found
+    assert len(found) <= 12
+
+
+def test_a_failed_test_of_the_machine_is_found(tool):
+    text = "tests/test_ceph.py F\n>   assert x\nE   AssertionError: a daemon speaks unencrypted\n=== short ===\n"
+    assert "E   AssertionError: a daemon speaks unencrypted" in tool.faults(text)
+
+
+def test_lines_and_widths_have_bounds(tool):
+    found = tool.faults("\n".join(f"fatal: {'x' * 5000} {number}" for number in range(900)))
+    assert len(found) == tool.FAULT_LINES
+    assert max(map(len, found)) == tool.FAULT_WIDTH
+
+
+def test_what_went_well_says_nothing(tool):
+    assert tool.faults("  │ ok: [ceph1]\nPLAY RECAP\nceph1 : ok=3 changed=0 unreachable=0 failed=0") == []
