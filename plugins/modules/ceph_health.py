@@ -11,7 +11,8 @@ version_added: 0.1.0
 description:
   - A cluster is whole when all monitors are in the quorum, all OSDs are up and take data, a manager answers, every
     placement group is active and clean, and no health check is raised that is not muted. It must be so several times in
-    a row, with a pause in between, since each of these shows what was for some seconds.
+    a row, with a pause in between, since each of these shows what was for some seconds. Checks that tell of what is
+    over, such as a slow write or a crash of the last day, do not count; they are returned as C(remarks).
   - Then every client of the document writes, reads and removes an object with its own key in each pool where it may,
     and must be refused in each where it may not.
   - Then, if wanted, every OSD writes 16 MB to its disk, three times, and those that are much slower than their peers
@@ -75,6 +76,11 @@ seconds:
   description: Seconds until the cluster was whole for the first of the times.
   type: float
   returned: success
+remarks:
+  description: Health checks that tell of what is over, a line each.
+  type: list
+  elements: str
+  returned: success
 proved:
   description: What was proved of users, a line each.
   type: list
@@ -104,11 +110,15 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.ceph.session imp
 )
 
 
-def _wait(given: dict[str, Any], session: Session) -> tuple[list[str], float]:
-    """Look until the cluster is whole as often in a row as is wanted; what it lacks in the end, and when it was so."""
+def _wait(given: dict[str, Any], session: Session) -> tuple[list[str], float, list[str]]:
+    """Look until the cluster is whole as often in a row as is wanted.
+
+    :returns: what it lacks in the end, the seconds until it was so, and what it remembers.
+    """
     begun = time.monotonic()
     rounds: list[list[str]] = []
     since = 0.0
+    status: dict[str, Any] = {}
     while True:
         try:
             status, groups = session.ask_all([Command("status"), Command("pg stat", manager=True)])
@@ -118,9 +128,9 @@ def _wait(given: dict[str, Any], session: Session) -> tuple[list[str], float]:
         passed = time.monotonic() - begun
         since = 0.0 if rounds[-1] else since or passed
         if health.in_a_row(rounds, given["times"]):
-            return [], since
+            return [], since, health.remarks(status)
         if passed > given["timeout"]:
-            return rounds[-1] or ["it was whole only now and then"], passed
+            return rounds[-1] or ["it was whole only now and then"], passed, []
         time.sleep(given["pause"])
 
 
@@ -168,7 +178,7 @@ def main() -> None:
     rates: dict[int, float] = {}
     try:
         with connected("client.admin", given["keyring"]) as session:
-            problems, seconds = _wait(given, session)
+            problems, seconds, remarks = _wait(given, session)
             if not problems and not module.check_mode:
                 problems, proved = _proofs(given, session)
                 if given["bench"]:
@@ -182,7 +192,7 @@ def main() -> None:
             problems=problems,
             hint="See ceph health detail, and ceph -s, on a host with a monitor.",
         )
-    module.exit_json(changed=False, seconds=round(seconds, 1), proved=proved, rates=rates)
+    module.exit_json(changed=False, seconds=round(seconds, 1), remarks=remarks, proved=proved, rates=rates)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,18 @@ from typing import Any
 # An OSD is slow that writes at less than this part of what its peers of the same class do in the middle.
 SLOW = 0.5
 WRITE, READ, NOTHING = "write", "read", "nothing"
+# Checks that tell of something that is over: they stay for minutes or a day, and waiting does not help. They are told,
+# and a cluster that remembers them may be whole. Source: "Health checks" in Ceph's documentation of operations.
+REMEMBERED = (
+    "BLUESTORE_SLOW_OP_ALERT",
+    "BLOCK_DEVICE_STALLED_READ_ALERT",
+    "DB_DEVICE_STALLED_READ_ALERT",
+    "WAL_DEVICE_STALLED_READ_ALERT",
+    "OSD_SLOW_PING_TIME_BACK",
+    "OSD_SLOW_PING_TIME_FRONT",
+    "RECENT_CRASH",
+    "RECENT_MGR_MODULE_CRASH",
+)
 _GRANT = re.compile(r"(?:allow\s+(?P<bits>[rwx*]+)|profile\s+(?P<profile>[\w-]+))(?P<rest>.*)")
 _POOL = re.compile(r"\bpool=(\S+)")
 # What a profile lets its user do with objects. Source: OSDCapGrant::expand_profile in Ceph's src/osd/OSDCap.cc.
@@ -50,9 +62,23 @@ def judge(
         found.append("the manager does not know all placement groups yet")
     health = status.get("health") or {}
     for code, check in sorted((health.get("checks") or {}).items()):
-        if not check.get("muted") and code not in set(allowed):
-            found.append(f"{code}: {(check.get('summary') or {}).get('message', '')}")
+        if not check.get("muted") and code not in {*allowed, *REMEMBERED}:
+            found.append(_told(code, check))
     return found
+
+
+def remarks(status: Mapping[str, Any]) -> list[str]:
+    """What a cluster remembers of faults that are over, a line each, unless it is muted.
+
+    :param status: the monitors' answer to ``status``.
+    """
+    checks = ((status.get("health") or {}).get("checks") or {}).items()
+    return [_told(code, check) for code, check in sorted(checks) if code in REMEMBERED and not check.get("muted")]
+
+
+def _told(code: str, check: Mapping[str, Any]) -> str:
+    """A raised check as a line."""
+    return f"{code}: {(check.get('summary') or {}).get('message', '')}"
 
 
 def whole(state: str) -> bool:

@@ -44,6 +44,16 @@ def test_a_whole_cluster_lacks_nothing() -> None:
     assert health.judge(STATUS, GROUPS, MONITORS) == []
 
 
+def test_a_cluster_that_remembers_a_slow_write_is_whole_and_says_so() -> None:
+    remembered = {
+        "BLUESTORE_SLOW_OP_ALERT": {"summary": {"message": "1 OSD(s) experiencing slow operations in BlueStore"}},
+        "RECENT_CRASH": {"muted": True, "summary": {"message": "1 daemons have recently crashed"}},
+    }
+    status = changed(STATUS, "health", "checks", value=remembered)
+    assert health.judge(status, GROUPS, MONITORS) == []
+    assert health.remarks(status) == ["BLUESTORE_SLOW_OP_ALERT: 1 OSD(s) experiencing slow operations in BlueStore"]
+
+
 @pytest.mark.parametrize(
     ("status", "groups", "expected"),
     [
