@@ -188,16 +188,19 @@ def test_prune_takes_its_own_and_nothing_else(foreign: Document, first: Document
         assert set(there.snapshot()) == others
 
 
+def break_writes(there: Desk, how: str, skip: int) -> None:
+    """Let all writes after the first ones fail: refused, put off, or cut before or after they were done."""
+    order: dict[str, Any] = {"error": {"status": 500}, "busy": {"status": 503, "retry_after": 0}}.get(
+        how, {"drop": how}
+    )
+    there.cloud.fault(method="write", skip=skip, times=0, **order)
+
+
 @quick
 @given(wanted=documents(), skip=st.integers(0, 12), how=st.sampled_from(["before", "after", "error", "busy"]))
 def test_an_interrupted_run_is_finished_without_duplicates(wanted: Document, skip: int, how: str) -> None:
     with desk() as there, desk() as calm:
-        if how == "error":
-            there.cloud.fault(method="write", skip=skip, times=0, status=500)
-        elif how == "busy":
-            there.cloud.fault(method="write", skip=skip, times=0, status=503, retry_after=0)
-        else:
-            there.cloud.fault(method="write", skip=skip, times=0, drop=how)
+        break_writes(there, how, skip)
         _, failure = there.try_run(wanted)
         if failure is not None:
             assert all(problem.cause for problem in failure.problems)

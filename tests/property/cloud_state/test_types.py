@@ -16,6 +16,7 @@ from ansible_collections.stackwright.cloud.tests.property.cloud_state.test_conve
     Desk,
     Document,
     Snapshot,
+    break_writes,
     desk,
     empty,
     quick,
@@ -239,12 +240,7 @@ def test_prune_takes_its_own_and_nothing_else(foreign: Document, first: Document
 @given(wanted=documents(), skip=st.integers(0, 30), how=st.sampled_from(["before", "after", "error", "busy"]))
 def test_an_interrupted_run_is_finished_without_duplicates(wanted: Document, skip: int, how: str) -> None:
     with world() as there, world() as calm:
-        if how == "error":
-            there.cloud.fault(method="write", skip=skip, times=0, status=500)
-        elif how == "busy":
-            there.cloud.fault(method="write", skip=skip, times=0, status=503, retry_after=0)
-        else:
-            there.cloud.fault(method="write", skip=skip, times=0, drop=how)
+        break_writes(there, how, skip)
         _, failure = there.try_run(wanted)
         if failure is not None:
             assert all(problem.where and problem.about for problem in failure.problems)
