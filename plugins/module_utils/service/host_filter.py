@@ -13,6 +13,14 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service import d
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import Book, View
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import canonical
 
+# Options that say under which addresses a host speaks to the others.
+ADDRESSES = (
+    "stackwright_management_address",
+    "ovn_tunnel_address",
+    "swift_storage_address",
+    "swift_replication_address",
+)
+
 
 def _value(view: View, name: str) -> Any:
     return view("{{ " + name + " | default('') }}")
@@ -30,8 +38,10 @@ def _list(view: View, name: str) -> list[Any]:
 def member(name: str, carried: Sequence[str], book: Book, view: View) -> packet_filter.Member:
     """A host of the cloud as the others see it."""
     addresses = []
-    for variable in ("stackwright_management_address", "ovn_tunnel_address"):
+    for variable in ADDRESSES:
         value = str(_value(view, variable))
+        if not value and variable.startswith("swift_"):
+            continue
         try:
             ipaddress.ip_address(value)
         except ValueError as error:
