@@ -155,7 +155,8 @@ class Lasting:
     restarted: float = STAYS_RESTARTED
 
 
-LASTING, AS_IT_IS = Lasting(), Lasting(0, 0)
+# AS_IT_IS: one that systemd never had to start anew may have been active for no time at all.
+LASTING, AS_IT_IS = Lasting(), Lasting(stays=0)
 
 
 def staying_up(

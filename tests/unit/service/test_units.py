@@ -166,6 +166,24 @@ def test_unit_that_systemd_starts_over_and_over_does_not_count_as_running(
     assert "nova-compute: active for only 0 s, restarted 2" in answer["msg"] and "it keeps stopping" in answer["msg"]
 
 
+def test_unit_that_keeps_stopping_is_found_by_a_run_that_has_nothing_to_do_with_it(
+    run_module: Run, systemd: Any, clock: Any
+) -> None:
+    systemd.put("swift-account-auditor.service", "active", "enabled", NRestarts="41")
+    flapping = systemd.units["swift-account-auditor.service"]
+    flapping["ActiveEnterTimestampMonotonic"] = str(10**15)
+    answer = run_module(module, units=named("swift-account-auditor"), timeout=10)
+    assert answer["msg"] == (
+        "Units that do not run: swift-account-auditor: active for only 0 s, restarted 41 times by systemd: "
+        "it keeps stopping"
+    )
+    # one that was started anew long ago is not waited for
+    flapping["ActiveEnterTimestampMonotonic"] = "0"
+    clock.now = 1000
+    assert not run_module(module, units=named("swift-account-auditor"), timeout=10)["changed"]
+    assert clock.now == 1000
+
+
 def test_unit_that_stays_after_it_was_started_anew_counts_as_running(run_module: Run, systemd: Any, clock: Any) -> None:
     systemd.put("nova-compute.service", enabled="enabled")
     systemd.starts["nova-compute.service"] = [
