@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -221,17 +220,20 @@ def test_comment_above_a_default_is_the_description(tool):
     )
 
 
+# What pages call the kinds of nodes that are to come.
+CALLED = {"loadbalancer": "load balancer", "ceph_rgw": "radosgw", "swift_proxy": "proxies of swift"}
+
+
 def test_no_page_promises_what_no_role_deploys():
     """The kinds of nodes without roles are what is to come; what names them says so."""
     nodes = yaml.safe_load((ROOT / "roles/stackwright/defaults/main.yml").read_text())["stackwright_nodes"]
-    deployed = {name.split("_")[0] for name, kind in nodes.items() if kind.get("roles")}
-    words = {name.split("_")[0] for name in nodes} & {"ceph", "swift"} - deployed
-    assert words, "everything is deployed: let the pages say so"
+    coming = [CALLED[name] for name, kind in nodes.items() if not kind.get("roles")]
+    assert coming, "everything is deployed: let the pages say so"
     pages = [ROOT / "galaxy.yml", ROOT / "docs/index.md", ROOT / "README.md", ROOT / "inventories/ha/hosts.yml"]
     for page in pages:
         first = " ".join(line.lstrip("# ") for line in page.read_text().split("\nall:\n")[0].splitlines())
         for sentence in first.replace("; ", ". ").split(". "):
-            if words & set(re.findall(r"[a-z]+", sentence.lower())):
+            if any(one in sentence.lower() for one in coming):
                 assert any(sign in sentence for sign in ("not there yet", "will be", "do not", "refuses")), (
                     f"{page}: {sentence}"
                 )
