@@ -29,6 +29,9 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem i
 PG_PER_OSD = 250
 # The rule that a new cluster brings.
 FIRST_RULE = "replicated_rule"
+# The managers' own pool, as they make it. Source: MgrModule.create_mgr_pool in Ceph's src/pybind/mgr/mgr_module.py.
+MANAGERS_POOL, MANAGERS_APPLICATION = ".mgr", "mgr"
+_MANAGERS_POOL = {"pool_type": REPLICATED, "pg_num": 1, "pg_num_min": 1, "pg_num_max": 32, "yes_i_really_mean_it": True}
 # The class of an OSD that nobody knows yet.
 ANY_CLASS = "*"
 # The order of waves: each kind asks once, and does at most two waves.
@@ -39,7 +42,7 @@ _SUFFIXED = re.compile(r"(\d+)\s*([KMGTP])i?B?\Z", re.IGNORECASE)
 QUESTIONS: Mapping[str, tuple[str, ...]] = {
     "settings": ("config dump", "config ls"),
     "flags": ("osd dump",),
-    "modules": ("mgr module ls",),
+    "modules": ("mgr module ls", "osd dump"),
     "muted": ("health",),
     "erasure_profiles": ("osd dump",),
     "rules": ("osd crush dump", "osd dump"),
@@ -101,7 +104,7 @@ def plan(document: Document, state: State) -> list[Action]:
     :raises DocumentError: the cluster cannot hold what the document says; all reasons at once.
     """
     problems: list[Problem] = []
-    parts = (_settings, _flags, _modules, _muted, _locations, _profiles, _rules, _pools, _users)
+    parts = (_settings, _flags, _modules, _managers_pool, _muted, _locations, _profiles, _rules, _pools, _users)
     actions = [action for part in parts for action in part(document, state, problems)]
     problems += capacity(document, state)
     if problems:
@@ -204,6 +207,21 @@ def _modules(document: Document, state: State, problems: list[Problem]) -> Itera
             said = {True: "enabled", False: "disabled"}
             command = Command(f"mgr module {'enable' if wanted else 'disable'}", {"module": name})
             yield Action(f"manager module {name}", said[not wanted], said[wanted], SETTINGS, command)
+
+
+def _managers_pool(document: Document, state: State, _problems: list[Problem]) -> Iterator[Action]:
+    """Make the managers' pool and name its application, which no manager does any more once one was ended in between:
+    switching a module on ends them, so that a new cluster would warn of that pool for ever."""
+    pool = state.pools.get(MANAGERS_POOL)
+    if not document.modules or (pool and MANAGERS_APPLICATION in (pool.get("application_metadata") or {})):
+        return
+    about = f"pool {MANAGERS_POOL}"
+    if pool is None:
+        yield Action(
+            about, "", REPLICATED, POOLS, Command("osd pool create", {"pool": MANAGERS_POOL, **_MANAGERS_POOL})
+        )
+    command = Command("osd pool application enable", {"pool": MANAGERS_POOL, "app": MANAGERS_APPLICATION})
+    yield Action(f"{about}: application", "", MANAGERS_APPLICATION, DETAILS, command)
 
 
 def _muted(document: Document, state: State, _problems: list[Problem]) -> Iterator[Action]:

@@ -31,7 +31,8 @@ SAID: dict[str, Any] = {
                 "options": {"compression_mode": "aggressive"},
                 "application_metadata": {"rbd": {}},
                 "flags_names": "hashpspool",
-            }
+            },
+            {"pool_name": ".mgr", "type": 1, "size": 3, "pg_num": 1, "application_metadata": {"mgr": {}}},
         ],
     },
     "osd crush dump": {

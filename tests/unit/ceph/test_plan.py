@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import document, plan
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import cephx
-from cluster import KEY, said
+from cluster import KEY, SAID, said
 
 
 def planned(
@@ -33,6 +33,22 @@ def commands(actions: list[plan.Action]) -> list[list[str]]:
 def test_only_what_the_document_is_about_is_asked_in_one_trip() -> None:
     assert [one.prefix for one in plan.questions(document.read({"flags": {"noout": True}}))] == ["osd dump"]
     assert plan.questions(document.read({})) == []
+
+
+@pytest.mark.parametrize(
+    ("pools", "expected"),
+    [
+        ([], ["pool .mgr:  -> replicated", "pool .mgr: application:  -> mgr"]),
+        ([{"pool_name": ".mgr", "application_metadata": {}}], ["pool .mgr: application:  -> mgr"]),
+        ([{"pool_name": ".mgr", "application_metadata": {"mgr": {}}}], []),
+    ],
+)
+def test_the_managers_pool_is_finished_when_a_manager_was_ended_while_it_made_it(
+    pools: list[dict[str, Any]], expected: list[str]
+) -> None:
+    answers = said(osd_dump={**SAID["osd dump"], "pools": pools})
+    assert told(planned(answers, modules={"iostat": True})) == expected
+    assert planned(answers, flags={"noout": True}) == []
 
 
 def test_a_cluster_that_is_as_described_is_left_alone() -> None:
@@ -247,7 +263,7 @@ def test_places_are_counted_as_the_hosts_will_stand() -> None:
 
 
 def test_placement_groups_beyond_the_limit_are_refused() -> None:
-    assert "264 each, and 250 are the limit" in faults(pools={"p": {"pg_num": 256, "size": 3}})[0]
+    assert "265 each, and 250 are the limit" in faults(pools={"p": {"pg_num": 256, "size": 3}})[0]
     assert planned(pools={"p": {"pg_num": 256, "size": 3}}, settings={"global": {"mon_max_pg_per_osd": 300}})
     lower = said(config_dump=[{"section": "global", "name": "mon_max_pg_per_osd", "value": "10", "mask": ""}])
     assert "10 are the limit" in faults(lower, pools={"p": {"pg_num": 8, "size": 3}})[0]
