@@ -96,10 +96,13 @@ class Session:
 
 
 @contextlib.contextmanager
-def connected(name: str, keyring: str, configuration: str = CONFIGURATION) -> Iterator[Session]:
+def connected(
+    name: str, keyring: str, configuration: str = CONFIGURATION, more: Mapping[str, str] | None = None
+) -> Iterator[Session]:
     """A session with the cluster of this host's configuration.
 
     :param name: who logs in, such as ``client.admin``. :param keyring: the file with its key.
+    :param configuration: empty for none. :param more: further settings.
     :raises CephError: there is no way to the cluster.
     """
     try:
@@ -110,9 +113,10 @@ def connected(name: str, keyring: str, configuration: str = CONFIGURATION) -> It
         "keyring": keyring,
         "client_mount_timeout": str(CONNECT_SECONDS),
         "rados_mon_op_timeout": str(ANSWER_SECONDS),
+        **(more or {}),
     }
     try:
-        cluster = rados.Rados(name=name, conffile=configuration, conf=settings)
+        cluster = rados.Rados(name=name, conffile=configuration or None, conf=settings)
         cluster.connect()
     except rados.ObjectNotFound as error:
         raise CephError(f"{configuration} or {keyring} cannot be read on this host: {error}") from error
