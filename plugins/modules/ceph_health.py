@@ -15,6 +15,7 @@ description:
     over, such as a slow write or a crash of the last day, do not count; they are returned as C(remarks).
   - Then every client of the document writes, reads and removes an object with its own key in each pool where it may,
     and must be refused in each where it may not.
+  - Monitors' clocks, the age of scrubs, and, with O(history), the days until the cluster is near full are judged.
   - Then, if wanted, every OSD writes 16 MB to its disk, three times, and those that are much slower than their peers
     are named.
   - Runs on a host with a monitor, as root. Leaves nothing behind.
@@ -47,6 +48,19 @@ options:
     description: Whether OSDs write for a comparison.
     type: bool
     default: false
+  history:
+    description:
+      - File that keeps what was seen, for forecasts and for what became slower. Empty for none.
+    type: str
+    default: ''
+  scrub_days:
+    description: Days after which a placement group must have been scrubbed deeply.
+    type: float
+    default: 14
+  full_days:
+    description: Days that have to be left until the cluster is near full, as it goes.
+    type: float
+    default: 30
   times:
     description: How often in a row the cluster has to be whole.
     type: int
@@ -86,6 +100,11 @@ proved:
   type: list
   elements: str
   returned: success
+figures:
+  description: How full and how fast the cluster is, a line each, where O(history) is kept.
+  type: list
+  elements: str
+  returned: success
 rates:
   description: Bytes a second by OSD, where they were compared.
   type: dict
@@ -101,7 +120,7 @@ import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import health, probe
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import figures, health, probe
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph.session import (
     CephError,
     Command,
@@ -158,6 +177,32 @@ def _rates(session: Session) -> tuple[dict[int, float], list[str]]:
     return rates, health.slow(rates, classes)
 
 
+def _figures(given: dict[str, Any], session: Session) -> tuple[list[str], list[str]]:
+    """What is wrong with clocks, scrubs, room and speed, and what is told of them."""
+    asked = [Command("time-sync-status"), Command("osd dump"), Command("df")]
+    told = [Command("pg dump", {"dumpcontents": ["pgs"]}, manager=True)]
+    clocks, dump, usage, groups = session.ask_all([*asked, *told])
+    now = time.time()
+    problems = [
+        *figures.skewed(clocks or {}),
+        *figures.unscrubbed((groups or {}).get("pg_stats") or [], now, given["scrub_days"]),
+    ]
+    if not given["history"]:
+        return problems, []
+    write, read = probe.speed(given["pools"][0]) if given["bench"] and given["pools"] else (0.0, 0.0)
+    stats = usage["stats"]
+    look = figures.Look(now, int(stats["total_used_raw_bytes"]), int(stats["total_bytes"]), write, read)
+    looks = [*figures.remembered(given["history"]), look]
+    figures.remember(looks, given["history"])
+    ratio = float(dump.get("nearfull_ratio") or 0.85)
+    remarks = [f"{look.used / max(look.total, 1):.0%} of the room are used"]
+    if (left := figures.days_left(looks, ratio)) is not None:
+        remarks.append(f"{left:.0f} days are left until {ratio:.0%} are, as it goes")
+    if write:
+        remarks.append(f"clients write {write / 1e6:.0f} MB/s and read {read / 1e6:.0f} MB/s")
+    return [*problems, *figures.forecast(looks, ratio, given["full_days"]), *figures.slower(looks)], remarks
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -166,6 +211,9 @@ def main() -> None:
             "pools": {"type": "list", "elements": "str", "default": []},
             "allowed": {"type": "list", "elements": "str", "default": []},
             "bench": {"type": "bool", "default": False},
+            "history": {"type": "str", "default": ""},
+            "scrub_days": {"type": "float", "default": 14},
+            "full_days": {"type": "float", "default": 30},
             "times": {"type": "int", "default": 3},
             "pause": {"type": "float", "default": 4},
             "timeout": {"type": "int", "default": 300},
@@ -176,11 +224,14 @@ def main() -> None:
     given: dict[str, Any] = module.params
     proved: list[str] = []
     rates: dict[int, float] = {}
+    told: list[str] = []
     try:
         with connected("client.admin", given["keyring"]) as session:
             problems, seconds, remarks = _wait(given, session)
             if not problems and not module.check_mode:
                 problems, proved = _proofs(given, session)
+                wrong, told = _figures(given, session)
+                problems += wrong
                 if given["bench"]:
                     rates, slow = _rates(session)
                     problems += slow
@@ -192,7 +243,9 @@ def main() -> None:
             problems=problems,
             hint="See ceph health detail, and ceph -s, on a host with a monitor.",
         )
-    module.exit_json(changed=False, seconds=round(seconds, 1), remarks=remarks, proved=proved, rates=rates)
+    module.exit_json(
+        changed=False, seconds=round(seconds, 1), remarks=remarks, proved=proved, rates=rates, figures=told
+    )
 
 
 if __name__ == "__main__":

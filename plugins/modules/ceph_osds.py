@@ -37,8 +37,23 @@ options:
       device_class:
         description: Class that CRUSH rules choose by; what the kernel says of the device if left out.
         type: str
+      db:
+        description: A faster disk, partition or volume, for its database. It has to be proven empty as well.
+        type: dict
+        suboptions: &apart
+          path:
+            description: The device, or the path of a sparse file.
+            type: str
+            required: true
+          size:
+            description: Size of a sparse file.
+            type: str
+      wal:
+        description: Another one for its journal; with O(devices[].db) alone that holds both.
+        type: dict
+        suboptions: *apart
       number:
-        description: Number that it takes over from a disk that it replaces, see M(stackwright.cloud.ceph_osd_removal).
+        description: Number that it takes over from a disk that it replaces, see M(stackwright.cloud.ceph_removal).
         type: int
   cluster:
     description: Identity (fsid) of the cluster.
@@ -72,6 +87,8 @@ osds:
   returned: success
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import osds
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph.session import CephError, connected
@@ -79,6 +96,10 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.host import disk
 
 NAME = "client.bootstrap-osd"
 HINT = "No disk was erased. See journalctl -u 'ceph-osd@*' on the host; run again once the cause is mended."
+
+
+# What of an OSD is kept apart.
+APART: dict[str, Any] = {"path": {"type": "str", "required": True}, "size": {"type": "str"}}
 
 
 def _start(kept: list[osds.Osd], check: bool) -> list[str]:
@@ -109,6 +130,7 @@ def main() -> None:
                     "size": {"type": "str"},
                     "device_class": {"type": "str"},
                     "number": {"type": "int"},
+                    **{kind: {"type": "dict", "options": APART} for kind in osds.PARTS},
                 },
             },
             "cluster": {"type": "str", "required": True},

@@ -23,10 +23,11 @@ ACCOUNT = "ceph"
 def look(paths: Iterable[str]) -> dict[str, Any]:
     """Everything that the judge needs to know. :param paths: disks that are to become OSDs."""
     own = osds.present()
-    by_block = {one.block: one for one in own}
+    by_block = {path: one for one in own for path in (one.block, *one.apart.values())}
     found: dict[str, Any] = {
         "cluster": _cluster(),
         "monitors": sorted(str(one) for one in Path(LIBRARY, "mon").glob("*-*") if (one / "store.db").is_dir()),
+        "lost": sorted(str(one) for one in Path(LIBRARY, "mon").glob("*-*") if _lost(one)),
         "osds": [{"number": one.number, "cluster": one.cluster, "ready": one.ready} for one in own],
         "foreign_keys": _foreign_keys(),
         "disks": {},
@@ -40,6 +41,11 @@ def look(paths: Iterable[str]) -> dict[str, Any]:
         else:
             found["disks"][path] = _disk(path)
     return found
+
+
+def _lost(directory: Path) -> bool:
+    """Whether a monitor's directory holds something, but not its store."""
+    return directory.is_dir() and not (directory / "store.db").is_dir() and any(directory.iterdir())
 
 
 def _cluster() -> str:

@@ -12,8 +12,8 @@ import json
 import os
 import pwd
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,10 @@ class OsdError(Exception):
         self.problems = list(problems)
 
 
+# Beside the disk itself: what BlueStore may keep apart, by the names of its links in the OSD's directory.
+PARTS = {"db": "block.db", "wal": "block.wal"}
+
+
 @dataclass(frozen=True)
 class Disk:
     """What an operator names: a block device, or a sparse file of so many bytes."""
@@ -46,6 +50,8 @@ class Disk:
     path: str
     size: int = 0
     device_class: str = ""
+    apart: Mapping[str, Disk] = field(default_factory=dict)
+    """Where its database (db) and journal (wal) are kept apart."""
     number: int | None = None
     """The number that it takes over from a disk that it replaces."""
 
@@ -59,6 +65,7 @@ class Osd:
     cluster: str
     block: str
     ready: bool
+    apart: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def unit(self) -> str:
@@ -86,27 +93,35 @@ def disks_of(entries: Iterable[dict[str, Any]]) -> list[Disk]:
     """
     found: list[Disk] = []
     problems: list[str] = []
+    named: set[str] = set()
     for entry in entries:
-        path, size = str(entry["path"]), str(entry.get("size") or "")
-        try:
-            wanted = bytes_of(size) if size else 0
-        except ValueError as error:
-            problems.append(f"{path}: {error}")
-            continue
-        if not path.startswith("/"):
-            problems.append(f"{path}: the path must be absolute")
-        elif wanted and wanted < SMALLEST:
-            problems.append(f"{path}: {size} is too small for an OSD, which needs 1G at least")
-        elif wanted and path.startswith("/dev/"):
-            problems.append(f"{path}: a block device has its own size: leave size out, or name a file")
-        elif any(os.path.realpath(path) == os.path.realpath(one.path) for one in found):
-            problems.append(f"{path}: this disk is named twice")
-        number = entry.get("number")
-        number = None if number is None else int(number)
-        found.append(Disk(path, wanted, str(entry.get("device_class") or ""), number))
+        apart = {kind: _disk(entry[kind], {}, named, problems) for kind in PARTS if entry.get(kind)}
+        found.append(_disk(entry, apart, named, problems))
     if problems:
         raise OsdError(problems)
     return found
+
+
+def _disk(entry: Mapping[str, Any], apart: Mapping[str, Disk], named: set[str], problems: list[str]) -> Disk:
+    """One disk that is named; what is wrong with it is added to the problems, and it to those that are named."""
+    path, size = str(entry["path"]), str(entry.get("size") or "")
+    wanted = 0
+    try:
+        wanted = bytes_of(size) if size else 0
+    except ValueError as error:
+        problems.append(f"{path}: {error}")
+    if not path.startswith("/"):
+        problems.append(f"{path}: the path must be absolute")
+    elif wanted and wanted < SMALLEST:
+        problems.append(f"{path}: {size} is too small for an OSD, which needs 1G at least")
+    elif wanted and path.startswith("/dev/"):
+        problems.append(f"{path}: a block device has its own size: leave size out, or name a file")
+    elif os.path.realpath(path) in named:
+        problems.append(f"{path}: this disk is named twice")
+    named.add(os.path.realpath(path))
+    number = entry.get("number")
+    number = None if number is None else int(number)
+    return Disk(path, wanted, str(entry.get("device_class") or ""), apart, number)
 
 
 def _text(path: Path) -> str:
@@ -130,6 +145,11 @@ def present() -> list[Osd]:
                     _text(place / "ceph_fsid"),
                     os.path.realpath(block),
                     (place / "ready").exists(),
+                    {
+                        kind: os.path.realpath(place / link)
+                        for kind, link in PARTS.items()
+                        if os.path.lexists(place / link)
+                    },
                 )
             )
     return found
@@ -176,13 +196,30 @@ def plan(wanted: Sequence[Disk], found: Sequence[Osd], cluster: str, holds: Call
             )
         elif own and own.ready:
             keep.append(own)
-        elif fault := None if intended(disk) else _fault(disk, holds):
-            problems.append(fault)
+            problems += _moved(own, disk)
+        elif faults := [] if intended(disk) else _faults(disk, holds):
+            problems += faults
         else:
             make.append(disk)
     if problems:
         raise OsdError(problems)
     return Plan(keep, make)
+
+
+def _moved(own: Osd, disk: Disk) -> list[str]:
+    """What of an OSD is named to be elsewhere than it is."""
+    wanted = {kind: os.path.realpath(part.path) for kind, part in disk.apart.items()}
+    return [
+        f"{disk.path} is osd.{own.number}, whose {kind} is {own.apart.get(kind, 'on the disk itself')}, not {path}: "
+        "correct the entry; to move it, take the OSD out and make it anew"
+        for kind, path in wanted.items()
+        if own.apart.get(kind) != path
+    ]
+
+
+def _faults(disk: Disk, holds: Callable[[str], list[str]]) -> list[str]:
+    """Why a disk, or what is kept apart of it, may not be used."""
+    return [fault for one in (disk, *disk.apart.values()) if (fault := _fault(one, holds))]
 
 
 def _fault(disk: Disk, holds: Callable[[str], list[str]]) -> str:
@@ -221,12 +258,12 @@ def make(disk: Disk, session: Session, run: Callable[..., Any] = programs.run) -
         wanted["id"] = disk.number
     answer = session.ask(Command("osd new", wanted, json.dumps({"cephx_secret": begun["key"]}).encode()))
     number = int(answer["osdid"])
-    if disk.size:
-        _sparse(disk, account.pw_uid, account.pw_gid)
-    home = _home(number, disk, begun["key"], account)
-    block = os.path.join(home, "block")
-    if not disk.size:
-        os.chown(block, account.pw_uid, account.pw_gid)
+    for one in (disk, *disk.apart.values()):
+        if one.size:
+            _sparse(one, account.pw_uid, account.pw_gid)
+        else:
+            os.chown(one.path, account.pw_uid, account.pw_gid)
+    _home(number, disk, begun["key"], account)
     command = ["ceph-osd", "-i", str(number), "--mkfs", "--osd-uuid", begun["identity"]]
     try:
         done = run(
@@ -258,13 +295,15 @@ def _sparse(disk: Disk, uid: int, gid: int) -> None:
             os.close(handle)
 
 
-def _home(number: int, disk: Disk, key: str, account: pwd.struct_passwd) -> str:
-    """The OSD's directory with link, key and class; what is there already stays."""
+def _home(number: int, disk: Disk, key: str, account: pwd.struct_passwd) -> None:
+    """The OSD's directory with links, key and class; what is there already stays."""
     home = os.path.join(DIRECTORY, f"ceph-{number}")
     owners = (account.pw_uid,)
     with files.opened(os.path.join(home, "block"), owners, make=True) as place:
-        if files.look(place) is None:
-            os.symlink(disk.path, place.name, dir_fd=place.directory)
+        links = {place.name: disk.path} | {PARTS[kind]: part.path for kind, part in disk.apart.items()}
+        for link, path in links.items():
+            if files.look(files.Place(place.directory, link, set(), False)) is None:
+                os.symlink(path, link, dir_fd=place.directory)
         whole = {"keyring": f"[osd.{number}]\n  key = {key}\n"}
         if disk.device_class:
             whole["crush_device_class"] = f"{disk.device_class}\n"
@@ -277,4 +316,3 @@ def _home(number: int, disk: Disk, key: str, account: pwd.struct_passwd) -> str:
             os.fchown(directory, account.pw_uid, account.pw_gid)
         finally:
             os.close(directory)
-    return home

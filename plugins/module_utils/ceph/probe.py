@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import json
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import health
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph.session import CONFIGURATION
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import command
 
 ANSWER_SECONDS = 30
+# What a client writes and reads for its bench: pieces of 1 MB, as many as this or for so many seconds.
+SPEED_PIECE, SPEED_OBJECTS, SPEED_SECONDS, SPEED_LIMIT = 1 << 20, 256, 5, 120.0
+Run = Callable[..., Any]
 # What an OSD writes for its bench: 16 MB, in pieces of 1 MB.
 BENCH_BYTES, BENCH_PIECE = 16 << 20, 1 << 20
 
@@ -57,6 +63,31 @@ def _tried(access: health.Access, pool: Any, rados: Any) -> str:
     except rados.PermissionError:
         return "" if access.may == health.NOTHING else f"{about} may not read"
     return ""
+
+
+def speed(pool: str, run: Run = command.run) -> tuple[float, float]:
+    """Bytes a second that a client writes to a pool, and reads of it again; what it wrote is removed.
+
+    :raises OSError: Ceph's own bench fails.
+    """
+    name = f"stackwright-bench-{secrets.token_hex(8)}"
+    common = ["rados", "--pool", pool, "--run-name", name, "--format", "json"]
+    size = ["-b", str(SPEED_PIECE), "-O", str(SPEED_PIECE), "--max-objects", str(SPEED_OBJECTS), "-t", "4"]
+    try:
+        write = _bench([*common, *size, "bench", str(SPEED_SECONDS), "write", "--no-cleanup"], run)
+        return write, _bench([*common, "-t", "4", "bench", str(SPEED_SECONDS), "seq"], run)
+    finally:
+        run([*common, "cleanup"], SPEED_LIMIT)
+
+
+def _bench(words: list[str], run: Run) -> float:
+    done = run(words, SPEED_LIMIT)
+    try:
+        # megabytes of 1024 kilobytes
+        return float(json.loads(done.stdout)["bandwidth"]) * 1048576
+    except (KeyError, TypeError, ValueError) as error:
+        said = " ".join((done.stderr or done.stdout).split())[-200:]
+        raise OSError(errno.EIO, f"rados bench ended with {done.returncode}: {said}") from error
 
 
 def bench(cluster: Any, osd: int) -> float:

@@ -82,10 +82,10 @@ def _storage(host: Host, inventory: Snapshot, policy: Policy) -> dict[str, Any]:
         if rule.settings["of"] not in {split_term(one)[0] for one in carried}:
             continue
         disks = [
-            [one.option, str(disk["path"]), str(disk.get("size") or "")]
+            [one.option, *disk]
             for one in policy.rules.kind("disks")
             if one.settings["of"] in carried
-            for disk in storage.entries(host, one.option)
+            for disk in storage.paths(host, one.option)
         ]
         monitors = [one.name for one in inventory.hosts.values() if rule.settings["monitors"] in policy.services(one)]
         cluster = {"cluster": str(host.get(rule.option) or ""), "cluster_option": rule.option}

@@ -7,7 +7,7 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import document as documents
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import plan
-from ansible_collections.stackwright.cloud.plugins.module_utils.ceph.osds import OsdError, disks_of
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph.osds import PARTS, OsdError, disks_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, problem_of
@@ -55,6 +55,15 @@ def entries(host: Host, option: str) -> list[dict[str, Any]]:
     return (
         [dict(one) for one in given if isinstance(one, Mapping) and one.get("path")] if isinstance(given, list) else []
     )
+
+
+def paths(host: Host, option: str) -> list[list[str]]:
+    """Paths and sizes of all that is named on a host, with what is kept apart."""
+    found = []
+    for entry in entries(host, option):
+        apart = [entry[kind] for kind in PARTS if isinstance(entry.get(kind), Mapping) and entry[kind].get("path")]
+        found += [[str(one["path"]), str(one.get("size") or "")] for one in (entry, *apart)]
+    return found
 
 
 def _disks(host: Host, option: str) -> Iterator[Problem]:
@@ -125,6 +134,14 @@ def judge(host: str, expected: Mapping[str, Any], seen: Mapping[str, Any]) -> It
     strange = [one for one in seen["osds"] if one["cluster"] and one["cluster"] != wanted]
     for one in strange if seen["cluster"] in ("", wanted) else []:
         yield problem_of(host, option, f"osd.{one['number']} belongs to the cluster {one['cluster']}", restore)
+    for path in seen["lost"]:
+        yield problem_of(
+            host,
+            "ceph_mon",
+            f"the monitor of {path} has lost its store",
+            f"If other monitors have theirs, put {path} out of the way: it begins anew with what they know. If none "
+            "has, see playbooks/ceph_rebuild_monitors.yml.",
+        )
     for path in seen["foreign_keys"]:
         yield problem_of(
             host, "ceph", f"{path} does not belong to the account ceph", f"Run on it: chown ceph:ceph {path}"
@@ -159,6 +176,5 @@ def lost(seen: Mapping[str, Mapping[str, Any]], monitors: Iterable[str]) -> Iter
             INVENTORY,
             "ceph_mon",
             f"{osds} OSDs are there, and no monitor has its store: new monitors would begin an empty cluster",
-            "Put a monitor's store back from its back-up, or rebuild it from the OSDs (ceph-objectstore-tool, "
-            "update-mon-db), before anything else.",
+            "Have them back from the OSDs and a back-up before anything else: playbooks/ceph_rebuild_monitors.yml.",
         )

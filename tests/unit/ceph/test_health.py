@@ -7,12 +7,14 @@ import errno
 import json
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import health, probe
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import figures, health, probe
 from ansible_collections.stackwright.cloud.plugins.modules import ceph_health
+from ansible_collections.stackwright.cloud.tests.stand_ins import Call, Said, StandIns
 from cluster import KEY, Cluster
 
 STATUS: dict[str, Any] = {
@@ -273,3 +275,47 @@ def test_the_module_says_what_was_lacking_in_the_end(
     library.cluster.said["status"] = STATUS
     answer = run_module(ceph_health, pause=0, times=1, bench=True)
     assert "osd.0 does not write for its bench: no" in answer["msg"]
+
+
+RESULTS = {"write": {"bandwidth": 100}, "seq": {"bandwidth": 200}}
+
+
+def rados(call: Call) -> Said:
+    """What ``rados bench`` says."""
+    return Said(next((json.dumps(one) for name, one in RESULTS.items() if name in call.words), ""))
+
+
+def test_the_module_keeps_figures_and_compares_them_with_the_last(
+    library: SimpleNamespace, run_module: Callable[..., dict[str, Any]], stand_ins: StandIns, tmp_path: Path
+) -> None:
+    """How full and how fast a cluster is; a bench removes what it wrote."""
+    library.cluster.osd_command = lambda *_given, **_more: (0, json.dumps({"bytes_per_sec": 1e8}), "")
+    library.cluster.said |= {"df": {"stats": {"total_bytes": 1000, "total_used_raw_bytes": 100}}}
+    stand_ins.add("rados", rados)
+    given = {"pause": 0, "times": 1, "history": str(tmp_path / "figures.json")}
+    answer = run_module(ceph_health, pools=["images"], bench=True, **given)
+    assert answer["figures"] == ["10% of the room are used", "clients write 105 MB/s and read 210 MB/s"]
+    assert [one.split()[-1] for one in stand_ins.lines("rados")] == ["--no-cleanup", "seq", "cleanup"]
+    assert len({call.words[call.words.index("--run-name") + 1] for call in stand_ins.calls}) == 1
+    stand_ins.add("rados", lambda call: Said(rados(call).output.replace("00}", "}")))
+    answer = run_module(ceph_health, pools=["images"], bench=True, **given)
+    assert answer["problems"][0] == "the cluster writes 1 MB/s, and did 105 MB/s before"
+    stand_ins.add("rados", Said(status=1, errors="no such pool"))
+    answer = run_module(ceph_health, pools=["images"], bench=True, **given)
+    assert "rados bench ended with 1: no such pool" in answer["msg"]
+    assert len(figures.remembered(given["history"])) == 2
+    soon = [figures.Look(float(day) * figures.DAY, 100 * day, 1000) for day in range(5)]
+    figures.remember(soon, given["history"])
+    library.cluster.said["df"]["stats"]["total_used_raw_bytes"] = 800
+    assert "days are left until 85% are" in " ".join(run_module(ceph_health, full_days=0, **given)["figures"])
+
+
+def test_the_module_judges_clocks_and_scrubs(
+    library: SimpleNamespace, run_module: Callable[..., dict[str, Any]]
+) -> None:
+    old = {"pgid": "1.1", "last_deep_scrub_stamp": "2001-01-01T00:00:00.000000+0000"}
+    skew = {"time_skew_status": {"ceph2": {"skew": 3.5}}}
+    library.cluster.said |= {"time-sync-status": skew, "pg dump": {"pg_stats": [old]}}
+    problems = run_module(ceph_health, pause=0, times=1)["problems"]
+    assert problems[0].startswith("the clock of mon.ceph2 is 3.50 s")
+    assert problems[1].startswith("1 of 1 placement groups were last scrubbed deeply more than 14 days ago")

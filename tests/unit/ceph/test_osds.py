@@ -147,6 +147,32 @@ def test_a_disk_becomes_an_osd(host: Path) -> None:
     assert osds.intended(disk) == {}
 
 
+def test_what_is_kept_apart_is_proven_empty_and_linked(host: Path) -> None:
+    """Database and journal on disks of their own: refused as any disk is, and known again afterwards."""
+    entry = {
+        "path": str(host / "disk1"),
+        "size": "2G",
+        "db": {"path": str(host / "fast1"), "size": "1G"},
+        "wal": {"path": str(host / "fast2"), "size": "1G"},
+    }
+    (disk,) = osds.disks_of([entry])
+    (host / "fast1").write_text("data")
+    with pytest.raises(osds.OsdError, match=r"fast1 is not empty: data\. Name another disk"):
+        osds.plan([disk], [], FSID, lambda _path: ["data"])
+    (host / "fast1").unlink()
+    found = osds.make(disk, Session(cluster_of(4)), mkfs(host))
+    home = host / "osd" / "ceph-4"
+    assert os.readlink(home / "block.db") == str(host / "fast1")
+    assert os.stat(home / "block.wal").st_size == 1 << 30
+    assert found.apart == {"db": str(host / "fast1"), "wal": str(host / "fast2")}
+    assert osds.plan([disk], [found], FSID, lambda _path: ["an OSD"]).keep == [found]
+    (other,) = osds.disks_of([{**entry, "db": {"path": str(host / "other"), "size": "1G"}}])
+    with pytest.raises(osds.OsdError, match=r"is osd.4, whose db is .*fast1, not .*other: correct the entry"):
+        osds.plan([other], [found], FSID, lambda _path: [])
+    with pytest.raises(osds.OsdError, match="fast1: this disk is named twice"):
+        osds.disks_of([entry, {"path": str(host / "fast1"), "size": "1G"}])
+
+
 def test_what_was_broken_off_goes_on_with_the_same_osd(host: Path) -> None:
     cluster = cluster_of(0)
     disk = osds.Disk(str(host / "disk1"), 1 << 30)

@@ -100,6 +100,14 @@ def test_wrong_disks_are_told_of_their_host(tmp_path: Path) -> None:
     assert [(one.host, one.variable) for one in problems] == [("storage2", "ceph_osd_devices")] * 2
 
 
+def test_what_is_kept_apart_is_looked_at_as_well(tmp_path: Path) -> None:
+    named = case()
+    machines = named["inventory"]["all"]["children"]["ceph_osd"]["hosts"]
+    machines["storage2"]["ceph_osd_devices"] = [{"path": "/dev/vdb", "db": {"path": "/dev/nvme0n1p1"}}]
+    expected = cloudcase.expectations_of(cloudcase.write(named, tmp_path / "inventory"))
+    assert judge.wanted(expected["storage2"])["storage"] == ["/dev/vdb", "/dev/nvme0n1p1"]
+
+
 def test_hosts_are_looked_at_for_what_they_are_to_carry(tmp_path: Path) -> None:
     expected = cloudcase.expectations_of(cloudcase.write(case(), tmp_path / "inventory"))
     assert expected["controller1"]["storage"] == {}
@@ -117,7 +125,7 @@ EXPECTED = {
     "monitors": ["storage1"],
     "disks": [["ceph_osd_devices", path, "10G" if path == "/srv/file" else ""] for path in ("/dev/vdb", "/srv/file")],
 }
-NEW: dict[str, Any] = {"cluster": "", "monitors": [], "osds": [], "foreign_keys": [], "disks": {}}
+NEW: dict[str, Any] = {"cluster": "", "monitors": [], "osds": [], "lost": [], "foreign_keys": [], "disks": {}}
 
 
 def faults(**seen: Any) -> list[str]:
@@ -137,6 +145,10 @@ def faults(**seen: Any) -> list[str]:
         (
             {"disks": {"/dev/vdb": {"closed": "Operation not permitted"}}},
             ["ceph_osd_devices: /dev/vdb cannot be looked at: Operation not permitted"],
+        ),
+        (
+            {"lost": ["/var/lib/ceph/mon/ceph-storage1"]},
+            ["ceph_mon: the monitor of /var/lib/ceph/mon/ceph-storage1 has lost its store"],
         ),
         ({"cluster": OTHER}, [f"ceph_cluster: this host belongs to the cluster {OTHER}, not to {FSID}"]),
         (
@@ -188,6 +200,7 @@ def test_a_host_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, st
         "cluster": FSID,
         "monitors": [str(store)],
         "osds": [{"number": 5, "cluster": FSID, "ready": True}],
+        "lost": [],
         "foreign_keys": [],
         "disks": {
             str(own): {"osd": 5, "cluster": FSID},
@@ -198,6 +211,8 @@ def test_a_host_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, st
     }
     stand_ins.add("blkid", Said(status=4, errors="no"))
     assert "closed" in ceph_host.look([str(full)])["disks"][str(full)]
+    (store / "store.db").rmdir()
+    assert ceph_host.look([])["lost"] == [str(store)]
     # what belongs to another account than the daemons'
     monkeypatch.setattr(
         ceph_host.pwd, "getpwnam", lambda _name: pwd.struct_passwd(("c", "x", 64045, 64045, "", "", ""))
