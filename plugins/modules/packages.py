@@ -40,6 +40,13 @@ options:
     description: Fetch the package lists when something is missing and the lists are older than this.
     type: int
     default: 3600
+  upgrade:
+    description:
+      - With V(install) those of O(names) that are installed get their newest versions, with what these need; nothing
+        else is done. With V(fetch) they are only fetched. Services are not restarted.
+    type: str
+    choices: [none, fetch, install]
+    default: none
 """
 
 EXAMPLES = r"""
@@ -49,6 +56,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+upgraded:
+  description: Packages of which there are newer versions, with C(name), C(before) and C(after).
+  type: list
+  elements: dict
+  returned: when O(upgrade) is not V(none)
 added:
   description: Packages that were added or, in check mode, would be.
   type: list

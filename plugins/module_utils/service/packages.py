@@ -10,6 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import progress
@@ -207,6 +208,27 @@ def simulate(names: list[str], recommends: bool) -> list[str]:
         [*APT, *_recommends(recommends), "-s", "install", *names], "simulating the installation", LISTS_SECONDS
     )
     return re.findall(r"^Inst (\S+)", output, re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Newer:
+    """A package of which there is a newer version than the one that is installed."""
+
+    name: str
+    before: str
+    after: str
+
+
+def newer(names: list[str]) -> list[Newer]:
+    """What newer versions of installed packages would bring, they themselves and what they need."""
+    output = _run([*APT, *_recommends(False), "-s", "install", *names], "looking for newer versions", LISTS_SECONDS)
+    found = re.findall(r"^Inst (\S+) \[([^]]*)\] \((\S+)", output, re.MULTILINE)
+    return [Newer(*one) for one in found]
+
+
+def fetch(names: list[str]) -> None:
+    """Fetch the newest versions of packages, and install none."""
+    _run([*APT, *_recommends(False), "-d", "install", *names], f"fetching {len(names)} packages")
 
 
 def _recommends(recommends: bool) -> list[str]:

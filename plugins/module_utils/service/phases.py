@@ -83,11 +83,14 @@ PACKAGES: Spec = {
     "start_services": {"type": "bool", "default": False},
     "sources": {"type": "list", "elements": "str"},
     "lists_valid_seconds": {"type": "int", "default": 3600},
+    "upgrade": {"type": "str", "choices": ["none", "fetch", "install"], "default": "none"},
 }
 
 
 def install(asked: Mapping[str, Any], context: Context) -> Result:
     """The packages of a host, in one transaction."""
+    if asked["upgrade"] != "none":
+        return _upgrade(asked, context)
     names, lines = sorted(set(asked["names"])), asked["sources"]
     try:
         known = packages.read_sources()
@@ -133,6 +136,35 @@ def _install(asked: Mapping[str, Any], names: list[str]) -> list[str]:
                 packages.update_lists()
             packages.install(missing, asked["recommends"])
     return sorted(set(packages.read_state().installed) - set(before.installed))
+
+
+def _upgrade(asked: Mapping[str, Any], context: Context) -> Result:
+    """Newer versions of what is installed of some packages; what is not installed stays away."""
+    try:
+        installed = packages.read_state().installed
+        names = sorted(set(asked["names"]) & installed.keys())
+        if not context.check:
+            packages.wait_for_others()
+            packages.restore_policy()
+            if packages.lists_age() > asked["lists_valid_seconds"]:
+                packages.update_lists()
+        found = packages.newer(names) if names else []
+        if found and not context.check:
+            if asked["upgrade"] == "fetch":
+                packages.fetch(names)
+            else:
+                with packages.services_held():
+                    packages.install(names, recommends=False)
+    except packages.PackagesError as error:
+        raise PhaseError(str(error), hint=error.hint) from error
+    except OSError as error:
+        raise PhaseError(f"The host's package database cannot be used: {error}") from error
+    sides = ["".join(f"{one.name} {getattr(one, side)}\n" for one in found) for side in ("before", "after")]
+    told = [{"name": one.name, "before": one.before, "after": one.after} for one in found]
+    changed = bool(found) and asked["upgrade"] == "install"
+    diff = [_named_diff("packages", *(sides if changed else ["", ""]))]
+    changes = [f"{one.name} {one.after} in place of {one.before}" for one in found] if changed else []
+    return {"changed": changed, "changes": changes, "upgraded": told, "added": [], "missing": [], "diff": diff}
 
 
 FACTS: Spec = {

@@ -31,6 +31,10 @@ if unknown:
 if words[0] == "update":
     open(root + "/lists/mirror_Packages", "w").close()
     os.utime(root + "/lists")
+elif "-s" in sys.argv and os.path.exists(root + "/newer"):
+    print("".join("Inst " + w + " [1] (2 Debian:13/stable [amd64])\\n" for w in words[1:]) + "Inst new (3 Debian)\\n")
+elif "-d" in sys.argv:
+    pass
 elif "-s" in sys.argv:
     print("".join("Inst " + w + " (1)\\n" for w in words[1:]))
 elif words[0] == "install":
@@ -195,3 +199,33 @@ def test_installation_tells_its_steps_while_it_runs_and_leaves_none(monkeypatch:
         stream.write("dlstatus:1:4.2:Retrieving file 1 of 9\ndlstatus:1:4.9:Retrieving file 1 of 9\nnonsense\n")
         stream.write("pmstatus:dpkg:50.5:Unpacking\npmconffile:x:y\npmstatus:a:b:c\n")
     assert told == ["downloading what 3 packages need, 4 %", "unpacking and configuring what 3 packages need, 50 %", ""]
+
+
+def test_newest_versions_of_what_is_installed_are_fetched_and_installed_without_starting_services(host: Host) -> None:
+    host.run(names=["ceph-mon"])
+    before = host.status.read_text()
+    same = host.run(names=["ceph-mon", "ceph-osd"], upgrade="install")
+    assert (same["changed"], same["upgraded"]) == (False, [])
+    (host.root / "newer").touch()
+    told = [{"name": "ceph-mon", "before": "1", "after": "2"}]
+    (host.root / "calls").unlink()
+    for answer in (
+        host.run(names=["ceph-mon", "ceph-osd"], upgrade="fetch", lists_valid_seconds=0),
+        host.run(names=["ceph-mon", "ceph-osd"], upgrade="fetch", check=True),
+    ):
+        assert (answer["changed"], answer["upgraded"]) == (False, told)
+    assert host.run(names=["ceph-mon"], upgrade="install", check=True)["changed"]
+    assert host.status.read_text() == before
+    answer = host.run(names=["ceph-mon", "ceph-osd"], upgrade="install")
+    assert (answer["changed"], answer["changes"]) == (True, ["ceph-mon 2 in place of 1"])
+    assert answer["diff"][0] | {"before": "ceph-mon 1\n", "after": "ceph-mon 2\n"} == answer["diff"][0]
+    assert "free update" in host.calls()
+    assert host.calls()[-1] == "held install ceph-mon"
+
+
+def test_newest_versions_that_cannot_be_looked_for_are_told(host: Host) -> None:
+    host.status.write_text("Package: no-mirror\nStatus: install ok installed\nVersion: 1\n\n")
+    answer = host.run(names=["no-mirror"], upgrade="install")
+    assert "looking for newer versions failed: Unable to locate" in answer["msg"]
+    host.status.unlink()
+    assert "package database" in host.run(names=["any"], upgrade="install")["msg"]
