@@ -42,6 +42,11 @@ def test_the_cluster_is_as_described(host):
     assert {"rack1", "rack2", "rack3"} <= {one["name"] for one in ask(host, "osd tree")["nodes"]}
 
 
+def test_databases_of_osds_are_kept_apart(host):
+    found = ask(host, "osd metadata")
+    assert {(one["bluefs_dedicated_db"], one["bluefs_dedicated_wal"]) for one in found} == {("1", "0")}
+
+
 def test_managers_load_their_modules(host):
     assert not {"MGR_MODULE_DEPENDENCY", "MGR_MODULE_ERROR"} & ask(host, "health detail")["checks"].keys()
     assert ask(host, "balancer status")["mode"]
