@@ -17,7 +17,8 @@ description:
   - V(rebuild), on the host of the first monitor, makes its store of that. A directory that is there already is kept
     under another name. Other monitors join with new stores.
   - V(join), on the host of a new monitor, makes its store with the map of those O(others) that answer; where none does,
-    and where it has its store, nothing is done.
+    and where it has its store, nothing is done; nor where fewer than half answer and have no quorum, as after a first
+    deployment that was broken off.
   - V(restore), once the cluster answers, gives it what of a back-up it lacks. What differs stays as it is.
   - Runs as root. Sealed files are encrypted and can lie anywhere.
 author: The Stackwright developers
@@ -124,7 +125,13 @@ def _join(given: Given, check: bool) -> list[str]:
         return []
     others = monitor_store.answering(given["others"])
     if others and not check:
-        monitor_store.join(name, given["cluster"], others, given["keys"])
+        try:
+            monitor_store.join(name, given["cluster"], others, given["keys"])
+        except CephError:
+            # fewer than half, who wait for the rest: a first deployment that was broken off, and goes on
+            if 2 * len(others) > len(given["others"]) + 1:
+                raise
+            return []
     return [f"make the store of mon.{name}, which joins {', '.join(others)}"] if others else []
 
 

@@ -30,6 +30,8 @@ ACCOUNT = "ceph"
 GATHERED = "/var/lib/stackwright/ceph-gathered"
 TOOL_SECONDS = 1800.0
 PORT, LISTEN_SECONDS = 3300, 3.0
+# Monitors that listen and have a quorum answer in a moment.
+ANSWER_SECONDS = 20
 STORE, MANIFEST, KEYRING = "store", "manifest", "keyring"
 # What is asked for a back-up, by the name that it gets there.
 ASKED = {
@@ -155,6 +157,7 @@ def _map(cluster: str, others: Mapping[str, str], keyring: str) -> bytes:
     """The map of monitors, as they have it."""
     ends = ",".join(f"[v2:{address}:{PORT}]" for address in others.values())
     settings = {"mon_host": ends, "ms_mon_client_mode": "secure", "ms_client_mode": "secure"}
+    settings["client_mount_timeout"] = str(ANSWER_SECONDS)
     with connected("mon.", keyring, "", settings) as session:
         if (found := str(session.cluster.get_fsid())) != cluster:
             raise StoreError(f"the monitors {', '.join(others)} are of the cluster {found}, not of {cluster}")

@@ -82,7 +82,8 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Cluster:
     found = Cluster()
     found.said["osd dump"] |= {"epoch": 90}
     found.said["osd dump"]["pools"] += [{"pool": number, "pool_name": f"pool{number}"} for number in (7, 8, 9)]
-    found.said["osd dump"]["pools"][0]["pool"] = 1
+    for number, pool in enumerate(found.said["osd dump"]["pools"]):
+        pool.setdefault("pool", 100 + number)
     found.said |= {
         "config-key dump": {"mgr/dashboard/key": "secret", "config/osd/x": "1", "config-history/1/": "x"},
         "config-key ls": [],
@@ -264,3 +265,22 @@ def test_the_first_monitors_and_those_with_a_store_join_nobody(host: Host, run_m
     assert not run_module(module, **given, others={})["changed"]
     host.monitor()
     assert not run_module(module, **given, others={"ceph2": "127.0.0.1"})["changed"]
+
+
+def test_a_first_deployment_that_was_broken_off_goes_on(
+    host: Host, cluster: Cluster, run_module: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One of three listens and waits for the others; two that listen and do not answer are a cluster in trouble."""
+    joining(host, cluster, monkeypatch)
+
+    def nobody() -> None:
+        raise ValueError("timed out")
+
+    monkeypatch.setattr(cluster, "connect", nobody)
+    found = [{"ceph2": "127.0.0.1"}, {"ceph2": "127.0.0.1", "ceph3": "127.0.0.2"}]
+    answers = iter(found)
+    monkeypatch.setattr(monitor_store, "answering", lambda _others: next(answers))
+    given = {"phase": "join", "others": found[1], "keys": KEYS, **GIVEN}
+    assert not run_module(module, **given)["changed"]
+    assert "logging in to the cluster as mon. failed" in run_module(module, **given)["msg"]
+    assert host.ran == []
