@@ -19,9 +19,10 @@ from ansible_collections.stackwright.cloud.plugins.filter import (
     ssh_private_key,
     ssh_public_key,
     transport_url,
+    trusted_authorities,
     volume_backends,
 )
-from ansible_collections.stackwright.cloud.plugins.module_utils.secrets.declare import load_declarations
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets.declare import generate, load_declarations
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, host_view
 
 ROLES = Path(__file__).resolve().parents[1] / "roles"
@@ -37,6 +38,7 @@ def filters_of_the_collection() -> Iterator[None]:
         ssh_private_key,
         ssh_public_key,
         transport_url,
+        trusted_authorities,
         volume_backends,
     )
     own = {f"stackwright.cloud.{n}": f for one in plugins for n, f in one.FilterModule().filters().items()}
@@ -49,9 +51,13 @@ def filters_of_the_collection() -> Iterator[None]:
         yield
 
 
+# A certificate authority has to be one.
+MADE = {name: generate(declared) for name, declared in load_declarations(ROLES).items() if declared.kind == "authority"}
+
+
 def variables(**given: Any) -> dict[str, Any]:
     """What a controller of a cloud has for variables; what is given goes before."""
-    secrets = {name: f"the-{name}" for name in load_declarations(ROLES)}
+    secrets = {name: f"the-{name}" for name in load_declarations(ROLES)} | MADE
     host = {
         "inventory_hostname": "controller1",
         "ansible_host": "192.0.2.11",

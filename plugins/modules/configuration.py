@@ -27,8 +27,9 @@ options:
         file like
         C(/etc/hosts) whose other lines are left alone; C(lines) adds to it), and optionally C(state)
         (V(file), V(directory), V(link), V(absent)), C(owner), C(group), C(mode) (octal digits in quotes),
-        C(units) (that read the file), C(public) (the text may be shown in differences), C(validate) (a command with
-        C(%s) for the file), C(definitions) (namespaces of option definitions) and C(free_sections) (not checked).
+        C(units) (that read the file), C(reloads) (that take it anew when they are reloaded),
+        C(public) (the text may be shown in differences), C(validate) (a command with C(%s) for the file),
+        C(definitions) (namespaces of option definitions) and C(free_sections) (not checked).
     type: dict
     required: true
   secrets:
@@ -62,6 +63,11 @@ changed_files:
   returned: always
 restart:
   description: Units that read a changed file.
+  type: list
+  elements: str
+  returned: always
+reload:
+  description: Units that take a changed file anew when they are reloaded.
   type: list
   elements: str
   returned: always

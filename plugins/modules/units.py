@@ -10,6 +10,7 @@ short_description: Bring all systemd units of a host to their states
 description:
   - Starts, restarts, stops, enables and disables units in one call.
   - A unit is restarted when one of the files it reads is newer than its start, so that an interrupted run is made good.
+    It is reloaded when one that it takes anew so is newer than its last change of state.
 author: The Stackwright developers
 attributes:
   check_mode: {support: full, description: "Says what would be done."}
@@ -40,12 +41,22 @@ options:
         type: list
         elements: str
         default: []
+      reloads:
+        description: Files that it reads and takes anew when it is reloaded.
+        type: list
+        elements: str
+        default: []
       log:
         description: Log file to quote when the unit fails.
         type: str
         default: ''
   restart:
     description: Units whose files would be written; used in check mode to foretell restarts.
+    type: list
+    elements: str
+    default: []
+  reload:
+    description: The same for units that would be reloaded.
     type: list
     elements: str
     default: []

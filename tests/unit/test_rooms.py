@@ -15,15 +15,16 @@ PREFIX = "ansible_collections.stackwright.cloud.plugins.module_utils."
 FLOORS = {
     "common": set[str](),
     "host": {"common"},
-    "secrets": {"common", "host"},
-    "service": {"common", "host", "secrets"},
+    "pki": {"common"},
+    "secrets": {"common", "host", "pki"},
+    "service": {"common", "host", "pki", "secrets"},
     "cloud": {"common", "host"},
     "stig": {"common", "host"},
     "lab": {"common", "host"},
     "swift": {"common", "host"},
     "console": {"common", "host"},
     "ceph": {"common", "host"},
-    "preflight": {"common", "host", "ceph", "secrets", "service"},
+    "preflight": {"common", "host", "ceph", "pki", "secrets", "service"},
     "verify": {"common", "host", "service", "cloud"},
 }
 # Inside a room: a part, and what nothing in it may import.

@@ -145,16 +145,17 @@ def test_the_previous_generation_of_a_file_is_kept(host):
 
 # Logs in to the message queue as Nova does, to each virtual host that is named, and prints what came of it.
 MESSAGES = """
-import configparser, json, sys, urllib.parse
+import configparser, json, ssl, sys, urllib.parse
 import amqp
 configuration = configparser.ConfigParser(interpolation=None, strict=False)
 configuration.read("/etc/nova/nova.conf")
 url = urllib.parse.urlsplit(configuration["DEFAULT"]["transport_url"])
+TLS = {"ca_certs": "/etc/ssl/stackwright/ca.pem", "cert_reqs": ssl.CERT_REQUIRED, "server_hostname": url.hostname}
 login = {"host": f"{url.hostname}:{url.port}", "userid": url.username, "password": url.password}
 said = {}
 for vhost in sys.argv[1:]:
     try:
-        with amqp.Connection(**login, virtual_host=vhost, connect_timeout=10, read_timeout=10) as connection:
+        with amqp.Connection(**login, ssl=TLS, virtual_host=vhost, connect_timeout=10, read_timeout=10) as connection:
             connection.connect()
         said[vhost] = "permitted"
     except (amqp.exceptions.AMQPError, OSError) as error:
@@ -179,7 +180,8 @@ url = urllib.parse.urlsplit(configuration["database"]["connection"])
 said = {}
 for address in (None, "127.0.0.1"):
     try:
-        login = {"host": url.hostname, "user": url.username, "password": url.password}
+        trust = {"ssl": {"ca": "/etc/ssl/stackwright/ca.pem"}}
+        login = {"host": url.hostname, "user": url.username, "password": url.password, **trust}
         pymysql.connect(**login, database="nova", bind_address=address).close()
         said[str(address)] = "permitted"
     except pymysql.MySQLError as error:

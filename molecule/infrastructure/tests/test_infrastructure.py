@@ -19,11 +19,13 @@ def test_the_database_answers_queries(host):
 
 # Publishes three messages to a durable queue, then takes them on a new connection. Reads the login from its input.
 MESSAGES = """
-import json, sys
+import json, ssl, sys
 import amqp
 login = json.load(sys.stdin)
 def connected():
-    connection = amqp.Connection(**login, connect_timeout=10, read_timeout=10)
+    trust = {"ca_certs": "/etc/ssl/stackwright/ca.pem", "cert_reqs": ssl.CERT_REQUIRED}
+    name = {"server_hostname": login["host"].split(":")[0]}
+    connection = amqp.Connection(**login, ssl={**trust, **name}, connect_timeout=10, read_timeout=10)
     connection.connect()
     return connection
 sent = ["one", "two", "three"]
@@ -47,7 +49,7 @@ def test_the_message_queue_takes_and_gives_messages(host):
     assert host.run("rabbitmqctl -q await_startup --timeout 30").rc == 0
     user, password = "proof", "a-password-for-the-proof-alone"
     login = json.dumps(
-        {"host": f"{address(host)}:5672", "userid": user, "password": password, "virtual_host": "/proof"}
+        {"host": f"{address(host)}:5671", "userid": user, "password": password, "virtual_host": "/proof"}
     )
     host.check_output("apt-get -q -y --no-install-recommends install python3-amqp")
     host.check_output("rabbitmqctl -q add_vhost /proof && rabbitmqctl -q add_user %s %s", user, password)
@@ -69,7 +71,7 @@ def test_the_cache_keeps_what_it_is_given(host):
 
 
 @pytest.mark.parametrize(
-    ("port", "own"), [(3306, ""), (5672, ""), (11211, "127.0.0.1"), (4369, "127.0.0.1"), (25672, "127.0.0.1")]
+    ("port", "own"), [(3306, ""), (5671, ""), (11211, "127.0.0.1"), (4369, "127.0.0.1"), (25672, "127.0.0.1")]
 )
 def test_services_listen_on_one_address_only(host, port, own):
     listening = host.check_output(f"ss -H -l -t -n 'sport = :{port}'").splitlines()
@@ -85,7 +87,7 @@ def reaches(host, port):
     return True
 
 
-@pytest.mark.parametrize("port", [3306, 5672, 11211, 4369])
+@pytest.mark.parametrize("port", [3306, 5671, 11211, 4369])
 def test_strangers_get_no_connection(host, port):
     assert reaches(host, 22)
     assert not reaches(host, port)
@@ -101,3 +103,36 @@ def test_it_is_the_packet_filter_that_keeps_strangers_out_and_it_outlives_a_flus
     assert host.service("stackwright-filter").is_enabled
     host.check_output("systemctl disable --now nftables")
     assert not reaches(host, 3306) and reaches(host, 22)
+
+
+def test_the_authority_was_replaced_and_no_client_noticed(host):
+    told = json.loads(host.file("/root/clients.json").content_string)
+    assert told["failed"] == [], told
+    assert min(told["served"].values()) > 10
+    # what either authority issued was shown
+    assert {service: len(issuers) for service, issuers in told["issuers"].items()} == {"database": 2, "messages": 2}
+
+
+CLEAR = """
+import sys
+import pymysql
+try:
+    pymysql.connect(host=sys.argv[1], user="nobody", password="none", ssl_disabled=True, connect_timeout=10)
+except pymysql.MySQLError as error:
+    print(error.args[0])
+"""
+
+
+def test_who_does_not_encrypt_is_refused(host):
+    own = address(host)
+    # "Connections using insecure transport are prohibited"
+    assert host.check_output("python3 -c %s %s", CLEAR, own) == "3159"
+    said = host.run("printf 'AMQP\\000\\000\\011\\001' | timeout 10 nc -N %s 5671 | od -An -tx1", own).stdout.split()
+    # an alert of TLS, where a broker that listens would begin with a frame: 01
+    assert said[:1] in ([], ["15"])
+
+
+def test_keys_are_their_services_own(host):
+    for service in ("mysql", "rabbitmq"):
+        key = host.file(f"/etc/{service}/stackwright/key.pem")
+        assert (key.user, key.mode) == (service, 0o400)

@@ -4,7 +4,7 @@ A role says in `meta/secrets.yml` which secrets it needs:
 
     - name: nova_database
       description: Password of Nova's database user
-      kind: password          # password (default), hex, base64, uuid or cephx
+      kind: password          # password (default), hex, base64, uuid, cephx or authority
       length: 32              # characters of a password or hex string, bytes of a base64 one
       irreplaceable: true     # nothing else opens what it encrypted: it is not rotated (default false)
       unreserved: true        # letters, digits and -_.~ alone, for a service that cannot read an encoded one (default
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import datetime
 import re
 import secrets as random
 import string
@@ -28,12 +29,14 @@ from typing import Any
 
 import yaml
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import cephx
+from ansible_collections.stackwright.cloud.plugins.module_utils.pki import authority
 
 VARIABLE = "stackwright_secrets"
 KEYS = ("name", "description", "kind", "length", "unreserved", "irreplaceable")
-KINDS = ("password", "hex", "base64", "uuid", "cephx")
-SIZED = {"uuid": 36, "cephx": 40}
 DEFAULT_LENGTH = 32
+KINDS = ("password", "hex", "base64", "uuid", "cephx", "authority")
+# Kinds whose length is not chosen; that of a certificate authority means nothing.
+SIZED = {"uuid": 36, "cephx": 40, "authority": DEFAULT_LENGTH}
 MINIMUM_LENGTH = 16
 MINIMUM_DISTINCT = 8
 MAXIMUM_LENGTH = 256
@@ -218,6 +221,8 @@ def generate(declaration: Declaration) -> str:
                 value = str(uuid.uuid4())
             case "cephx":
                 value = cephx.new_key()
+            case "authority":
+                value = authority.text_of(authority.new(datetime.datetime.now(datetime.UTC)))
             case _:
                 value = "".join(random.choice(ALPHABET) for _ in range(declaration.length))
         if weakness(declaration.name, value, declaration) is None:
@@ -265,6 +270,11 @@ def _kind_fault(value: str, declaration: Declaration) -> str | None:
                 return "is not a UUID"
         case "cephx":
             return None if cephx.is_key(value) else "is not a key of cephx, as ceph-authtool --gen-print-key makes one"
+        case "authority":
+            try:
+                authority.read(value)
+            except authority.AuthorityError as error:
+                return str(error)
         case "base64":
             try:
                 size = len(base64.b64decode(value, altchars=b"-_" if set(value) & set("-_") else None, validate=True))

@@ -98,10 +98,16 @@ def update(
     loose = path.exists() and path.stat().st_mode & 0o077 != 0
     outcome = Outcome(planned.changed or encrypted_now or loose, planned, sorted(existing), encrypted_now)
     if outcome.changed and not check_mode:
-        content = dict(document)
-        content[cloud_secrets.VARIABLE] = dict(sorted(planned.values.items()))
-        write(path, vault.encrypt((HEADER + yaml.safe_dump(content, sort_keys=False)).encode()))
+        keep(path, vault, {**document, cloud_secrets.VARIABLE: dict(sorted(planned.values.items()))})
     return outcome
+
+
+def keep(path: Path, vault: Vault, document: Mapping[str, Any]) -> None:
+    """Encrypt the variables with the key that opened the file, and write it.
+
+    :raises SecretsFileError: when the system refuses; the old file is then untouched.
+    """
+    write(path, vault.encrypt((HEADER + yaml.safe_dump(dict(document), sort_keys=False)).encode()))
 
 
 def read(path: Path, vault: Vault) -> tuple[dict[str, Any], bool]:

@@ -15,7 +15,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service.phases i
 # What registers services on this host.
 REGISTRATION_PACKAGE = "python3-openstacksdk"
 # What one call has to know of an earlier one.
-REMEMBERED = ("turn", "missing", "restart", "foretold", "early_foretold")
+REMEMBERED = ("turn", "missing", "restart", "reload", "foretold", "early_foretold")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Application:
     secrets: set[str] = field(default_factory=set)
     missing: list[str] = field(default_factory=list)
     restart: list[str] = field(default_factory=list)
+    reload: list[str] = field(default_factory=list)
     held: set[str] = field(default_factory=set)
     foretold: bool = False
     early_foretold: bool = False
@@ -123,7 +124,7 @@ class Application:
         if part.phase == "files":
             given["packages_pending"] = bool(self.missing)
         elif part.phase == "units":
-            given["restart"] = self.restart
+            given["restart"], given["reload"] = self.restart, self.reload
             given["held"] = [unit["name"] for unit in given["units"] if unit.get("rolling")]
             given["units"] = [_without(unit, "rolling") for unit in given["units"]]
         elif part.phase == "health":
@@ -142,7 +143,7 @@ class Application:
             names = ("kvm", "datapath", "security_module")
             self.facts = {name: result[name] for name in names if name in result}
         elif part.phase == "files":
-            self.restart = result["restart"]
+            self.restart, self.reload = result["restart"], result.get("reload", [])
         elif part.phase == "units":
             self.foretold = bool(result["changed"])
             self.early_foretold = self.early_foretold or self.foretold

@@ -56,6 +56,7 @@ class File:
     mode: int = 0o644
     target: str = ""
     units: list[str] = field(default_factory=list)
+    reloads: list[str] = field(default_factory=list)
     validate: list[str] = field(default_factory=list)
     sections: dict[str, dict[str, Any]] = field(default_factory=dict)
     definitions: list[str] = field(default_factory=list)
@@ -90,6 +91,10 @@ class Outcome:
     @property
     def units(self) -> list[str]:
         return sorted({unit for change in self.changes for unit in change.units})
+
+    @property
+    def reloads(self) -> list[str]:
+        return sorted({unit for file in self.files for unit in file.reloads})
 
 
 def masked(text: str, hidden: Iterable[str] = ()) -> str:
@@ -194,6 +199,7 @@ def from_data(path: str, data: dict[str, Any]) -> File:
         "group",
         "mode",
         "units",
+        "reloads",
         "validate",
         "definitions",
         "free_sections",
@@ -237,6 +243,7 @@ def from_data(path: str, data: dict[str, Any]) -> File:
         mode=int(mode, 8),
         target=data.get("link") or "",
         units=list(data.get("units") or []),
+        reloads=list(data.get("reloads") or []),
         validate=list(data.get("validate") or []),
         sections={s: {n: v for n, v in o.items() if v is not None} for s, o in sections.items()},
         definitions=list(data.get("definitions") or []),

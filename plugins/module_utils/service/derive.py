@@ -8,15 +8,18 @@ listeners, packet filter rules and health checks. All functions are pure: a comp
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.pki import authority, leaf
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.configuration import HEADER
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import (
     Account,
     Api,
     Book,
+    Certificate,
     Component,
     SpecificationError,
     WideView,
@@ -39,6 +42,13 @@ REGISTRATION_PACKAGE = "python3-openstacksdk"
 SERVICE_PROJECT = "service"
 # The variable with what an account's files say of its logins.
 ACCOUNT = "services_account"
+# Where the message queue speaks TLS, and nothing else.
+MESSAGING_PORT = 5671
+# The secret with the certificate authorities, and what a certificate's directory holds.
+AUTHORITY = "pki_authority"
+CERTIFICATE, KEY = "certificate.pem", "key.pem"
+# Names that every certificate bears, since a host also asks itself.
+OWN_NAMES = ("localhost", "127.0.0.1")
 # Keys that a plan is made of: what is found out first, let in and expected to be alive is asked for apart.
 PLANNED = tuple(key for key in keys_of(Component) if key not in ("filter", "facts", "agents"))
 # Options of uWSGI that all APIs share.
@@ -67,6 +77,12 @@ class Site:
     needed."""
 
     variable: Callable[[str], Any]
+    now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC)
+
+    @property
+    def host(self) -> str:
+        """The host's name in the inventory."""
+        return str(self.variable("inventory_hostname"))
 
     @property
     def tls(self) -> bool:
@@ -126,7 +142,8 @@ def _paths(account: Account, api: Api) -> tuple[str, str]:
 def paths(term: str, component: Component) -> list[str]:
     """Paths of all files of a component; it need not be worked out."""
     derived = [path for api in component.api if api.wsgi for path in _paths(_account(term, component), api)]
-    return [*component.files, *derived]
+    issued = [f"{one.path}/{name}" for one in component.certificates for name in (CERTIFICATE, KEY)]
+    return [*component.files, *derived, *issued]
 
 
 def paths_of(book: Book, role: str) -> list[str]:
@@ -156,6 +173,47 @@ def _uwsgi_files(account: Account, api: Api, site: Site) -> Iterator[tuple[str, 
     yield settings, {"public": True, "content": f'{HEADER}DAEMON_ARGS="{sockets} --ini {ini}"\n', "units": [api.unit]}
 
 
+def certificate_names(one: Certificate, site: Site) -> list[str]:
+    """All names that a certificate bears."""
+    return sorted({site.host, site.management, *OWN_NAMES, *map(str, one.names)})
+
+
+def _certificate_files(term: str, one: Certificate, site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The directory of a certificate, and what is in it."""
+    try:
+        known = authority.read(site.secret(AUTHORITY, term))
+        terms = leaf.Terms(int(site.variable("pki_days")), int(site.variable("pki_renewal_days")))
+        issued = leaf.issue(known, site.host, one.path, certificate_names(one, site), terms, site.now())
+    except ValueError as error:
+        raise SpecificationError(f"specification {term}: no certificate for {one.path}: {error}") from None
+    readers = {key: list(value) for key, value in (("units", one.units), ("reloads", one.reloads)) if value}
+    yield one.path, {"state": "directory", "group": one.group, "mode": "0750"}
+    yield f"{one.path}/{CERTIFICATE}", {"public": True, "content": issued.certificate, **readers}
+    owned = {"owner": one.owner, "group": one.group, "mode": one.mode}
+    yield f"{one.path}/{KEY}", {"content": issued.key, **owned, **readers}
+
+
+def places(term: str, component: Component, site: Site) -> list[dict[str, Any]]:
+    """Where a component shows its certificates, under the name that clients use first."""
+    return [
+        {
+            "service": term,
+            "host": served.address or site.management,
+            "port": int(served.port),
+            "name": str(next(iter(one.names), served.address or site.management)),
+            "protocol": served.protocol,
+            "ca": str(site.variable("stackwright_ca_file")),
+        }
+        for one in component.certificates
+        for served in one.served
+    ]
+
+
+def keys_in(files: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The private keys among the files of certificates."""
+    return [str(one["content"]) for path, one in files.items() if path.endswith(f"/{KEY}") and one.get("content")]
+
+
 def files(term: str, component: Component, site: Site) -> dict[str, dict[str, Any]]:
     """All files, with the engine's header where a file asks for it."""
     found: dict[str, dict[str, Any]] = {}
@@ -166,6 +224,8 @@ def files(term: str, component: Component, site: Site) -> dict[str, dict[str, An
         found[path] = entry
     for api in component.api if any(one.wsgi for one in component.api) else []:
         found |= dict(_uwsgi_files(_account(term, component), api, site))
+    for one in component.certificates:
+        found |= dict(_certificate_files(term, one, site))
     return found
 
 
@@ -278,13 +338,14 @@ def logins(component: Component, site: Site) -> dict[str, Any]:
         found["authtoken"] = {**site.variable("stackwright_keystone_authtoken"), **login}
     if database and component.databases:
         options, host = site.variable("stackwright_database_options"), site.variable("stackwright_database_address")
+        ca = str(site.variable("stackwright_ca_file"))
         found["database"] = {
-            name: {**options, "connection": database_url(str(database), account.name, host, name)}
+            name: {**options, "connection": database_url(str(database), account.name, host, name, ca=ca)}
             for name in component.databases
         }
     if messages:
         hosts = site.variable("stackwright_messaging_address")
-        found["transport_url"] = transport_url(str(messages), account.name, hosts, f"/{account.name}")
+        found["transport_url"] = transport_url(str(messages), account.name, hosts, f"/{account.name}", MESSAGING_PORT)
     return found
 
 

@@ -101,7 +101,8 @@ class Maker:
         present = map(str, self.variables.get("ansible_play_hosts_all", []))
         whole = plan.without(plan.combine(components), self._removal(names, components))
         combined = plan.for_host(whole, host, host if leader is None else leader, present)
-        combined["secrets"] = plan.secrets_in(combined, {*self._own_secrets(), *vaulted(self.variables)})
+        known = {*self._own_secrets(), *vaulted(self.variables)}
+        combined["secrets"] = sorted({*plan.secrets_in(combined, known), *derive.keys_in(combined["files"])})
         return combined
 
     def _removal(self, names: Sequence[Any], carried: Sequence[derive.Derived]) -> removal.Removal:

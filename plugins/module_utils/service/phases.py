@@ -287,6 +287,7 @@ def write(asked: Mapping[str, Any], context: Context) -> Result:
         "changed": bool(outcome.changes),
         "changed_files": [change.path for change in outcome.changes],
         "restart": outcome.units,
+        "reload": outcome.reloads,
         "generation": outcome.generation,
         "diff": diff,
         "invocation": invocation,
@@ -428,10 +429,12 @@ UNITS: Spec = {
             "state": {"type": "str", "choices": ["started", "stopped"], "default": "started"},
             "enabled": {"type": "bool", "default": True},
             "files": {"type": "list", "elements": "str", "default": []},
+            "reloads": {"type": "list", "elements": "str", "default": []},
             "log": {"type": "str", "default": ""},
         },
     },
     "restart": {"type": "list", "elements": "str", "default": []},
+    "reload": {"type": "list", "elements": "str", "default": []},
     "held": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "int", "default": 120},
 }
@@ -458,7 +461,8 @@ def _bring(asked: Mapping[str, Any], context: Context) -> Result:
     if reload_needed and not context.check:
         systemd.systemctl("daemon-reload")
         now = units.show(names)
-    decided = units.plan(wanted, now, set(asked["restart"]) if context.check else set())
+    restart, reload = (asked[key] if context.check else [] for key in ("restart", "reload"))
+    decided = units.plan(wanted, now, set(restart), reload)
     held: list[str] = []
     if context.check:
         # what is missing now comes with its package

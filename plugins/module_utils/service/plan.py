@@ -186,10 +186,11 @@ def combine(components: Sequence[Derived]) -> dict[str, Any]:
         plan["switch"] = plan["switch"] or one.switch
         for name, given in one.files.items():
             _add_file(plan["files"], origin, one.term, name, given)
-    by_unit: dict[str, list[str]] = {}
+    by_unit: dict[str, dict[str, list[str]]] = {}
     for path, entry in plan["files"].items():
-        for unit in entry.get("units", []):
-            by_unit.setdefault(unit, []).append(path)
+        for readers, key in (("units", "files"), ("reloads", "reloads")):
+            for unit in entry.get(readers, []):
+                by_unit.setdefault(unit, {}).setdefault(key, []).append(path)
     *early, last = [_level(level, by_unit) for level in levels(components)]
     for step in plan["bootstrap"]:
         # inputs may hold secrets; only their digest leaves this place
@@ -226,11 +227,11 @@ def _add(known: list[Any], more: Iterable[Any]) -> None:
     known += [one for one in more if one not in known]
 
 
-def _level(components: Sequence[Derived], by_unit: Mapping[str, list[str]]) -> dict[str, Any]:
+def _level(components: Sequence[Derived], by_unit: Mapping[str, Mapping[str, list[str]]]) -> dict[str, Any]:
     """Units and health checks of components that run at the same time."""
     level: dict[str, Any] = {"units": [], "health": []}
     for one in components:
-        _add(level["units"], [{**unit, "files": by_unit.get(unit["name"], [])} for unit in one.units])
+        _add(level["units"], [{**unit, "files": [], **by_unit.get(unit["name"], {})} for unit in one.units])
         _add(level["health"], one.health)
     return level
 

@@ -163,6 +163,7 @@ class File:
     group: str | None = _key(TEXT, "Group; root by default.")
     mode: str | None = _key(TEXT, "Mode in octal digits; 0644 by default, 0755 for directories.")
     units: Any = _key(TEXTS, "Units that read it, which are restarted when it changes.")
+    reloads: Any = _key(TEXTS, "Units that read it and take it anew when they are reloaded, which no client notices.")
     validate: Any = _key(TEXTS, "Command that judges the file before it is written.")
     definitions: Any = _key(TEXTS, "Namespaces of option definitions (oslo.config) that the options must be among.")
     free_sections: Any = _key(TEXTS, "Sections whose names the definitions do not know.")
@@ -305,7 +306,7 @@ class Health:
     port: Any = _key(NUMBER, "TCP port that must answer.")
     send: str | None = _key(TEXT, "What is sent to it.")
     contains: str | None = _key(TEXT, "What the answer must contain.")
-    ca: str | None = _key(TEXT, "File with the certificate authorities.")
+    ca: str | None = _key(TEXT, "File with the certificate authorities. With it, a TCP port is asked over TLS.")
     unit: str | None = _key(TEXT, "Unit that explains a failure, or, alone, must be active.")
     log: str | None = _key(TEXT, "Log file that explains a failure.")
     timeout: Any = _key(NUMBER, "Seconds for one answer.")
@@ -322,6 +323,35 @@ class Agent:
         required=True,
     )
     binary: str = _key(TEXT, "Its name in the listing.", required=True)
+
+
+@dataclass(frozen=True)
+class Served:
+    """Where a certificate is shown to clients, so that verification looks at it there."""
+
+    port: Any = _key(NUMBER, "TCP port.", required=True)
+    address: str | None = _key(TEXT, "Address; by default the host's own.")
+    protocol: str = _key(
+        TEXT, "`tls`, the default, or `mysql`, whose clients ask for TLS after the server's greeting.", default="tls"
+    )
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate of the host with a key of its own, which the cloud's authority issues.
+
+    It bears the host's name and address, `localhost`, and the names that are given. The certificate is written to
+    `certificate.pem`, the key to `key.pem` of its directory. Who else is trusted stands in the file `pki_ca_file`.
+    """
+
+    path: str = _key(TEXT, "Directory that holds the two files.", required=True)
+    names: Sequence[str] = _key(TEXTS, "More names and addresses under which clients ask for it.", default=())
+    owner: str = _key(TEXT, "Owner of the key; root by default.", default="root")
+    group: str = _key(TEXT, "Group of key and directory; root by default.", default="root")
+    mode: str = _key(TEXT, "Mode of the key; 0400 by default.", default="0400")
+    units: Sequence[str] = _key(TEXTS, "Units that are restarted when it is another one.", default=())
+    reloads: Sequence[str] = _key(TEXTS, "Units that are reloaded then, which no client notices.", default=())
+    served: Sequence[Served] = _key(_some(Served), "Where it is shown to clients.", default=())
 
 
 @dataclass(frozen=True)
@@ -374,6 +404,9 @@ class Component:
     switch: Switch | None = _key(_one(Switch), "Open vSwitch.")
     files: Mapping[str, dict[str, Any]] = _key(
         Shape("paths and files", _files, File), "Files by their paths.", factory=dict
+    )
+    certificates: Sequence[Certificate] = _key(
+        _some(Certificate), "Certificates of the host that the component shows to its clients.", default=()
     )
     identity: Mapping[str, Any] = _key(
         MAPPING, "What else the identity service knows, as `cloud_state` takes it.", factory=dict

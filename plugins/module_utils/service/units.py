@@ -2,6 +2,7 @@
 
 A unit is restarted when it has been running since before one of the files that it reads was written. That rule needs no
 memory of earlier runs, so it also holds after a run that was killed between writing a file and restarting its readers.
+A reload leaves a unit active and is a change of its state all the same: that is when it last took files anew.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ PROPERTIES = (
     "ActiveState",
     "UnitFileState",
     "ActiveEnterTimestamp",
+    "StateChangeTimestamp",
     "NeedDaemonReload",
     "FragmentPath",
     "DropInPaths",
@@ -41,12 +43,14 @@ LINES = 12
 
 @dataclass
 class Unit:
-    """What a unit is to be. ``files`` are the paths it reads; ``log`` is a file that tells more than the journal."""
+    """What a unit is to be. ``files`` are the paths it reads, ``reloads`` those that it takes anew when it is reloaded;
+    ``log`` is a file that tells more than the journal."""
 
     name: str
     state: str = "started"
     enabled: bool = True
     files: list[str] = field(default_factory=list)
+    reloads: list[str] = field(default_factory=list)
     log: str = ""
 
 
@@ -56,6 +60,7 @@ class Plan:
 
     start: list[str] = field(default_factory=list)
     restart: list[str] = field(default_factory=list)
+    reload: list[str] = field(default_factory=list)
     stop: list[str] = field(default_factory=list)
     enable: list[str] = field(default_factory=list)
     disable: list[str] = field(default_factory=list)
@@ -65,6 +70,7 @@ class Plan:
         verbs = (
             ("start", self.start),
             ("restart", self.restart),
+            ("reload", self.reload),
             ("stop", self.stop),
             ("enable", self.enable),
             ("disable", self.disable),
@@ -79,11 +85,20 @@ def _written(path: str) -> float:
         return 0.0
 
 
-def plan(units: list[Unit], properties: dict[str, Properties], announced: set[str]) -> Plan:
+def _due(now: Properties, paths: list[str], told: bool, stamp: str) -> bool:
+    """Whether one of the files is newer than the unit's last time of this kind, or is going to be."""
+    newest = max((_written(path) for path in paths if path), default=0.0)
+    return told or newest > since(now, stamp)
+
+
+def plan(
+    units: list[Unit], properties: dict[str, Properties], announced: set[str], reloaded: Collection[str] = ()
+) -> Plan:
     """Decide what is to be done.
 
     :param properties: what :func:`show` returned for the units.
     :param announced: units whose files are going to be written (check mode), so that their restart is foreseen.
+    :param reloaded: the same for units that are reloaded.
     """
     result = Plan()
     for unit in units:
@@ -100,8 +115,10 @@ def plan(units: list[Unit], properties: dict[str, Properties], announced: set[st
             result.start.append(unit.name)
         else:
             files = [*unit.files, now.get("FragmentPath", ""), *now.get("DropInPaths", "").split()]
-            if unit.name in announced or max((_written(path) for path in files if path), default=0.0) > since(now):
+            if _due(now, files, unit.name in announced, "ActiveEnterTimestamp"):
                 result.restart.append(unit.name)
+            elif _due(now, unit.reloads, unit.name in reloaded, "StateChangeTimestamp"):
+                result.reload.append(unit.name)
         file_state = now.get("UnitFileState")
         if unit.enabled and file_state in ("disabled", "masked"):
             result.enable.append(unit.name)
@@ -159,6 +176,8 @@ def carry_out(decided: Plan, seconds: float = JOB_SECONDS) -> None:
         must("-q", "disable", *[full_name(n) for n in decided.disable])
     if decided.restart:
         restart([full_name(name) for name in decided.restart], seconds)
+    if decided.reload:
+        must("reload", *[full_name(n) for n in decided.reload], seconds=seconds)
     if decided.stop:
         must("stop", *[full_name(n) for n in decided.stop], seconds=seconds)
         systemctl("reset-failed", *[full_name(n) for n in decided.stop])

@@ -5,6 +5,7 @@ Only the standard library is used, since this runs on the machines of the cloud.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
 import socket
@@ -39,7 +40,8 @@ class Check:
     """One thing that must hold.
 
     ``kind`` is ``http``, ``tcp`` or ``unit``; ``target`` is the URL, ``host:port`` or the unit's name.
-    ``timeout`` is in seconds. ``evidence_unit`` names the unit whose journal explains a failure.
+    ``timeout`` is in seconds. With ``ca``, a TCP port is asked over TLS. ``evidence_unit`` names the unit whose journal
+    explains a failure.
     """
 
     name: str
@@ -131,6 +133,7 @@ def parse_check(data: dict[str, Any]) -> Check:
             kind="tcp",
             target=target,
             timeout=timeout,
+            ca=given.get("ca"),
             host=host,
             port=port,
             send=given.get("send"),
@@ -212,6 +215,18 @@ def check_http(check: Check, timeout: float) -> str:
     return ""
 
 
+def connected(check: Check, timeout: float) -> socket.socket:
+    """A connection to the port, over TLS where the check names who vouches for the server."""
+    plain = socket.create_connection((check.host, check.port), timeout=timeout)
+    if not check.ca:
+        return plain
+    with contextlib.ExitStack() as failing:
+        failing.enter_context(plain)
+        secure = ssl.create_default_context(cafile=check.ca).wrap_socket(plain, server_hostname=check.host)
+        failing.pop_all()
+        return secure
+
+
 def check_tcp(check: Check, timeout: float) -> str:
     """Open one TCP connection and hear what the check wants to; return the cause of failure, empty when all is as
     expected.
@@ -221,7 +236,7 @@ def check_tcp(check: Check, timeout: float) -> str:
     said = b""
     deadline = time.monotonic() + timeout
     try:
-        with socket.create_connection((check.host, check.port), timeout=timeout) as connection:
+        with connected(check, timeout) as connection:
             if check.send:
                 connection.sendall(check.send.encode())
             while check.contains and check.contains.encode() not in said:

@@ -23,6 +23,7 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.host import systemd
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import databases, messaging
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify import served
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.security import Row, SecurityError
 
 Found = tuple[bool, str]
@@ -316,6 +317,13 @@ def check_messaging(given: Mapping[str, Any]) -> Found:
     ) or "no users"
 
 
+def check_clear_text(given: Mapping[str, Any]) -> Found:
+    """That a server at ``host`` and ``port`` refuses clients which do not encrypt; ``protocol`` as `served` has it."""
+    place = served.Place(given["protocol"], given["host"], int(given["port"]), "", protocol=given["protocol"])
+    said = served.takes_clear_text(place)
+    return not said, said or f"refused at {place.host}:{place.port}"
+
+
 KINDS: dict[str, Callable[[Mapping[str, Any]], Found]] = {
     "files": check_files,
     "age": check_age,
@@ -326,6 +334,7 @@ KINDS: dict[str, Callable[[Mapping[str, Any]], Found]] = {
     "unreadable": check_unreadable,
     "query": check_query,
     "messaging": check_messaging,
+    "clear_text": check_clear_text,
 }
 KEYS = {"check", "service", "services", "title", "mend", "open"}
 

@@ -183,7 +183,7 @@ def test_service_of_the_page_is_whole(with_page_s_service: Path) -> None:
     assert {one["url"] for one in component["identity"]["endpoints"]} == {"http://192.0.2.11:8989/v2"}
     assert [one["name"] for one in component["units"]] == ["mistral-api", "mistral-engine", "mistral-executor"]
     options = component["files"]["/etc/mistral/mistral.conf"]["options"]
-    assert options["DEFAULT"]["transport_url"] == "rabbit://mistral:the-mistral_messaging@192.0.2.11:5672//mistral"
+    assert options["DEFAULT"]["transport_url"] == "rabbit://mistral:the-mistral_messaging@192.0.2.11:5671//mistral"
     assert "the-mistral_database@192.0.2.11/mistral" in options["database"]["connection"]
     declared = declare.load_declarations(with_page_s_service)
     assert sorted(name for name in declared if name.startswith("mistral_")) == [

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.pki import authority, leaf
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.configuration import HEADER
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import (
@@ -13,6 +15,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service.specific
     component,
 )
 
+NOW = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)
 VARIABLES = {
     "stackwright_endpoint_scheme": "http",
     "stackwright_management_address": "192.0.2.11",
@@ -78,6 +81,7 @@ SHARED = {
     "stackwright_keystone_authtoken": {"auth_type": "password", "service_token_roles": "service"},
     "stackwright_database_options": {"max_pool_size": 5},
     "stackwright_database_address": "192.0.2.10",
+    "stackwright_ca_file": "/etc/ca.pem",
     "stackwright_messaging_address": ["192.0.2.10", "192.0.2.11"],
 }
 
@@ -91,11 +95,12 @@ def test_files_know_the_accounts_logins() -> None:
         "database": {
             name: {
                 "max_pool_size": 5,
-                "connection": f"mysql+pymysql://orbit:of%20databases@192.0.2.10/{name}?charset=utf8mb4",
+                "connection": f"mysql+pymysql://orbit:of%20databases@192.0.2.10/{name}?charset=utf8mb4"
+                "&ssl_ca=/etc/ca.pem",
             }
             for name in ("orbit", "orbit_cell")
         },
-        "transport_url": "rabbit://orbit:of%20queues@192.0.2.10:5672,orbit:of%20queues@192.0.2.11:5672//orbit",
+        "transport_url": "rabbit://orbit:of%20queues@192.0.2.10:5671,orbit:of%20queues@192.0.2.11:5671//orbit",
     }
 
 
@@ -215,3 +220,35 @@ def test_a_host_that_registers_services_has_what_that_takes() -> None:
         {"identity": {"roles": [{"name": "r"}]}},
     ):
         assert packages(**data) == ["a", "python3-openstacksdk"]
+
+
+def test_a_certificate_is_written_with_its_key_for_those_who_read_it() -> None:
+    known = authority.new(NOW)
+    own = {"pki_authority": authority.text_of(known)}
+    facts = {
+        "path": "/etc/orbit/tls",
+        "names": ["orbit.example"],
+        "owner": "orbit",
+        "group": "orbit",
+        "units": ["orbit-api"],
+        "reloads": ["orbit-db"],
+    }
+    more = {"inventory_hostname": "controller1", "pki_days": 365, "pki_renewal_days": 60, "stackwright_secrets": own}
+    site = derive.Site({**VARIABLES, **more}.__getitem__, lambda: NOW)
+    part = component("orbit.api", {"certificates": [facts]})
+    found = derive.derived("orbit.api", part, site).files
+    readers = {"units": ["orbit-api"], "reloads": ["orbit-db"]}
+    certificate, key = found["/etc/orbit/tls/certificate.pem"], found["/etc/orbit/tls/key.pem"]
+    assert found["/etc/orbit/tls"] == {"state": "directory", "group": "orbit", "mode": "0750"}
+    assert {**certificate, "content": ""} == {"public": True, "content": "", **readers}
+    assert {**key, "content": ""} == {"content": "", "owner": "orbit", "group": "orbit", "mode": "0400", **readers}
+    names = ["127.0.0.1", "192.0.2.11", "controller1", "localhost", "orbit.example"]
+    terms = leaf.Terms(365, 60)
+    assert certificate["content"] == leaf.issue(known, "controller1", "/etc/orbit/tls", names, terms, NOW).certificate
+    assert derive.keys_in(found) == [key["content"]]
+    assert derive.paths("orbit.api", part) == ["/etc/orbit/tls/certificate.pem", "/etc/orbit/tls/key.pem"]
+    wrong = {"stackwright_secrets": {"pki_authority": "x"}}
+    for broken, said in (({"pki_days": 60}, "cannot be renewed"), (wrong, "is no certificate authority")):
+        told = rf"specification orbit\.api: no certificate for /etc/orbit/tls: .*{said}"
+        with pytest.raises(SpecificationError, match=told):
+            derive.derived("orbit.api", part, derive.Site({**VARIABLES, **more, **broken}.__getitem__, lambda: NOW))

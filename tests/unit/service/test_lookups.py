@@ -16,6 +16,7 @@ from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 from ansible_collections.stackwright.cloud.plugins.lookup import (
     option,
+    service_certificates,
     service_facts,
     service_hosts,
     service_names,
@@ -23,7 +24,7 @@ from ansible_collections.stackwright.cloud.plugins.lookup import (
     service_plan,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import host_view
-from ansible_collections.stackwright.cloud.tests.role_variables import filters_of_the_collection
+from ansible_collections.stackwright.cloud.tests.role_variables import MADE, filters_of_the_collection
 
 INVENTORY = """
 all:
@@ -61,6 +62,19 @@ def test_agents_are_expected_where_their_service_is_carried(tmp_path: Path) -> N
         ("network", "neutron-ovn-metadata-agent", "compute1", "compute2"),
     }
     assert (found["hosts"]["ovn.central"], found["hosts"]["nova.compute"]) == (["controller1"], ["compute1"])
+
+
+def test_certificates_are_looked_at_where_they_are_shown_under_the_name_that_clients_use(tmp_path: Path) -> None:
+    found = looked_up(
+        service_certificates, tmp_path, "controller1", "infrastructure", stackwright_database_address="db.example"
+    )
+    assert [(one["service"], one["port"], one["protocol"], one["name"]) for one in found] == [
+        ("mariadb", 3306, "mysql", "db.example"),
+        ("rabbitmq", 5671, "tls", found[1]["host"]),
+    ]
+    assert {one["ca"] for one in found} == {"/etc/ssl/stackwright/ca.pem"}
+    with pytest.raises(AnsibleError, match="service_certificates: service 'nava'"):
+        looked_up(service_certificates, tmp_path, "controller1", "nava")
 
 
 def test_what_the_operator_takes_out_of_the_list_is_neither_fetched_nor_expected(tmp_path: Path) -> None:
@@ -147,6 +161,7 @@ HELD = {
 def test_each_kind_of_node_is_handed_the_secrets_of_its_own_plan_and_no_others(node: str, tmp_path: Path) -> None:
     declared = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in host_view.ROLES.glob("*/meta/secrets.yml")]
     secrets = {entry["name"]: f"the secret {entry['name']} $1/@%q9" for entries in declared for entry in entries}
+    secrets |= MADE
     facts = {"kvm": False, "datapath": "system", "security_module": False}
     host = "compute1" if node == "compute" else "controller1"
     found = looked_up(service_plan, tmp_path, host, node, stackwright_secrets=secrets, services_facts=facts)[0]

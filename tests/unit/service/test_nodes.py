@@ -77,9 +77,9 @@ def test_host_carries_what_its_groups_say(tmp_path: Path) -> None:
     assert found["carried"] == ["infrastructure", "controller"]
     assert found["filter"] == found["carriers"]
     assert found["carriers"] == {
-        "controller": ["base", "base.time", "infrastructure", "controller"],
-        "compute": ["base", "base.time", "compute"],
-        "storage": ["base", "base.time", "ceph"],
+        "controller": ["base", "base.time", "pki", "infrastructure", "controller"],
+        "compute": ["base", "base.time", "pki", "compute"],
+        "storage": ["base", "base.time", "pki", "ceph"],
     }
     assert worked_out(tmp_path, "spare1", expressions=ask, stackwright_nodes=NODES)["carried"] == []
 

@@ -114,7 +114,7 @@ def test_glance_fetches_from_named_servers_alone() -> None:
 def test_each_service_speaks_in_a_virtual_host_of_its_own(role: str, name: str, path: str) -> None:
     probe = {"services_facts": {"kvm": False, "security_module": "", "boots": True}}
     url = component(role, name, **probe)["files"][f"/etc/{path}"]["options"]["DEFAULT"]["transport_url"]
-    assert url == f"rabbit://{role}:the-{role}_messaging@192.0.2.11:5672//{role}"
+    assert url == f"rabbit://{role}:the-{role}_messaging@192.0.2.11:5671//{role}"
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,7 @@ def test_each_api_logs_in_as_its_account(role: str, name: str, path: str, sectio
     assert written[section] == (
         f"{section}]\nmax_pool_size = 5\nmax_overflow = 20\nconnection_recycle_time = 600\n"
         f"connection = mysql+pymysql://{role}:the-{role}_database@192.0.2.11/{database}?charset=utf8mb4"
+        "&ssl_ca=/etc/ssl/stackwright/ca.pem"
     )
     assert written["keystone_authtoken"] == (
         "keystone_authtoken]\nauth_type = password\nauth_url = http://192.0.2.11:5000\nproject_name = service\n"

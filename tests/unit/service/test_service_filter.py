@@ -26,8 +26,8 @@ all:
         compute2: {ansible_host: 10.0.0.32, ovn_tunnel_address: 10.1.0.32}
 """
 ROLES = {
-    "controller": ["base", "base.time", "infrastructure", "controller"],
-    "compute": ["base", "base.time", "compute"],
+    "controller": ["base", "base.time", "pki", "infrastructure", "controller"],
+    "compute": ["base", "base.time", "pki", "compute"],
 }
 COMPUTES = ["10.0.0.31/32", "10.0.0.32/32", "10.1.0.31/32", "10.1.0.32/32"]
 

@@ -81,6 +81,26 @@ def test_unit_that_reads_a_newer_file_is_restarted_once(
     assert not run_module(module, units=wanted)["changed"]
 
 
+def test_unit_that_takes_a_file_anew_is_reloaded_once_and_restarted_for_others(
+    run_module: Run, systemd: Any, stand_ins: StandIns, clock: Any, tmp_path: Path
+) -> None:
+    taken, read = tmp_path / "key.pem", tmp_path / "my.cnf"
+    for path in (taken, read):
+        path.write_text("")
+        os.utime(path, (1, 1))
+    wanted = named("mariadb", files=[str(read)], reloads=[str(taken)])
+    systemd.put("mariadb.service", "active", "enabled", StateChangeTimestamp="Sat 2026-11-21 06:00:00.000000 UTC")
+    assert not run_module(module, units=wanted)["changed"]
+    os.utime(taken, (4102444800, 4102444800))
+    assert run_module(module, units=wanted)["changes"] == ["reload mariadb"]
+    assert written(stand_ins) == ["reload mariadb.service"]
+    assert not run_module(module, units=wanted)["changed"]
+    os.utime(read, (4102444800, 4102444800))
+    assert run_module(module, units=wanted)["changes"] == ["restart mariadb"]
+    os.utime(read, (1, 1))
+    assert run_module(module, check=True, units=named("mariadb"), reload=["mariadb"])["changes"] == ["reload mariadb"]
+
+
 def test_unit_file_that_came_since_systemd_last_looked_is_found(
     run_module: Run, systemd: Any, stand_ins: StandIns, clock: Any
 ) -> None:

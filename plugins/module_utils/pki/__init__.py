@@ -1,0 +1,1 @@
+"""The cloud's own certificates: its authorities, what they issue, and what is wrong with a certificate of others."""
