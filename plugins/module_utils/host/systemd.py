@@ -138,12 +138,12 @@ def show(names: Sequence[str], properties: Sequence[str], run: Runner | None = N
     return dict(zip(names, found, strict=True))
 
 
-def since(properties: Properties, stamp: str = "ActiveEnterTimestamp") -> float:
+def since(properties: Properties, of: str = "ActiveEnterTimestamp") -> float:
     """When the unit became active, in seconds of the epoch; 0 if it is not.
 
-    :param stamp: another time of the unit, by the name of its property.
+    :param of: another time of the unit, by the name of its property.
     """
-    words = properties.get(stamp, "").split()
+    words = properties.get(of, "").split()
     if len(words) < 3:
         return 0.0
     stamp = datetime.datetime.strptime(f"{words[1]} {words[2]}", "%Y-%m-%d %H:%M:%S.%f")

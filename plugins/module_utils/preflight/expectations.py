@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.pki import authority
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import bridges, storage
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.addresses import (
     CONNECTION,
@@ -14,7 +15,9 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.addres
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.kinds import parse
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import APIS, GUESTS, Policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
+from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.derive import AUTHORITY
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import (
     Component,
     SpecificationError,
@@ -60,6 +63,7 @@ def _of_host(host: Host, inventory: Snapshot, policy: Policy) -> dict[str, Any]:
         and host.get(users) is not None
         and host.get(users) == host.get(own),
         "filter": bool(host.get("base_filter")),
+        "authorities": _authorities(host) if host.roles else [],
         "distribution": host.get("preflight_distribution"),
         "versions": [str(one) for one in _list(host.get("preflight_distribution_versions"))],
         "memory_mb": host.get("preflight_memory_minimum_mb"),
@@ -69,6 +73,17 @@ def _of_host(host: Host, inventory: Snapshot, policy: Policy) -> dict[str, Any]:
         "check_mirror": host.get("preflight_check_mirror"),
         "timeout_seconds": host.get("preflight_timeout_seconds"),
     }
+
+
+def _authorities(host: Host) -> list[str]:
+    """Fingerprints of the certificate authorities that the inventory holds. A check of its own tells of a secret that
+    is none."""
+    secrets = host.get(declare.VARIABLE)
+    try:
+        known = authority.read(str(secrets[AUTHORITY])) if isinstance(secrets, dict) and AUTHORITY in secrets else None
+    except authority.AuthorityError:
+        known = None
+    return [authority.fingerprint(one.certificate) for one in known.trusted] if known else []
 
 
 def _list(value: Any) -> list[Any]:

@@ -45,7 +45,7 @@ def judge(
     return [
         *(
             problem_of(host, *fault)
-            for part in (_system, _own_name, _room, _network, _ports, _sources)
+            for part in (_system, _own_name, _room, _network, _ports, _sources, _authorities)
             for fault in part(expected, seen)
         ),
         *(problem_of(host, *fault) for fault in _clock(expected, seen, asked, answered)),
@@ -55,6 +55,19 @@ def judge(
 
 
 Fault = tuple[str, str, str]
+
+
+def _authorities(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Fault]:
+    """A host that trusts authorities of which the inventory has none."""
+    known, trusted = set(expected.get("authorities") or []), set(seen.get("authorities") or [])
+    if known and trusted and not known & trusted:
+        yield (
+            "stackwright_secrets.pki_authority",
+            "this host trusts another authority than the inventory's: its key was lost, or these are the secrets of "
+            "another cloud",
+            "Put the secrets back from a backup. If there is none, remove /etc/ssl/stackwright/ca.pem on every host: "
+            "site.yml then brings the new authority, and hosts that have it refuse those that do not have it yet.",
+        )
 
 
 def _system(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Fault]:

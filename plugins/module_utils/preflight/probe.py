@@ -7,11 +7,13 @@ that is too old can still say so.
 from __future__ import annotations
 
 import concurrent.futures
+import hashlib
 import http.client
 import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -28,6 +30,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets imp
 
 # What every file that the configuration transaction writes for a service says in its first lines.
 MARK, MARK_WITHIN = "Written by Stackwright", 200
+# Certificates of the cloud's authorities, where an earlier run wrote them.
+TRUSTED = "/etc/ssl/stackwright/ca.pem"
 PROGRAM_SECONDS = 30  # that a program of the host may take
 
 
@@ -65,6 +69,7 @@ def observe(wanted: dict[str, Any]) -> dict[str, Any]:
             "others": _running(wanted.get("others") or {}),
             "kvm": Path("/dev/kvm").exists(),
             "hosts_rewritten": _hosts_rewritten(),
+            "authorities": _authorities(),
             "storage": ceph.look(wanted["storage"]) if wanted.get("storage") is not None else {},
             "modules": {name: _has_module(name) for name in ("openvswitch", "geneve")},
             "peers": [one.result() for one in peers],
@@ -109,6 +114,18 @@ def _hosts_rewritten(root: str = "") -> str:
         # the last word counts
         for value in re.findall(r"(?m)^\s*manage_etc_hosts:\s*['\"]?(\w+)", _read(str(path))):
             found = str(path) if value.lower() in ("true", "template") else ""
+    return found
+
+
+def _authorities(path: str = TRUSTED) -> list[str]:
+    """Fingerprints (SHA-256) of the cloud's certificate authorities that this host trusts."""
+    form = r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]*-----END CERTIFICATE-----"
+    found = []
+    for text in re.findall(form, _read(path)):
+        try:
+            found.append(hashlib.sha256(ssl.PEM_cert_to_DER_cert(text)).hexdigest())
+        except ValueError:
+            continue
     return found
 
 

@@ -105,6 +105,11 @@ def _connected(place: Place) -> Iterator[socket.socket]:
         yield connection
 
 
+def _common_name(name: Any) -> str:
+    """The common name of what the library tells of a certificate's issuer: names of names, each with its kind."""
+    return next((str(value) for part in name or () for kind, value in part if kind == "commonName"), "")
+
+
 def look(place: Place, now: Callable[[], float] = time.time) -> Seen:
     """See a server's certificate as a client does that checks chain and name."""
     try:
@@ -122,8 +127,7 @@ def look(place: Place, now: Callable[[], float] = time.time) -> Seen:
     except (OSError, ServedError) as error:
         return Seen(place, cause=f"no certificate is shown: {clean(str(getattr(error, 'strerror', '') or error))}")
     left = ssl.cert_time_to_seconds(str(shown["notAfter"])) - now()
-    names = dict(part for one in shown.get("issuer", ()) for part in one)
-    return Seen(place, days=int(left // DAY), issuer=clean(str(names.get("commonName", ""))))
+    return Seen(place, days=int(left // DAY), issuer=clean(_common_name(shown.get("issuer"))))
 
 
 def _looked_at(answer: bytes) -> str:

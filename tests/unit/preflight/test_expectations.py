@@ -91,6 +91,13 @@ def test_a_run_that_is_limited_knows_the_roles_of_all_hosts(tmp_path: Path) -> N
     assert "keystone" in whole["controller1"]
 
 
+def test_a_host_is_to_trust_the_authorities_of_the_inventory(tmp_path: Path) -> None:
+    expected = cloudcase.expectations_of(cloudcase.write({}, tmp_path / "all"))
+    assert [len(one) for one in expected["compute1"]["authorities"]] == [64]
+    case = {"secrets": {"pki_authority": "nonsense"}}
+    assert cloudcase.expectations_of(cloudcase.write(case, tmp_path / "none"))["compute1"]["authorities"] == []
+
+
 def test_what_a_host_does_not_carry_is_looked_for(tmp_path: Path) -> None:
     expected = cloudcase.expectations_of(cloudcase.write({}, tmp_path / "all"))
     assert expected["compute1"]["others"]["keystone.keystone"]["units"] == ["keystone", "keystone-fernet-rotate.timer"]

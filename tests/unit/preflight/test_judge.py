@@ -301,3 +301,11 @@ def test_a_service_that_nothing_lists_is_named_and_stops_nothing() -> None:
         "state: absent"
     )
     assert judge.notes(EXPECTED, seen) == [told]
+
+
+def test_a_host_that_trusts_none_of_the_inventorys_authorities_is_told() -> None:
+    problem = only({"authorities": ["former"]}, {"authorities": ["new"]})
+    assert "this host trusts another authority than the inventory's: its key was lost" in str(problem)
+    # while an authority is replaced a host may not know the second one yet
+    for trusted, known in ((["former"], ["former", "new"]), ([], ["new"]), (["former"], [])):
+        assert problems({"authorities": trusted}, {"authorities": known}) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import http.server
 import json
 import os
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.pki import authority
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import probe
 from ansible_collections.stackwright.cloud.tests.stand_ins import Said, StandIns
 
@@ -269,3 +271,12 @@ def test_daemons_of_services_whose_files_were_written_here_are_seen(files: dict[
     others = {"tide.tide": one, "web.web": {"units": ["web"], "files": ["/etc/web.conf"]}}
     assert probe._running(others) == {"tide.tide": ["tide-api"]}
     assert probe._running({"tide.tide": one | {"units": ["tide-worker"]}}) == {}
+
+
+def test_authorities_that_the_host_trusts_are_read_as_the_inventory_knows_them(tmp_path: Path) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    known = authority.joined(authority.new(now), now)
+    path = tmp_path / "ca.pem"
+    assert probe._authorities(str(path)) == []
+    path.write_text("nonsense\n-----BEGIN CERTIFICATE-----\n=\n-----END CERTIFICATE-----\n" + "".join(known.pems))
+    assert probe._authorities(str(path))[-2:] == [authority.fingerprint(one.certificate) for one in known.trusted]
