@@ -4,6 +4,7 @@ number at a time, judged and set as a table."""
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -35,17 +36,21 @@ ASKED: Mapping[str, tuple[int, tuple[str, ...]]] = {
 MOST_BYTES = 1 << 20
 HOUR, DAY = 3600.0, 86400.0
 Ask = Callable[[str, float], Any]
+# What is asked for a node's clock.
+CLOCK = "time"
 # A cluster is full long before its disks are: replication needs room, and the fullest disk decides.
 FULL = 90.0
 
 
 @dataclass
 class Node:
-    """One storage node: answers by question, and what could not be asked."""
+    """One storage node: answers by question, what could not be asked, and by how much its clock is ahead, in seconds:
+    judged when it says its time, since asking all of a large cluster takes longer than clocks may differ."""
 
     name: str
     answers: dict[str, Any] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    ahead: float | None = None
 
 
 def ask(url: str, timeout: float) -> Any:
@@ -76,13 +81,24 @@ def _node(name: str, address: str, timeout: float, question: Ask) -> Node:
     host = f"[{bare}]" if ":" in bare else bare
     for kind, (port, names) in ASKED.items():
         for what in names:
+            asked = time.time()
             try:
                 node.answers[what] = question(f"http://{host}:{ports.get(kind, port)}/recon/{what}", timeout)
+                if what == CLOCK:
+                    node.ahead = _ahead(node.answers[what], asked, time.time())
             except (OSError, ValueError) as error:
                 cause = getattr(error, "reason", None) or error
                 node.faults.append(clean(f"{kind} server: {cause}"))
                 break
     return node
+
+
+def _ahead(told: Any, asked: float, answered: float) -> float | None:
+    """How far a clock is ahead that told its time between two moments; nothing where it may have been right."""
+    clock = _number(told)
+    if clock is None:
+        return None
+    return min(clock - asked, 0.0) if clock < answered else clock - answered
 
 
 @dataclass(frozen=True)
@@ -108,7 +124,6 @@ def row(node: Node, now: float) -> Row:
     disks = [one for one in _list(node.answers.get("diskusage")) if _number(one.get("size"))]
     answers = node.answers
     quarantined = _mapping(answers.get("quarantined"))
-    clock = _number(answers.get("time"))
     return Row(
         node.name,
         max((100.0 * one["used"] / one["size"] for one in disks if one.get("used") is not None), default=None),
@@ -120,7 +135,7 @@ def row(node: Node, now: float) -> Row:
         _age(_mapping(answers.get("replication/object")).get("object_replication_last"), now),
         _age(_mapping(answers.get("reconstruction/object")).get("object_reconstruction_last"), now),
         _number(_mapping(_mapping(answers.get("auditor/object")).get("object_auditor_stats_ALL")).get("audit_time")),
-        clock - now if clock is not None else None,
+        node.ahead,
         tuple(node.faults),
     )  # fmt: skip
 

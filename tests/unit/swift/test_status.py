@@ -30,7 +30,7 @@ def answers(**more: Any) -> dict[str, Any]:
         "reconstruction/object": {"object_reconstruction_last": now - 90},
         "auditor/object": {"object_auditor_stats_ALL": {"audit_time": 120.0}},
         "ringmd5": {"/etc/swift/object.ring.gz": "a" * 32},
-        "time": now,
+        "time": time.time,
         "replication/container": {},
         "replication/account": {},
         **more,
@@ -43,13 +43,16 @@ class Servers:
     def __init__(self) -> None:
         self.nodes: dict[str, Any] = {}
         self.delay = 0.0
+        self.asked = 0
         owner = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 node = self.headers["Host"].split(":")[0]
+                owner.asked += 1
                 time.sleep(owner.delay)
                 said = owner.nodes.get(node, {}).get(self.path.removeprefix("/recon/"))
+                said = said() if callable(said) else said
                 body = said if isinstance(said, bytes) else json.dumps(said).encode()
                 self.send_response(404 if said is None else 200)
                 self.end_headers()
@@ -102,7 +105,7 @@ def test_everything_to_look_at_is_told(servers: Servers, run_module: Run, tmp_pa
         unmounted=[{"device": "d2\x1b[31m", "mounted": False}],
         quarantined={"objects": 2},
         ringmd5={"/etc/swift/object.ring.gz": "b" * 32},
-        time=time.time() + 60,
+        time=lambda: time.time() + 60,
     )
     said["async"] = {"async_pending": 5000}
     said["replication/object"] = {"object_replication_last": time.time() - 49 * HOUR}
@@ -169,9 +172,8 @@ def test_two_hundred_nodes_are_asked_in_under_five_seconds_a_bounded_number_at_a
 def test_a_node_that_does_not_answer_is_asked_once_for_each_server(servers: Servers) -> None:
     servers.delay = 0.4
     node = servers.add("slow", answers())
-    started = time.monotonic()
     (slow,) = recon.gather({"slow": node}, 4, 0.1)
-    assert len(slow.faults) == 3 and time.monotonic() - started < 1.0
+    assert len(slow.faults) == servers.asked == 3
 
 
 def test_the_forecast_follows_how_it_filled() -> None:
