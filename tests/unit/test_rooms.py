@@ -24,7 +24,7 @@ FLOORS = {
     "swift": {"common", "host"},
     "console": {"common", "host"},
     "ceph": {"common", "host"},
-    "preflight": {"common", "host", "ceph", "pki", "secrets", "service"},
+    "preflight": {"common", "host", "ceph", "pki", "secrets", "service", "swift"},
     "verify": {"common", "host", "service", "cloud"},
 }
 # Inside a room: a part, and what nothing in it may import.

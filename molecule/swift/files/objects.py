@@ -1,91 +1,100 @@
-"""Keeps objects on the storage nodes as a proxy would, and says whether all of them are still what they were.
+"""Keeps objects in the object store, as a client of its proxies, and says whether all of them are still what they were.
 
-objects.py put NUMBER     so many more objects, each to all of its nodes that answer, to two of three at least
+objects.py put NUMBER     so many more objects in each policy
 objects.py check          every object that was ever put, read and compared; exit status 1 when one is not
 objects.py load SECONDS   reads for so long and counts what failed
+
+No request is made a second time. The login lies as JSON in the file that OBJECTS_LOGIN names.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
 import hashlib
-import itertools
 import json
+import os
 import pathlib
 import random
 import sys
+import threading
 import time
 from typing import Any
 
-from swift.common.direct_client import direct_get_object, direct_put_object
-from swift.common.exceptions import ClientException
-from swift.common.ring import Ring
-from swift.common.utils import Timestamp
+import swiftclient
 
 KEPT = pathlib.Path("/var/tmp/objects.json")
-ACCOUNT, CONTAINER = "AUTH_proof", "kept"
-FAULTS = (ClientException, OSError, EOFError)
-WITH_TIME = {"conn_timeout": 5, "response_timeout": 20}
+POLICIES = ("gold", "ec22")
+WORKERS = 4
+SHOWN = 20
+LOCAL = threading.local()
 
 
-def put(ring: Any, name: str) -> str:
-    """Store an object; return its checksum."""
-    content = random.Random(name).randbytes(2000 + int(name) * 37 % 40000)
-    part, nodes = ring.get_nodes(ACCOUNT, CONTAINER, name)
-    stored, faults = 0, []
-    headers = {"X-Timestamp": Timestamp.now().internal, "Content-Type": "application/octet-stream"}
-    for node in itertools.islice(itertools.chain(nodes, ring.get_more_nodes(part)), 6):
-        try:
-            place = (node, part, ACCOUNT, CONTAINER, name)
-            direct_put_object(*place, content, content_length=len(content), headers=dict(headers), **WITH_TIME)
-            stored += 1
-        except FAULTS as error:
-            faults.append(f"{node['meta']}: {error}")
-        if stored == 3:
-            break
-    assert stored >= 2, (name, faults)
-    return hashlib.sha256(content).hexdigest()
+def connection() -> Any:
+    """A connection of this thread's own."""
+    if not hasattr(LOCAL, "made"):
+        login = json.loads(pathlib.Path(os.environ["OBJECTS_LOGIN"]).read_text())
+        LOCAL.made = swiftclient.Connection(
+            authurl=login["auth_url"],
+            user=login["username"],
+            key=login["password"],
+            auth_version="3",
+            os_options={key: login[key] for key in ("project_name", "project_domain_name", "user_domain_name")},
+            retries=0,
+            timeout=60,
+        )
+    return LOCAL.made
 
 
-def get(ring: Any, name: str) -> str:
-    """Read an object from the first of its nodes that gives it whole; return its checksum, or what went wrong."""
-    part, nodes = ring.get_nodes(ACCOUNT, CONTAINER, name)
-    faults = []
-    for node in itertools.chain(nodes, ring.get_more_nodes(part)):
-        try:
-            found, content = direct_get_object(node, part, ACCOUNT, CONTAINER, name, **WITH_TIME)
-        except FAULTS as error:
-            faults.append(f"{node['meta']}: {error}")
-            continue
-        # a reader compares, as proxies' clients do
-        if hashlib.md5(content, usedforsecurity=False).hexdigest() == found["etag"].strip('"'):
-            return hashlib.sha256(content).hexdigest()
-        faults.append(f"{node['meta']}: gives something else")
-    return "; ".join(faults)
+def put(path: str) -> tuple[str, str]:
+    """Store an object; return its checksum, or what went wrong."""
+    content = f"clear text of {path} ".encode() + random.Random(path).randbytes(200 + sum(path.encode()) * 37 % 40000)
+    try:
+        connection().put_object(*path.split("/"), content)
+    except (swiftclient.ClientException, OSError) as error:
+        return "", f"{path}: {error}"
+    return hashlib.sha256(content).hexdigest(), ""
+
+
+def get(path: str, wanted: str) -> str:
+    """Read an object; return what went wrong."""
+    try:
+        found = hashlib.sha256(connection().get_object(*path.split("/"))[1]).hexdigest()
+    except (swiftclient.ClientException, OSError) as error:
+        return f"{path}: {error}"
+    return "" if found == wanted else f"{path} is not what it was"
+
+
+def store(kept: dict[str, str], number: int, pool: concurrent.futures.Executor) -> list[str]:
+    """Store so many more objects in each policy; return what went wrong."""
+    for policy in POLICIES:
+        connection().put_container(policy, headers={"X-Storage-Policy": policy})
+    first = len(kept) // len(POLICIES)
+    paths = [f"{policy}/object-{first + one}" for one in range(number) for policy in POLICIES]
+    found = dict(zip(paths, pool.map(put, paths), strict=True))
+    kept |= {path: checksum for path, (checksum, _) in found.items() if checksum}
+    KEPT.write_text(json.dumps(kept))
+    return [wrong for _, wrong in found.values() if wrong]
 
 
 def main() -> int:
     """Do what was asked."""
-    ring = Ring("/etc/swift", ring_name="object")
     kept: dict[str, str] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    verb, started, failed, done = sys.argv[1], time.monotonic(), [], 0
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+    verb, begun = sys.argv[1], time.monotonic()
+    failed: list[str] = []
+    done = 0
+    with concurrent.futures.ThreadPoolExecutor(WORKERS) as pool:
         if verb == "put":
-            names = [str(len(kept) + one) for one in range(int(sys.argv[2]))]
-            kept |= dict(zip(names, pool.map(lambda name: put(ring, name), names), strict=True))
-            KEPT.write_text(json.dumps(kept))
-            done = len(names)
+            number = int(sys.argv[2])
+            failed, done = store(kept, number, pool), number * len(POLICIES)
         else:
-            until = started + float(sys.argv[2]) if verb == "load" else 0.0
-            order = random.Random(1)
+            order, until = random.Random(1), begun + float(sys.argv[2]) if verb == "load" else 0.0
             while not done or time.monotonic() < until:
-                names = order.sample(sorted(kept), 50) if until else sorted(kept)
-                for name, found in zip(names, pool.map(lambda name: get(ring, name), names), strict=True):
-                    failed += [f"{name}: {found}"] if found != kept[name] else []
-                done += len(names)
-    rate = round(done / (time.monotonic() - started), 1)
-    print(json.dumps({"done": done, "failed": failed, "rate": rate}))
-    return 1 if failed else 0
+                paths = order.sample(sorted(kept), 100) if until else sorted(kept)
+                failed += filter(None, pool.map(lambda path: get(path, kept[path]), paths))
+                done += len(paths)
+    rate = round(done / (time.monotonic() - begun), 1)
+    print(json.dumps({"done": done, "failed": failed[:SHOWN], "failures": len(failed), "rate": rate}))
+    return 1 if failed or not done else 0
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import
     addresses,
     bridges,
     filter_rules,
+    objects,
     secret_checks,
     storage,
     topology,
@@ -20,7 +21,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapsh
 def examine(inventory: Snapshot, policy: Policy) -> list[Problem]:
     """All problems of the inventory at once, sorted for the report."""
     cloud = members(inventory, policy)
-    parts = (addresses, bridges, filter_rules, variables, secret_checks, storage)
+    parts = (addresses, bridges, filter_rules, variables, secret_checks, storage, objects)
     found = [problem for part in parts for problem in part.check(cloud, policy)]
     return collect([*topology.check(inventory, cloud, policy), *found])
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import volume_backends
+from ansible_collections.stackwright.cloud.plugins.module_utils.swift import pipeline
 
 Fault = tuple[str, str]
 """What is wrong and how to mend it."""
@@ -284,6 +285,7 @@ KINDS: Mapping[str, Kind] = {
     "ranges": Kind(lambda said: _ranges(said["highest"]), {"highest": int, "networks": bool}, ("highest",)),
     "zone_names": _plain(_zone_names),
     "volume_backends": _plain(_volume_backends),
+    "middleware": _plain(pipeline.fault),
     "package_sources": _plain(_sources),
     "hosts_lines": _plain(_hosts_lines),
     "overrides": Kind(lambda _said: _overrides, continued=True),
@@ -301,6 +303,15 @@ KINDS: Mapping[str, Kind] = {
     "disks": Kind(None, {"of": str}, ("of",)),  # disks of hosts that carry this component, see `storage`
     "ceph_part": Kind(None, {"part": str}, ("part",)),  # a part of what a Ceph cluster is to hold
     "ceph_cluster": Kind(None, {"of": str, "monitors": str}, ("of", "monitors")),  # its identity; of: the role
+    "ring_devices": Kind(
+        None,
+        {
+            **dict.fromkeys(("region", "zone", "address", "replication_address", "directory", "step"), Option),
+            **dict.fromkeys(("part_power", "replicas", "min_part_hours", "overload", "policies"), Option),
+            **dict.fromkeys(("of", "proxy", "prefix", "suffix"), str),
+        },
+        ("of", "proxy", "prefix", "suffix", "directory"),
+    ),  # devices of rings, with all that the rings are made of; prefix and suffix: secrets of their hash, see `objects`
     "nodes": Kind(None),  # the kinds of nodes, see `Policy`
 }
 """Every kind that a role may name."""

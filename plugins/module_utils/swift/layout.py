@@ -20,7 +20,7 @@ MOST_PART_POWER = 32
 _DEVICE_KEYS = frozenset({"weight", "drain", "lost", "rings", "label", "uuid", "source", "options"})
 _POLICY_KEYS = frozenset(
     {"index", "name", "aliases", "default", "deprecated", "type", "replicas", "ec_type", "data", "parity"}
-    | {"segment_size", "part_power"}
+    | {"segment_size", "part_power", "read_affinity", "write_affinity", "write_affinity_node_count"}
 )  # fmt: skip
 
 

@@ -221,7 +221,7 @@ def test_comment_above_a_default_is_the_description(tool):
 
 
 # What pages call the kinds of nodes that are to come.
-CALLED = {"loadbalancer": "load balancer", "ceph_rgw": "radosgw", "swift_proxy": "proxies of swift"}
+CALLED = {"loadbalancer": "load balancer", "ceph_rgw": "radosgw"}
 
 
 def test_no_page_promises_what_no_role_deploys():

@@ -53,6 +53,11 @@ class Client:
             given.status_code, given.content, given.json() if is_json and given.content else None, dict(given.headers)
         )
 
+    def endpoint(self, service: str) -> str:
+        """Where this login finds the service of this type."""
+        where = {"service_type": service, "interface": self.interface, "region_name": self.region}
+        return str(self.cloud.session.get_endpoint(**where))
+
     def need(self, service: str, method: str, path: str, *statuses: int, **more: Any) -> Answer:
         """Send a request that must be answered with one of ``statuses``.
 

@@ -6,6 +6,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.verify.proofs im
     alarming,
     key_manager,
     names,
+    objects,
     orchestration,
     shares,
     volumes,
@@ -19,4 +20,5 @@ PROOFS: dict[str, Proof] = {
     "designate.designate": names.prove,
     "heat.heat": orchestration.prove,
     "manila.manila": shares.prove,
+    "swift.proxy": objects.prove,
 }

@@ -1,0 +1,42 @@
+"""The filter swift_pipeline."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: swift_pipeline
+short_description: Middleware of the object store's proxies
+description: Checks that all is there and in the right order, and spells it with a section for each.
+author: The Stackwright developers (@stackwright)
+options:
+  _input: {description: "The names of middleware, as in C(swift_pipeline).", type: list, required: true}
+"""
+
+EXAMPLES = r"""
+spelled: "{{ swift_pipeline | stackwright.cloud.swift_pipeline }}"
+"""
+
+RETURN = r"""
+_value: {description: Sections of the file with their options., type: dict}
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.stackwright.cloud.plugins.module_utils.swift import pipeline
+
+
+def swift_pipeline(given: Any) -> Any:
+    """The function as a filter, whose errors name it."""
+    try:
+        return pipeline.sections(given)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise AnsibleFilterError(f"swift_pipeline: {error}") from None
+
+
+class FilterModule:
+    """The filter."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Its name and function."""
+        return {"swift_pipeline": swift_pipeline}
