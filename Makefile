@@ -8,6 +8,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export LC_ALL := C.UTF-8
 # `make cloud COMPUTES=2` makes two compute nodes. The lab remembers it.
 export STACKWRIGHT_COMPUTES := $(COMPUTES)
+# `make cloud STORAGE=ceph` makes three storage nodes, `STORAGE=local` none. The lab remembers that, too.
+export STACKWRIGHT_STORAGE_NODES := $(if $(STORAGE),$(if $(filter ceph,$(STORAGE)),3,$(if $(filter local,$(STORAGE)),0,$(error STORAGE is ceph or local, not $(STORAGE)))))
 # `make molecule SCENARIO=keystone` runs one scenario.
 SCENARIO ?= $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 
@@ -20,10 +22,10 @@ setup: ## Prepare this machine as a control node: host packages and the locked v
 lab-setup: ## Prepare it for the lab as well: podman and what makes machines out of containers.
 	@tools/setup lab
 
-lab: lab-setup ## Make the lab's machines (COMPUTES=n).
+lab: lab-setup ## Make the lab's machines (COMPUTES=n STORAGE=ceph).
 	@ansible-playbook playbooks/lab.yml
 
-cloud: lab-setup ## Make the lab's machines, deploy a cloud on them and prove it (COMPUTES=n).
+cloud: lab-setup ## Make the lab's machines, deploy a cloud on them and prove it (COMPUTES=n STORAGE=ceph).
 	@tools/vault-key create >/dev/null
 	@ansible-playbook playbooks/lab.yml
 	@ansible-playbook playbooks/secrets.yml

@@ -57,8 +57,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _apply(self, asked: dict[str, Any], variables: dict[str, Any]) -> dict[str, Any]:
         works, book = host_view.view(self._loader, variables), host_view.book(variables)
         packages, questions = set(asked["packages"]), dict[str, Any]()
-        for term, component in book.services(asked["names"], works, "packages", "facts"):
-            packages.update(component.packages, derive.registration_packages(book.read(term)))
+        for term, component in book.services(asked["names"], works, "packages", "ceph", "facts"):
+            packages.update(derive.packages(component, book.read(term)))
             questions |= plain(component.facts) if component.facts else {}
         facts = {**asked["facts"], **questions}
         wishes = Wishes(**{name: asked[name] for name in ("sources", "elsewhere", "parallel", "timeout")})

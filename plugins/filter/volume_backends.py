@@ -17,7 +17,8 @@ sections: "{{ (cinder_backends | stackwright.cloud.volume_backends).options }}"
 
 RETURN = r"""
 _value:
-  description: The C(names), the C(options) by section, C(packages), and C(mounts), pairs of a directory and its place.
+  description: The C(names), the C(options) by section, C(packages), C(mounts), pairs of a directory and its place, and
+    C(ceph_pools).
   type: dict
 """
 

@@ -51,8 +51,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         packages: set[str] = set()
         facts: dict[str, Any] = {}
         try:
-            for term, component in book.services(names, works, "packages", "facts"):
-                packages.update(component.packages, derive.registration_packages(book.read(term)))
+            for term, component in book.services(names, works, "packages", "ceph", "facts"):
+                packages.update(derive.packages(component, book.read(term)))
                 facts |= plain(component.facts) if component.facts else {}
         except SpecificationError as error:
             raise AnsibleError(f"service_facts: {error}") from error

@@ -51,8 +51,8 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         names = [name for term in terms for name in ([term] if isinstance(term, str) else term)]
         try:
             found: set[str] = set()
-            for term, component in book.services(names, works, "packages"):
-                found.update(component.packages, derive.registration_packages(book.read(term)))
+            for term, component in book.services(names, works, "packages", "ceph"):
+                found.update(derive.packages(component, book.read(term)))
             return sorted(found)
         except SpecificationError as error:
             raise AnsibleError(f"service_packages: {error}") from error

@@ -284,8 +284,8 @@ KINDS: Mapping[str, Kind] = {
     "bridge_interfaces": _plain(_bridge_interfaces),
     "ranges": Kind(lambda said: _ranges(said["highest"]), {"highest": int, "networks": bool}, ("highest",)),
     "zone_names": _plain(_zone_names),
-    "volume_backends": _plain(_volume_backends),
     "middleware": _plain(pipeline.fault),
+    "volume_backends": Kind(lambda _said: _volume_backends, {"of": str}, ("of",)),  # of: as with `place`
     "package_sources": _plain(_sources),
     "hosts_lines": _plain(_hosts_lines),
     "overrides": Kind(lambda _said: _overrides, continued=True),
@@ -312,6 +312,9 @@ KINDS: Mapping[str, Kind] = {
         },
         ("of", "proxy", "prefix", "suffix", "directory"),
     ),  # devices of rings, with all that the rings are made of; prefix and suffix: secrets of their hash, see `objects`
+    "place": Kind(
+        None, {"ceph": str, "of": str, "pool": Option}, ("ceph", "of", "pool")
+    ),  # where a service keeps its data; ceph: the value that means a pool there, of: the component that holds it
     "nodes": Kind(None),  # the kinds of nodes, see `Policy`
 }
 """Every kind that a role may name."""

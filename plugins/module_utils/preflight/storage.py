@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import document as documents
@@ -13,6 +14,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import INVENTORY, problem_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.rules import Rule
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import ceph_clients, volume_backends
+from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import split_term
 
 # Kinds of places in a new cluster, from the smallest. Source: CrushWrapper::_default_types in Ceph's
 # src/crush/CrushWrapper.cc.
@@ -46,7 +49,78 @@ def check(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
         for host in hosts:
             yield from _disks(host, rule.option)
         if hosts:
-            yield from _cluster(hosts, rule.option, policy)
+            yield from _cluster(hosts, rule.option, policy, pools_of_the_cloud(inventory, policy))
+    yield from _tenants(inventory, policy)
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A service that keeps its data in Ceph: the option that says so, the pools, and the component that holds them."""
+
+    option: str
+    pools: tuple[str, ...]
+    holder: str
+    where: str
+
+
+def tenants(inventory: Snapshot, policy: Policy) -> list[Tenant]:
+    """The services of the cloud that keep their data in Ceph, of those that any host carries."""
+    hosts = list(inventory.hosts.values())
+    carried = {split_term(one)[0] for host in hosts for one in policy.services(host)}
+    found = []
+    for rule in policy.rules.kind("place", "volume_backends"):
+        # they are the same on all hosts
+        first = hosts[0] if hosts and rule.role in carried else None
+        value = first.get(rule.option) if first else None
+        pools: tuple[str, ...] = ()
+        if first and rule.kind == "place" and value == rule.settings["ceph"]:
+            pools = (str(first.get(rule.settings["pool"])),)
+        elif first and rule.kind == "volume_backends" and rule.fault(value) is None:
+            pools = tuple(volume_backends.worked_out(value).ceph_pools)
+        if first and pools:
+            found.append(Tenant(rule.option, pools, str(rule.settings["of"]), first.where(rule.option)))
+    return found
+
+
+def pools_of_the_cloud(inventory: Snapshot, policy: Policy) -> list[str]:
+    """The pools that the services of the cloud need."""
+    return sorted({pool for one in tenants(inventory, policy) for pool in one.pools})
+
+
+def _tenants(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
+    """Services that keep data where nothing holds it, or where others keep theirs."""
+    carried = {one for host in inventory.hosts.values() for one in policy.services(host)}
+    owners: dict[str, str] = {}
+    given = {rule.settings["part"]: rule.option for rule in policy.rules.kind("ceph_part")}
+    described = next((host.get(given.get("pools", "")) for host in inventory.hosts.values()), None)
+    for tenant in tenants(inventory, policy):
+        if tenant.holder not in carried:
+            yield problem_of(
+                INVENTORY,
+                tenant.option,
+                f"keeps data in Ceph, and no host carries {tenant.holder}",
+                "Put hosts with disks into the group of such nodes (see docs/ceph.md), or keep the data elsewhere.",
+                tenant.where,
+            )
+        for pool in tenant.pools:
+            if pool in owners:
+                yield problem_of(
+                    INVENTORY,
+                    tenant.option,
+                    f"keeps data in the pool {pool}, that of {owners[pool]}: each could spoil what the other has",
+                    "Name another pool.",
+                    tenant.where,
+                )
+            owners.setdefault(pool, tenant.option)
+            said = described.get(pool) if isinstance(described, Mapping) else None
+            if isinstance(said, Mapping) and said.get("type") == documents.ERASURE:
+                yield problem_of(
+                    INVENTORY,
+                    given["pools"],
+                    f"pool {pool!r}: block devices of {tenant.option} cannot begin in an erasure coded pool",
+                    "Make it a replicated one.",
+                    tenant.where,
+                )
 
 
 def entries(host: Host, option: str) -> list[dict[str, Any]]:
@@ -74,10 +148,16 @@ def _disks(host: Host, option: str) -> Iterator[Problem]:
             yield problem_of(host.name, option, fault, "Correct the entry.", host.where(option))
 
 
-def _cluster(hosts: Sequence[Host], disks: str, policy: Policy) -> Iterator[Problem]:
+def _cluster(hosts: Sequence[Host], disks: str, policy: Policy, cloud: Sequence[str]) -> Iterator[Problem]:
     options = {str(rule.settings["part"]): rule.option for rule in policy.rules.kind("ceph_part")}
     first = hosts[0]
     data = {part: first.get(option) for part, option in options.items() if part != LOCATION and first.get(option)}
+    if cloud and isinstance(data.setdefault("pools", {}), Mapping):
+        derived = dict.fromkeys(cloud, ceph_clients.pool(len(hosts)))
+        data["pools"] = {
+            **data["pools"],
+            **{name: {**pool, **(data["pools"].get(name) or {})} for name, pool in derived.items()},
+        }
     locations = {host.name.split(".")[0]: {"root": ROOT, **_location(host, options)} for host in hosts}
     try:
         document = documents.read({**data, "locations": locations})

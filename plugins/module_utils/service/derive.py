@@ -40,6 +40,17 @@ IDENTITY = "identity"
 REGISTRATION_PACKAGE = "python3-openstacksdk"
 # The project that service users belong to; the identity service's role makes it.
 SERVICE_PROJECT = "service"
+# What a client of the Ceph cluster needs on its host, and where it finds the cluster.
+CEPH_PACKAGES = ("ceph-common", "python3-rados", "python3-rbd")
+CEPH_CONFIGURATION = "/etc/ceph/ceph.conf"
+# libvirt reads what it knows of secrets when it starts, and hands the value of a private one to QEMU alone.
+LIBVIRT_SECRET = """<secret ephemeral='no' private='yes'>
+  <uuid>{uuid}</uuid>
+  <usage type='ceph'>
+    <name>{entity}</name>
+  </usage>
+</secret>
+"""
 # The variable with what an account's files say of its logins.
 ACCOUNT = "services_account"
 # Where the message queue speaks TLS, and nothing else.
@@ -214,9 +225,27 @@ def keys_in(files: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [str(one["content"]) for path, one in files.items() if path.endswith(f"/{KEY}") and one.get("content")]
 
 
+def _ceph_files(term: str, component: Component, site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
+    """How clients find the Ceph cluster, and their keys."""
+    units = sorted({unit for client in component.ceph for unit in client.units or ()})
+    # a host of the cluster has a longer one, which its own role writes
+    if component.ceph and not any(str(one).startswith("ceph.") for one in site.variable("stackwright_carried")):
+        yield CEPH_CONFIGURATION, {"options": site.variable("ceph_client_file"), "units": units}
+    for client in component.ceph:
+        if client.group:
+            text = f"[{client.entity}]\n  key = {site.secret(client.secret, term)}\n"
+            keyring = {"content": text, "group": client.group, "mode": "0640", "units": list(client.units or ())}
+            yield f"/etc/ceph/ceph.{client.entity}.keyring", keyring
+        if client.libvirt:
+            place, only = f"/etc/libvirt/secrets/{client.libvirt}", {"mode": "0600", "units": ["libvirtd"]}
+            described = LIBVIRT_SECRET.format(uuid=client.libvirt, entity=client.entity)
+            yield f"{place}.xml", {"content": described, "public": True, **only}
+            yield f"{place}.base64", {"content": site.secret(client.secret, term), **only}
+
+
 def files(term: str, component: Component, site: Site) -> dict[str, dict[str, Any]]:
     """All files, with the engine's header where a file asks for it."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = dict(_ceph_files(term, component, site))
     for path, given in component.files.items():
         entry = {key: value for key, value in given.items() if key != "header"}
         if given.get("header"):
@@ -380,6 +409,14 @@ def registration_packages(component: Component) -> list[str]:
     return [REGISTRATION_PACKAGE] if registered else []
 
 
+def packages(component: Component, raw: Component) -> list[str]:
+    """All packages.
+
+    :param component: worked out as far as ``packages`` and ``ceph``. :param raw: the same as its role has it.
+    """
+    return [*component.packages, *(CEPH_PACKAGES if component.ceph else ()), *registration_packages(raw)]
+
+
 def derived(term: str, component: Component, site: Site) -> Derived:
     """A component of a host with all that follows from it.
 
@@ -387,7 +424,7 @@ def derived(term: str, component: Component, site: Site) -> Derived:
     """
     return Derived(
         term=term,
-        packages=[*component.packages, *registration_packages(component)],
+        packages=packages(component, component),
         files=files(term, component, site),
         databases=databases(term, component, site),
         messaging=messaging(term, component, site),

@@ -380,6 +380,34 @@ class Switch:
 
 
 @dataclass(frozen=True)
+class CephClient:
+    """A login with the Ceph cluster, and the pools that it keeps data in.
+
+    From it follow `ceph.conf` and the keyring on the host, and, in the cluster, the user with no more than these
+    capabilities and the pools.
+    """
+
+    name: str = _key(TEXT, "User, without `client.`; its key is the secret `ceph_<name>`.", required=True)
+    writes: Sequence[str] = _key(TEXTS, "Pools of block devices that it keeps data in.", default=())
+    reads: Sequence[str] = _key(TEXTS, "Pools of block devices that it only reads.", default=())
+    group: str | None = _key(
+        TEXT, "System's group that reads the keyring. Without one there is none, since somebody else holds the key."
+    )
+    units: Any = _key(TEXTS, "Units that read key and configuration.")
+    libvirt: str | None = _key(TEXT, "UUID under which libvirt has the key, with which QEMU opens disks.")
+
+    @property
+    def entity(self) -> str:
+        """Whole name of the user."""
+        return f"client.{self.name}"
+
+    @property
+    def secret(self) -> str:
+        """Name of the secret with its key."""
+        return f"ceph_{self.name.replace('-', '_')}"
+
+
+@dataclass(frozen=True)
 class Component:
     """One component of a role: what a host that carries it is to have."""
 
@@ -402,6 +430,7 @@ class Component:
     api: Sequence[Api] = _key(Shape("a mapping, or a list of such", _apis, Api), "HTTP servers.", default=())
     facts: Facts | None = _key(_one(Facts), "What is found out on the host first.")
     switch: Switch | None = _key(_one(Switch), "Open vSwitch.")
+    ceph: Sequence[CephClient] = _key(_some(CephClient), "Logins with the Ceph cluster.", default=())
     files: Mapping[str, dict[str, Any]] = _key(
         Shape("paths and files", _files, File), "Files by their paths.", factory=dict
     )

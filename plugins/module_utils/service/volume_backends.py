@@ -16,6 +16,8 @@ from typing import Any
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import words
 
 MOUNTS = "/var/lib/cinder/mnt"
+# The user of Ceph's to whom all its pools with volumes belong.
+CEPH_USER = "cinder"
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}\Z")
 # Sections of cinder.conf that are the service's own, in any case of letters.
 _TAKEN = frozenset(
@@ -23,6 +25,7 @@ _TAKEN = frozenset(
     keystone_authtoken nova privsep profiler sample_castellan_source service_user ssl vault""".split()
 )
 _PATH = re.compile(r"(/[A-Za-z0-9._-]+)+\Z")
+_POOL = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _SHARE = re.compile(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):(/[A-Za-z0-9._-]+)+\Z")
 
 
@@ -38,17 +41,19 @@ class Driver:
     options: Callable[[Mapping[str, Any]], dict[str, Any]]
     packages: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class Outcome:
-    """What all back ends together come to: options by section, packages, directories, and bind mounts as pairs of
-    directory and place."""
+    """What all back ends together come to: options by section, packages, bind mounts as pairs of directory and place,
+    and Ceph's pools with volumes."""
 
     names: list[str] = field(default_factory=list)
     options: dict[str, dict[str, Any]] = field(default_factory=dict)
     packages: list[str] = field(default_factory=list)
     mounts: list[tuple[str, str]] = field(default_factory=list)
+    ceph_pools: list[str] = field(default_factory=list)
 
 
 def place_of(share: str) -> str:
@@ -84,16 +89,30 @@ def _nfs(said: Mapping[str, Any]) -> dict[str, Any]:
     return {**_files(str(said["share"])), **mount}
 
 
+def _rbd(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "volume_driver": "cinder.volume.drivers.rbd.RBDDriver",
+        "rbd_pool": str(said["pool"]),
+        "rbd_user": CEPH_USER,
+        "rbd_ceph_conf": "/etc/ceph/ceph.conf",
+        # a chain of clones is read from its end to its beginning
+        "rbd_max_clone_depth": 5,
+        "report_discard_supported": True,
+    }
+
+
 DRIVERS: Mapping[str, Driver] = {
     # files in a directory of this host, as if it were a share that is mounted already
     "directory": Driver({"path": (_PATH, "an absolute path of letters, digits and . _ -")}, _directory),
     "nfs": Driver(
         {"share": (_SHARE, "a share such as storage.example.org:/volumes")}, _nfs, ("nfs-common",), ("mount_options",)
     ),
+    "rbd": Driver({"pool": (_POOL, "the name of a pool in Ceph")}, _rbd, defaults={"pool": "volumes"}),
 }
 
 
-def _checked(name: str, said: Any) -> Driver:
+def _checked(name: str, said: Any) -> tuple[Driver, Mapping[str, Any]]:
+    """The kind of a back end, and what is said of it with the kind's defaults."""
     if not isinstance(said, Mapping):
         raise BackendError(f"{name}: must be a mapping with driver and its settings, not {said!r}")
     kind = said.get("driver")
@@ -102,6 +121,7 @@ def _checked(name: str, said: Any) -> Driver:
             f"{name}: driver {kind!r} is none of {', '.join(DRIVERS)}{words.hint(str(kind), DRIVERS, '. ')}"
         )
     driver = DRIVERS[kind]
+    said = {**driver.defaults, **said}
     known = ["driver", "options", *driver.needs, *driver.takes]
     for key in said:
         if key not in known:
@@ -111,7 +131,7 @@ def _checked(name: str, said: Any) -> Driver:
             raise BackendError(f"{name}: {key} must be {meaning}, not {said.get(key)!r}")
     if not isinstance(said.get("options", {}), Mapping):
         raise BackendError(f"{name}: options must map options of cinder.conf to values, not {said['options']!r}")
-    return driver
+    return driver, said
 
 
 def worked_out(backends: Any) -> Outcome:
@@ -129,14 +149,16 @@ def worked_out(backends: Any) -> Outcome:
                 f"{name!r} cannot be the name of a back end: use small letters, digits, - and _, beginning with a "
                 "letter, and no name that a section of cinder.conf has"
             )
-        driver = _checked(name, said)
-        place = (str(said["driver"]), *(str(said[key]) for key in driver.needs))
+        driver, whole = _checked(name, said)
+        place = (str(whole["driver"]), *(str(whole[key]) for key in driver.needs))
         if place in places:
             raise BackendError(f"{name}: {places[place]} keeps its volumes in the same place; give each its own")
         places[place] = name
         found.names.append(name)
-        found.options[name] = {**driver.options(said), "volume_backend_name": name, **said.get("options", {})}
+        found.options[name] = {**driver.options(whole), "volume_backend_name": name, **whole.get("options", {})}
         found.packages += [one for one in driver.packages if one not in found.packages]
-        if said["driver"] == "directory":
-            found.mounts.append((str(said["path"]), place_of(share_of(str(said["path"])))))
+        if whole["driver"] == "directory":
+            found.mounts.append((str(whole["path"]), place_of(share_of(str(whole["path"])))))
+        elif whole["driver"] == "rbd":
+            found.ceph_pools.append(str(whole["pool"]))
     return found

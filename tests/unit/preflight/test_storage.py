@@ -61,7 +61,7 @@ def test_an_inventory_whose_hosts_can_hold_it_has_no_problem(tmp_path: Path) -> 
     ("variables", "expected"),
     [
         ({"ceph_pools": {"p": {"size": 4}}}, "ceph_pools: pool 'p': its 4 copies need as many places"),
-        ({"ceph_pools": {"p": {"pg_num": 1024, "size": 3}}}, "512 each, and 250 are the limit"),
+        ({"ceph_pools": {"p": {"pg_num": 1024, "size": 3}}}, "544 each, and 250 are the limit"),
         ({"ceph_pools": {"p": {"sise": 4}}}, "ceph_pools: pools.p: unknown key 'sise'"),
         (
             {
@@ -90,6 +90,38 @@ def test_what_the_hosts_cannot_hold_is_found_without_them(
     assert len(found) == 1 or "ceph_crush_location" in variables
     assert all(one.startswith("inventory ceph_") for one in found)
     assert expected in found[0]
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        (
+            {"glance_store": "rbd", "nova_ceph_pool": "images", "nova_disks": "rbd"},
+            "nova_disks: keeps data in the pool",
+        ),
+        ({"glance_store": "rbd", "ceph_pools": {"images": {"size": 4}}}, "ceph_pools: pool 'images': its 4 copies"),
+        (
+            {
+                "glance_store": "rbd",
+                "ceph_erasure_profiles": {"p": {"k": 2, "m": 1}},
+                "ceph_pools": {"images": {"type": "erasure", "profile": "p", "size": None}},
+            },
+            "ceph_pools: pool 'images': block devices of glance_store cannot begin in an erasure coded pool",
+        ),
+        ({"nova_ceph_pool": "a b"}, "nova_ceph_pool: 'a b' is not a usable name of a pool"),
+    ],
+)
+def test_what_the_cloud_keeps_in_ceph_has_pools_of_its_own(
+    tmp_path: Path, variables: dict[str, Any], expected: str
+) -> None:
+    assert any(expected in one for one in said(tmp_path, **variables)), said(tmp_path / "again", **variables)
+
+
+@pytest.mark.parametrize("option", ["glance_store", "nova_disks"])
+def test_nothing_is_kept_in_ceph_where_nobody_holds_it(tmp_path: Path, option: str) -> None:
+    bare = {"inventory": {"all": {"vars": {option: "rbd"}}}}
+    (problem,) = cloudcase.examine(cloudcase.write(bare, tmp_path / "inventory"))
+    assert (problem.variable, problem.cause) == (option, "keeps data in Ceph, and no host carries ceph.osd")
 
 
 def test_wrong_disks_are_told_of_their_host(tmp_path: Path) -> None:

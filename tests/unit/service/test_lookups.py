@@ -15,6 +15,7 @@ from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 from ansible_collections.stackwright.cloud.plugins.lookup import (
+    ceph_clients,
     option,
     service_certificates,
     service_facts,
@@ -169,3 +170,14 @@ def test_each_kind_of_node_is_handed_the_secrets_of_its_own_plan_and_no_others(n
     assert {name for name, value in secrets.items() if value in found["secrets"]} == HELD[node]
     whole = json.dumps({key: value for key, value in found.items() if key != "secrets"})
     assert not [name for name in secrets.keys() - HELD[node] if f"the secret {name} " in whole]
+
+
+def test_pools_and_users_follow_from_what_the_hosts_carry(tmp_path: Path) -> None:
+    own = {"glance_store": "rbd", "nova_disks": "rbd", "ceph_cluster": "89568ec8-0e1b-4e57-9a49-a09ff9b70ceb"}
+    found = looked_up(ceph_clients, tmp_path, "controller1", NODES, **own)[0]
+    assert sorted(found["pools"]) == ["images", "vms"] and sorted(found["users"]) == ["client.glance", "client.nova"]
+    assert looked_up(ceph_clients, tmp_path, "controller1", NODES)[0]["pools"] == {}
+    with pytest.raises(AnsibleError, match="give one mapping"):
+        looked_up(ceph_clients, tmp_path, "controller1", "controller")
+    with pytest.raises(AnsibleError, match=r"ceph_clients: .*no role 'nowa'"):
+        looked_up(ceph_clients, tmp_path, "controller1", {"controller": ["nowa"]})

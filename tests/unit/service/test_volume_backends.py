@@ -39,13 +39,19 @@ def test_a_share_needs_the_client_of_its_protocol_and_takes_options() -> None:
     )
 
 
+def test_pools_of_ceph_belong_to_one_user_and_are_one_for_each_back_end() -> None:
+    found = worked_out({"ceph": {"driver": "rbd"}, "fast": {"driver": "rbd", "pool": "ssd"}, "local": LOCAL})
+    assert found.ceph_pools == ["volumes", "ssd"]
+    assert (found.options["fast"]["rbd_pool"], found.options["fast"]["rbd_user"]) == ("ssd", "cinder")
+
+
 @pytest.mark.parametrize(
     ("backends", "said"),
     [
         ({}, "at least one"),
         ([LOCAL], "at least one"),
         ({"local": "directory"}, "must be a mapping"),
-        ({"local": {"driver": "directroy", "path": "/srv"}}, "none of directory, nfs. Did you mean 'directory'?"),
+        ({"local": {"driver": "directroy", "path": "/srv"}}, "none of directory, nfs, rbd. Did you mean 'directory'?"),
         ({"local": {"path": "/srv"}}, "driver None is none of"),
         ({"local": LOCAL | {"pathh": 1}}, "unknown key 'pathh'. Did you mean 'path'?"),
         ({"local": LOCAL | {"path": "srv; reboot"}}, "path must be an absolute path"),
@@ -53,6 +59,8 @@ def test_a_share_needs_the_client_of_its_protocol_and_takes_options() -> None:
         ({"fast": {"driver": "nfs"}}, "share must be a share such as"),
         ({"fast": SHARE | {"share": "/volumes"}}, "share must be a share such as"),
         ({"local": LOCAL | {"options": ["a"]}}, "options must map"),
+        ({"fast": {"driver": "rbd", "pool": "a b"}}, "pool must be the name of a pool in Ceph"),
+        ({"one": {"driver": "rbd"}, "two": {"driver": "rbd"}}, "two: one keeps its volumes in the same place"),
         ({"nova": LOCAL}, "cannot be the name"),
         ({"Local": LOCAL}, "cannot be the name"),
         ({"one": LOCAL, "two": LOCAL}, "two: one keeps its volumes in the same place"),
