@@ -100,8 +100,12 @@ def _login(capabilities: int, rest: bytes = b"") -> bytes:
 def _connected(place: Place) -> Iterator[socket.socket]:
     """A connection in clear text, a database's greeting read."""
     with socket.create_connection((place.host, place.port), timeout=SECONDS) as connection:
-        if place.protocol == MYSQL and _packet(connection)[:1] != b"\x0a":
-            raise ServedError("no MariaDB greets there")
+        if place.protocol == MYSQL and (greeting := _packet(connection))[:1] != b"\x0a":
+            # such as 1130: nobody may log in from this host
+            said = (
+                greeting[3:].decode(errors="replace") if greeting[:1] == bytes([_ERROR]) else "no greeting of MariaDB"
+            )
+            raise ServedError(f"the server says: {said}")
         yield connection
 
 

@@ -146,6 +146,14 @@ def test_a_database_that_looks_at_logins_without_tls_is_told(tmp_path: Path) -> 
         assert served.takes_clear_text(place(tmp_path, port, "mysql"))
 
 
+def test_what_a_database_says_in_place_of_a_greeting_is_told(tmp_path: Path) -> None:
+    context(tmp_path, authority.new(NOW))
+    said = b"\xff" + (1130).to_bytes(2, "little") + b"Host '192.0.2.1' is not allowed to connect"
+    with server(lambda connection: connection.sendall(len(said).to_bytes(3, "little") + b"\x00" + said)) as port:
+        cause = served.look(place(tmp_path, port, "mysql")).cause
+    assert cause == "no certificate is shown: the server says: Host '192.0.2.1' is not allowed to connect"
+
+
 def test_a_server_that_is_not_there_shows_none(tmp_path: Path) -> None:
     context(tmp_path, authority.new(NOW))
     with socket.create_server(("127.0.0.1", 0)) as listener:
