@@ -814,6 +814,15 @@ def test_console_is_read_of_the_last_boot_only_when_complete() -> None:
     assert guest_shell.console_report("\x1b[?7l\x1b[2JSeaBIOS\r\n\n\x00x") == ["SeaBIOS", "x"]
 
 
+def test_characters_that_a_starved_console_puts_before_a_line_do_not_hide_it():
+    console = (
+        "stackwright-guest: host key ssh-ed25519 AAAAC3\n"
+        "stacstackwright-guest: instance a1d7 hostname guest-a keys 1\n"
+        "stackwright-guest: ready after 6.14 s\nkw"
+    )
+    assert guest_shell.parse_boot(console) == guest_shell.Boot("ssh-ed25519 AAAAC3", "a1d7", "guest-a", 6.14)
+
+
 def test_resized_server_boots_again_with_its_address(bench: Bench) -> None:
     restarting(bench)
     test = bench.test(resize=True)
