@@ -17,8 +17,9 @@ description:
   - V(rebuild), on the host of the first monitor, makes its store of that. A directory that is there already is kept
     under another name. Other monitors join with new stores.
   - V(join), on the host of a new monitor, makes its store with the map of those O(others) that answer; where none does,
-    and where it has its store, nothing is done; nor where fewer than half answer and have no quorum, as after a first
-    deployment that was broken off.
+    no store is made; nor where fewer than half answer and have no quorum, as after a first deployment that was broken
+    off. A monitor with its store in a quorum lets in those O(users) that the cluster does not know, since a new manager
+    that it does not know gives up.
   - V(restore), once the cluster answers, gives it what of a back-up it lacks. What differs stays as it is.
   - Runs as root. Sealed files are encrypted and can lie anywhere.
 author: The Stackwright developers
@@ -64,6 +65,14 @@ options:
     description: For V(rebuild) and V(join), the keyring that a monitor begins with.
     type: str
     default: ''
+  users:
+    description: For V(join), users by their names with their C(caps), as M(stackwright.cloud.ceph_cluster) takes them.
+    type: dict
+    default: {}
+  user_keys:
+    description: Their keys by their names.
+    type: dict
+    default: {}
   backup:
     description: For V(rebuild), a back-up whose keys are taken as well.
     type: str
@@ -91,20 +100,25 @@ changes:
   returned: success
 """
 
+import dataclasses
 import os
 from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import monitor_store, osds
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import document as documents
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import monitor_store, osds, plan
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph.session import (
     CephError,
+    Command,
     connected,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import sealed
 from ansible_collections.stackwright.cloud.plugins.module_utils.host import systemd
 
 Given = dict[str, Any]
+# A monitor without a quorum is not waited for any longer.
+QUORUM_SECONDS = 10
 
 
 def _session(given: Given) -> Any:
@@ -122,7 +136,7 @@ def _backup(given: Given, check: bool) -> list[str]:
 def _join(given: Given, check: bool) -> list[str]:
     name = given["monitor"]
     if monitor_store.has_store(name):
-        return []
+        return _let_in(given, check)
     others = monitor_store.answering(given["others"])
     if others and not check:
         try:
@@ -133,6 +147,25 @@ def _join(given: Given, check: bool) -> list[str]:
                 raise
             return []
     return [f"make the store of mon.{name}, which joins {', '.join(others)}"] if others else []
+
+
+def _let_in(given: Given, check: bool) -> list[str]:
+    """Make users known to a cluster that answers; one that does not is brought up first, and told of them later."""
+    wanted = documents.read({"users": given["users"]}, given["user_keys"])
+    name = given["monitor"]
+    if not wanted.users or not monitor_store.answering({name: given["address"]}):
+        return []
+    keyring = f"{monitor_store.directory_of(name)}/keyring"
+    try:
+        with connected("mon.", keyring, more={"client_mount_timeout": str(QUORUM_SECONDS)}) as session:
+            known = {one["entity"] for one in session.ask(Command("auth ls"))["auth_dump"]}
+            new = [one for one in wanted.users if one.name not in known]
+            actions = plan.plan(dataclasses.replace(wanted, users=new), plan.State({"auth ls": {"auth_dump": []}}))
+            for commands in [] if check else plan.waves(actions):
+                session.ask_all(commands)
+    except CephError:
+        return []
+    return [f"let {one.name} in" for one in new]
 
 
 def _lost(given: Given, check: bool) -> list[str]:
@@ -208,6 +241,8 @@ def main() -> None:
             "source": {"type": "str", "default": ""},
             "target": {"type": "str", "default": ""},
             "keys": {"type": "str", "default": "", "no_log": True},
+            "users": {"type": "dict", "default": {}},
+            "user_keys": {"type": "dict", "default": {}, "no_log": True},
             "backup": {"type": "str", "default": ""},
             "keyring": {"type": "path", "default": "/etc/ceph/ceph.client.admin.keyring", "no_log": False},
         },
@@ -217,6 +252,8 @@ def main() -> None:
     os.umask(0o077)
     try:
         changes = PHASES[given["phase"]](given, module.check_mode)
+    except documents.DocumentError as error:
+        module.fail_json(msg=f"users are not described well: {'; '.join(map(str, error.problems))}")
     except (monitor_store.StoreError, sealed.SealError, CephError, systemd.UnitsError) as error:
         module.fail_json(msg=f"{given['phase']} of the monitors' store failed: {error}")
     except OSError as error:

@@ -267,6 +267,27 @@ def test_the_first_monitors_and_those_with_a_store_join_nobody(host: Host, run_m
     assert not run_module(module, **given, others={"ceph2": "127.0.0.1"})["changed"]
 
 
+def test_monitors_let_in_a_manager_that_comes_to_a_cluster_before_it_starts(
+    host: Host, cluster: Cluster, run_module: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joining(host, cluster, monkeypatch)
+    host.monitor()
+    caps = {"mon": "allow profile mgr"}
+    users = {"mgr.ceph1": {"caps": caps}, "mgr.ceph4": {"caps": caps}}
+    given = {"phase": "join", "users": users, "user_keys": dict.fromkeys(users, KEY), "address": "127.0.0.1", **GIVEN}
+    cluster.said["auth ls"] = {"auth_dump": [{"entity": "mgr.ceph1", "key": KEY, "caps": caps}]}
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        monkeypatch.setattr(monitor_store, "PORT", listening.getsockname()[1])
+        assert run_module(module, check=True, **given)["changes"] == ["let mgr.ceph4 in"] and cluster.written == []
+        assert run_module(module, **given)["changes"] == ["let mgr.ceph4 in"]
+        assert [one["prefix"] for one in cluster.written] == ["auth import"]
+        assert b"[mgr.ceph4]" in cluster.read[0] and b"mgr.ceph1" not in cluster.read[0]
+        cluster.said["auth ls"]["auth_dump"].append({"entity": "mgr.ceph4", "key": KEY, "caps": caps})
+        assert not run_module(module, **given)["changed"]
+    # nobody answers: the monitors are started by what comes next
+    assert not run_module(module, **given)["changed"]
+
+
 def test_a_first_deployment_that_was_broken_off_goes_on(
     host: Host, cluster: Cluster, run_module: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
