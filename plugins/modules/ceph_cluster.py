@@ -127,6 +127,21 @@ def _wait_for(numbers: list[int], session: Session, seconds: float) -> None:
         time.sleep(1)
 
 
+def _wait_for_manager(session: Session, seconds: float) -> None:
+    """Wait until a manager leads and said which modules it has, which a new one does some seconds after its start.
+
+    :raises CephError: none does.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = session.ask(Command("mgr dump"))
+        if seen.get("available") and seen.get("available_modules"):
+            return
+        if time.monotonic() > deadline:
+            raise CephError(f"no manager led within {seconds:g} s: see journalctl -u ceph-mgr@HOST on their hosts")
+        time.sleep(1)
+
+
 def _lines(actions: list[plan.Action], side: str) -> str:
     return "".join(f"{one.about}: {getattr(one, side)}\n" for one in actions if getattr(one, side))
 
@@ -151,6 +166,8 @@ def main() -> None:
             module.exit_json(changed=True, changes=["make the cluster"], trips=0)
         with connected(given["name"], given["keyring"]) as session:
             _wait_for(given["osds"], session, 0 if module.check_mode else given["timeout"])
+            if wanted.modules:
+                _wait_for_manager(session, 0 if module.check_mode else given["timeout"])
             session.trips = 0
             asked = plan.questions(wanted)
             state = plan.State(dict(zip([one.prefix for one in asked], session.ask_all(asked), strict=True)))

@@ -67,6 +67,7 @@ SAID: dict[str, Any] = {
         {"section": "osd", "name": "osd_max_backfills", "value": "2", "mask": "host:ceph1"},
     ],
     "config ls": ["osd_memory_target", "osd_max_backfills", "mon_max_pg_per_osd", "debug_ms"],
+    "mgr dump": {"available": True, "available_modules": [{"name": "iostat"}, {"name": "prometheus"}]},
     "mgr module ls": {
         "always_on_modules": ["balancer"],
         "enabled_modules": ["iostat", "restful"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -122,3 +123,16 @@ def test_osds_that_stay_down_are_named(cluster: Cluster, run_module: Callable[..
     answer = run_module(ceph_cluster, document=DOCUMENT, keyring="/k", osds=[0, 7], timeout=0)
     assert "osd.7 did not come up within 0 s" in answer["msg"]
     assert cluster.written == []
+
+
+def test_a_cluster_whose_managers_just_started_is_asked_for_modules_once_one_leads(
+    cluster: Cluster, run_module: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [{"available": False}, {"available": True, "available_modules": []}, cluster.said["mgr dump"]]
+    cluster.answers["mgr dump"] = lambda *_given: (0, json.dumps(said.pop(0)).encode(), "")
+    monkeypatch.setattr(ceph_cluster.time, "sleep", lambda _seconds: None)
+    given = {"document": {"modules": {"prometheus": True}}, "keyring": "/k"}
+    assert run_module(ceph_cluster, **given)["changes"] == ["manager module prometheus: enabled"]
+    assert said == []
+    cluster.answers["mgr dump"] = lambda *_given: (0, b'{"available": false}', "")
+    assert "no manager led within 0 s" in run_module(ceph_cluster, **given, timeout=0)["msg"]
