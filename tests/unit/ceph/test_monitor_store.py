@@ -8,7 +8,7 @@ import pwd
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +24,14 @@ FSID = "89568ec8-0e1b-4e57-9a49-a09ff9b70ceb"
 SECRET = "of the vault"
 GIVEN = {"cluster": FSID, "passphrase": SECRET, "monitor": "ceph1"}
 KEYS = f'[mon.]\n  key = {KEY}\n  caps mon = "allow *"\n[client.admin]\n  key = {KEY}\n'
+
+
+@pytest.fixture(autouse=True)
+def _umask_of_its_own() -> Iterator[None]:
+    """The module sets it for its process, which is the tests' here."""
+    known = os.umask(0o022)
+    yield
+    os.umask(known)
 
 
 class Host:
