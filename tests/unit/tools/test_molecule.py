@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
+from ansible_collections.stackwright.cloud.tests import programs
 
-CHECKOUT = Path(__file__).resolve().parents[3]
 FAILED = """
   \x1b[2m│\x1b[0m TASK [Whole again] *****
   \x1b[2m│\x1b[0m ok: [ceph1]
@@ -22,16 +18,7 @@ FAILED = """
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    loader = importlib.machinery.SourceFileLoader("molecule_tool", str(CHECKOUT / "tools" / "molecule"))
-    spec = importlib.util.spec_from_loader("molecule_tool", loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = written
-    return module
+    return programs.tool("molecule")
 
 
 def test_the_fault_is_found_among_what_went_well(tool):

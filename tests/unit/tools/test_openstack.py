@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
 import os
 import subprocess
 import sys
@@ -13,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.stackwright.cloud.tests import programs
 from ansible_collections.stackwright.cloud.tests.stand_ins import Call, Said, StandIns
 
 CHECKOUT = Path(__file__).resolve().parents[3]
@@ -21,16 +20,7 @@ TOOL = CHECKOUT / "tools" / "openstack"
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    loader = importlib.machinery.SourceFileLoader("openstack_tool", str(TOOL))
-    spec = importlib.util.spec_from_loader("openstack_tool", loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = written
-    return module
+    return programs.tool("openstack")
 
 
 def test_way_of_ssh_is_that_of_the_inventory(tool: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
