@@ -87,6 +87,12 @@ def test_what_the_operator_takes_out_of_the_list_is_neither_fetched_nor_expected
     assert looked_up(service_names, tmp_path, "controller1", "controller", **without) == ["keystone", "glance"]
 
 
+def test_images_of_machines_with_ceph_are_made_before_the_cloud_has_secrets(tmp_path: Path) -> None:
+    for host, node in (("compute1", "compute"), ("controller1", "controller")):
+        packages = looked_up(service_packages, tmp_path, host, node, ceph_cloud=True, stackwright_secrets={})
+        assert {"ceph-common", *(["qemu-block-extra"] if node == "compute" else [])} <= set(packages)
+
+
 ABSENT = {"name": "horizon", "state": "absent"}
 
 
