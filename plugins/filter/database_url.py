@@ -30,24 +30,9 @@ _value: {description: The URL., type: str}
 """
 
 from collections.abc import Callable
-from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import urls
-
-
-def told(filter_name: str, function: Callable[..., str]) -> Callable[..., str]:
-    """The function as a filter, whose errors name it and never quote the password."""
-
-    def run(password: Any, *arguments: Any, **named: Any) -> str:
-        if not isinstance(password, str) or not password:
-            raise AnsibleFilterError(f"{filter_name}: the password must be a text that is not empty")
-        try:
-            return function(password, *arguments, **named)
-        except (TypeError, ValueError) as error:
-            raise AnsibleFilterError(f"{filter_name}: {error}") from None
-
-    return run
+from ansible_collections.stackwright.cloud.plugins.plugin_utils.filters import told_of_password
 
 
 class FilterModule:
@@ -55,4 +40,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., str]]:
         """Its name and function."""
-        return {"database_url": told("database_url", urls.database_url)}
+        return {"database_url": told_of_password("database_url", urls.database_url)}

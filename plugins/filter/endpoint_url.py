@@ -25,18 +25,9 @@ _value: {description: The URL., type: str}
 """
 
 from collections.abc import Callable
-from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import urls
-
-
-def endpoint_url(hosts: Any, *arguments: Any, **named: Any) -> str:
-    """The function as a filter, whose errors name it."""
-    try:
-        return urls.endpoint_url(hosts, *arguments, **named)
-    except (TypeError, ValueError) as error:
-        raise AnsibleFilterError(f"endpoint_url: {error}") from None
+from ansible_collections.stackwright.cloud.plugins.plugin_utils.filters import told
 
 
 class FilterModule:
@@ -44,4 +35,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., str]]:
         """Its name and function."""
-        return {"endpoint_url": endpoint_url}
+        return {"endpoint_url": told("endpoint_url", urls.endpoint_url)}

@@ -22,8 +22,8 @@ _value: {description: The value., type: str}
 
 from collections.abc import Callable
 
-from ansible_collections.stackwright.cloud.plugins.filter.database_url import told
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import urls
+from ansible_collections.stackwright.cloud.plugins.plugin_utils.filters import told_of_password
 
 
 class FilterModule:
@@ -31,4 +31,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., str]]:
         """Its name and function."""
-        return {"option_value": told("option_value", urls.option_value)}
+        return {"option_value": told_of_password("option_value", urls.option_value)}

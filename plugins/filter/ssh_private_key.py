@@ -26,8 +26,8 @@ _value: {description: "The file's text.", type: str}
 
 from collections.abc import Callable
 
-from ansible_collections.stackwright.cloud.plugins.filter.database_url import told
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import ssh_keys
+from ansible_collections.stackwright.cloud.plugins.plugin_utils.filters import told_of_password
 
 
 class FilterModule:
@@ -35,4 +35,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., str]]:
         """Its name and function."""
-        return {"ssh_private_key": told("ssh_private_key", ssh_keys.private_key)}
+        return {"ssh_private_key": told_of_password("ssh_private_key", ssh_keys.private_key)}

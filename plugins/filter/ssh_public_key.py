@@ -27,8 +27,8 @@ _value: {description: "Kind of the key and base64.", type: str}
 
 from collections.abc import Callable
 
-from ansible_collections.stackwright.cloud.plugins.filter.database_url import told
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import ssh_keys
+from ansible_collections.stackwright.cloud.plugins.plugin_utils.filters import told_of_password
 
 
 class FilterModule:
@@ -36,4 +36,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., str]]:
         """Its name and function."""
-        return {"ssh_public_key": told("ssh_public_key", ssh_keys.public_key)}
+        return {"ssh_public_key": told_of_password("ssh_public_key", ssh_keys.public_key)}

@@ -22,16 +22,8 @@ _value: {description: What the file says., type: dict}
 from collections.abc import Callable
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.stackwright.cloud.plugins.module_utils.swift import spelling
-
-
-def swift_mounts(given: Any) -> Any:
-    """The function as a filter, whose errors name it."""
-    try:
-        return spelling.mounts(given)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise AnsibleFilterError(f"swift_mounts: {error}") from None
+from ansible_collections.stackwright.cloud.plugins.plugin_utils.filters import told
 
 
 class FilterModule:
@@ -39,4 +31,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Its name and function."""
-        return {"swift_mounts": swift_mounts}
+        return {"swift_mounts": told("swift_mounts", spelling.mounts)}

@@ -22,16 +22,8 @@ _value: {description: Sections of the file with their options., type: dict}
 from collections.abc import Callable
 from typing import Any
 
-from ansible.errors import AnsibleFilterError
 from ansible_collections.stackwright.cloud.plugins.module_utils.swift import pipeline
-
-
-def swift_pipeline(given: Any) -> Any:
-    """The function as a filter, whose errors name it."""
-    try:
-        return pipeline.sections(given)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise AnsibleFilterError(f"swift_pipeline: {error}") from None
+from ansible_collections.stackwright.cloud.plugins.plugin_utils.filters import told
 
 
 class FilterModule:
@@ -39,4 +31,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Its name and function."""
-        return {"swift_pipeline": swift_pipeline}
+        return {"swift_pipeline": told("swift_pipeline", pipeline.sections)}

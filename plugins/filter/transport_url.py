@@ -31,8 +31,8 @@ _value: {description: The URL., type: str}
 
 from collections.abc import Callable
 
-from ansible_collections.stackwright.cloud.plugins.filter.database_url import told
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import urls
+from ansible_collections.stackwright.cloud.plugins.plugin_utils.filters import told_of_password
 
 
 class FilterModule:
@@ -40,4 +40,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, Callable[..., str]]:
         """Its name and function."""
-        return {"transport_url": told("transport_url", urls.transport_url)}
+        return {"transport_url": told_of_password("transport_url", urls.transport_url)}

@@ -1,0 +1,1 @@
+"""What plug-ins that run on the control node share, and modules do not."""
