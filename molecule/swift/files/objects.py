@@ -2,7 +2,9 @@
 
 objects.py put NUMBER     so many more objects in each policy
 objects.py check          every object that was ever put, read and compared; exit status 1 when one is not
-objects.py load SECONDS   reads for so long and counts what failed
+objects.py load FILE      reads until there is such a file and counts what failed
+objects.py settle SECONDS waits until every server that the rings name for it has its copy or fragment of every object,
+                          and of the listings above
 
 No request is made a second time. The login lies as JSON in the file that OBJECTS_LOGIN names.
 """
@@ -10,7 +12,9 @@ No request is made a second time. The login lies as JSON in the file that OBJECT
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import hashlib
+import http.client
 import json
 import os
 import pathlib
@@ -18,14 +22,18 @@ import random
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import swiftclient
+from swift.common.ring import Ring
+from swift.common.storage_policy import POLICIES as STORED
 
 KEPT = pathlib.Path("/var/tmp/objects.json")
 POLICIES = ("gold", "ec22")
 WORKERS = 4
 SHOWN = 20
+PAUSE = 2.0
 LOCAL = threading.local()
 
 
@@ -76,6 +84,69 @@ def store(kept: dict[str, str], number: int, pool: concurrent.futures.Executor) 
     return [wrong for _, wrong in found.values() if wrong]
 
 
+@dataclasses.dataclass(frozen=True)
+class Copy:
+    """A copy that a server has to have. ``fragment`` is the number of one of an object that is kept in fragments."""
+
+    address: tuple[str, int]
+    path: str
+    policy: int = 0
+    fragment: int | None = None
+
+
+def copies(kept: dict[str, str]) -> Iterator[Copy]:
+    """Every copy of what was put, where the rings say."""
+    account = connection().get_auth()[0].rsplit("/", 1)[-1]
+    rings = {name: Ring("/etc/swift", ring_name=name) for name in ("account", "container")}
+
+    def each(ring: Any, *path: str) -> Iterator[tuple[dict[str, Any], tuple[str, int], str]]:
+        part, nodes = ring.get_nodes(*path)
+        for node in nodes:
+            yield node, (node["ip"], node["port"]), "/".join(["", node["device"], str(part), *path])
+
+    for _, address, place in each(rings["account"], account):
+        yield Copy(address, place)
+    for name in POLICIES:
+        policy = STORED.get_by_name(name)
+        ring = Ring("/etc/swift", ring_name=policy.ring_name)
+        for _, address, place in each(rings["container"], account, name):
+            yield Copy(address, place)
+        for path in kept:
+            if path.startswith(f"{name}/"):
+                for node, address, place in each(ring, account, *path.split("/")):
+                    coded = node["index"] if policy.policy_type == "erasure_coding" else None
+                    yield Copy(address, place, int(policy), coded)
+
+
+def lacking(copy: Copy) -> str:
+    """Ask a server for its copy; return what is wrong."""
+    asked = vars(LOCAL).setdefault("servers", {})
+    server = asked.setdefault(copy.address, http.client.HTTPConnection(*copy.address, timeout=30))
+    try:
+        server.request("HEAD", copy.path, headers={"X-Backend-Storage-Policy-Index": str(copy.policy)})
+        answer = server.getresponse()
+        answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        server.close()
+        return f"{copy.address[0]}{copy.path}: {error}"
+    if answer.status // 100 != 2:
+        return f"{copy.address[0]}{copy.path}: HTTP {answer.status}"
+    has = {one for found in json.loads(answer.headers.get("X-Backend-Fragments") or "{}").values() for one in found}
+    return "" if copy.fragment in (None, *has) else f"{copy.address[0]}{copy.path}: fragments {sorted(has)}"
+
+
+def settle(kept: dict[str, str], seconds: float, pool: concurrent.futures.Executor) -> tuple[int, list[str]]:
+    """Wait for every copy; return how many there are, and what is wrong in the end."""
+    waiting = list(copies(kept))
+    done, until = len(waiting), time.monotonic() + seconds
+    while True:
+        said = dict(zip(waiting, pool.map(lacking, waiting), strict=True))
+        waiting = [one for one, wrong in said.items() if wrong]
+        if not waiting or time.monotonic() > until:
+            return done, [said[one] for one in waiting]
+        time.sleep(PAUSE)
+
+
 def main() -> int:
     """Do what was asked."""
     kept: dict[str, str] = json.loads(KEPT.read_text()) if KEPT.exists() else {}
@@ -86,10 +157,12 @@ def main() -> int:
         if verb == "put":
             number = int(sys.argv[2])
             failed, done = store(kept, number, pool), number * len(POLICIES)
+        elif verb == "settle":
+            done, failed = settle(kept, float(sys.argv[2]), pool)
         else:
-            order, until = random.Random(1), begun + float(sys.argv[2]) if verb == "load" else 0.0
-            while not done or time.monotonic() < until:
-                paths = order.sample(sorted(kept), 100) if until else sorted(kept)
+            order, end = random.Random(1), pathlib.Path(sys.argv[2]) if verb == "load" else None
+            while not done or (end and not end.exists()):
+                paths = order.sample(sorted(kept), 100) if end else sorted(kept)
                 failed += filter(None, pool.map(lambda path: get(path, kept[path]), paths))
                 done += len(paths)
     rate = round(done / (time.monotonic() - begun), 1)

@@ -7,6 +7,9 @@ import json
 
 import pytest
 
+proxy = pytest.mark.of("swift_proxy")
+storage = pytest.mark.of("swift_storage")
+
 
 def variables(host):
     return host.ansible.get_variables()
@@ -73,34 +76,28 @@ print(json.dumps([one["Body"].read().decode(), one["Metadata"], large == (part *
 MARK = "clear text of "
 
 
-def of(host, group):
-    """Skip a test that does not concern this host."""
-    if group not in variables(host)["group_names"]:
-        pytest.skip(f"is about {group}")
-
-
+@proxy
 def test_s3_is_spoken_with_a_client_of_others(host):
-    of(host, "swift_proxy")
     said = json.loads(host.check_output("python3 -c %s", S3))
     assert said == ["by S3", {"colour": "blue"}, True, ["a/one", "large"], "by S3", "SignatureDoesNotMatch"]
 
 
+@storage
 def test_what_lies_on_disks_is_encrypted(host):
     """Every object that the side effects put begins with a text."""
-    of(host, "swift_storage")
     assert int(host.check_output("find /srv/node -name '*.data' -size +1k | wc -l")) > 500
     assert host.run("grep -rlaF %s /srv/node", MARK).stdout == ""
 
 
+@proxy
 def test_the_root_secret_is_readable_for_the_proxy_alone(host):
-    of(host, "swift_proxy")
     for name in ("keymaster", "proxy-server", "dispersion", "swift"):
         file = host.file(f"/etc/swift/{name}.conf")
         assert (file.user, file.group, file.mode) == ("root", "swift", 0o640)
 
 
+@storage
 def test_copies_travel_on_the_network_for_them_alone(host):
-    of(host, "swift_storage")
     own = variables(host)
     listening = host.check_output("ss -H -l -t -n 'sport = :873 or sport = :6200'").splitlines()
     assert sorted(line.split()[3] for line in listening) == sorted(
@@ -115,24 +112,23 @@ def test_copies_travel_on_the_network_for_them_alone(host):
     assert answers == ["405", "200"]
 
 
+@proxy
 def test_all_objects_are_still_what_they_were(host):
-    of(host, "swift_proxy")
     answer = json.loads(host.check_output("OBJECTS_LOGIN=/run/objects-login.json python3 /var/tmp/objects.py check"))
     assert answer["failed"] == [] and answer["done"] == 2 * (500 + 50 + 100 + 50)
 
 
+@pytest.mark.of("object1")
 def test_the_auditor_took_a_corrupted_object_away_and_replication_brought_it_back(host):
-    if not host.file("/var/tmp/corrupted").exists:
-        pytest.skip("nothing was corrupted here")
     path = host.check_output("cat /var/tmp/corrupted")
     name = path.split("/")[-2]
     assert host.run(f"find /srv/node/*/quarantined/objects -name '{name}*' | grep -q .").rc == 0
-    host.check_output(f"timeout 120 sh -c 'until ls /srv/node/*/objects/*/*/{name}/*.data; do sleep 1; done'")
+    # every copy was waited for in the side effects
+    host.check_output(f"ls /srv/node/*/objects/*/*/{name}/*.data")
 
 
+@pytest.mark.of("object4")
 def test_a_missing_disk_takes_nothing_until_it_is_mounted_again(host):
-    if variables(host)["inventory_hostname"] != "object4":
-        pytest.skip("one node has disks")
     # the side effects took it away; a further run of this test does so itself
     host.run("umount --lazy /srv/node/d2")
     address = variables(host)["lab_management_address"]
@@ -147,9 +143,8 @@ def test_a_missing_disk_takes_nothing_until_it_is_mounted_again(host):
     assert asked(host, "PUT", address, "d2/1/a/c/o") == "201"
 
 
-def test_the_drained_device_holds_nothing_in_the_rings(host):
-    if variables(host)["inventory_hostname"] != "object3":
-        pytest.skip("one node was drained")
+@pytest.mark.of("object3")
+def test_the_drained_device_holds_nothing_in_the_rings_and_gets_empty(host):
     script = (
         "from swift.common.ring import Ring\n"
         "for name in ('account', 'container', 'object', 'object-1'):\n"
@@ -158,3 +153,5 @@ def test_the_drained_device_holds_nothing_in_the_rings(host):
         "          sum(1 for row in ring._replica2part2dev_id for n in row if ring.devs[n]['meta'] == 'object3/d2'))\n"
     )
     assert host.check_output("python3 -c %s", script).splitlines() == ["{('object3/d2', 0.0)} 0"] * 4
+    until_empty = 'until test -z "$(find /srv/node/d2/objects* -name "*.data")"; do sleep 2; done'
+    host.check_output("timeout 600 sh -c %s", until_empty)
