@@ -11,7 +11,7 @@ short_description: Wait until endpoints, ports and systemd units of a host are h
 version_added: 0.1.0
 description:
   - Does any number of checks on the host in parallel and repeats them until all pass in the same round, or until
-    O(timeout) seconds are over.
+    nothing more came up for O(timeout) seconds.
   - A unit is healthy when systemd calls it active and has done so for O(settle) seconds. One that systemd had to
     restart
     must stay active for O(settle_restarted) seconds, so that a unit that keeps crashing does not pass between two
@@ -72,7 +72,9 @@ options:
     elements: str
     default: []
   timeout:
-    description: Seconds until all checks must have passed. V(0) tries once.
+    description:
+      - Seconds that go by without anything coming up that had not been up before, until the waiting is given up. V(0)
+        tries once.
     type: float
     default: 60
   interval:

@@ -17,6 +17,14 @@ def test_the_login_is_an_ordinary_user_with_sudo(host):
         assert host.check_output("sudo -n id -u") == "0"
 
 
+def test_the_manager_of_an_account_outlives_its_last_logout(host):
+    """Without that, a login that comes while the manager is being ended may wait for two minutes."""
+    delay = (
+        "get-property org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager UserStopDelayUSec"
+    )
+    assert host.check_output(f"busctl {delay}") == f"t {2**64 - 1}"
+
+
 def test_identity_is_not_shared(host):
     mine = host.check_output("cat /etc/machine-id")
     key = host.check_output("cat /etc/ssh/ssh_host_ed25519_key.pub").split()[1]

@@ -143,6 +143,9 @@ def machine_files(
         "etc/ssh/ssh_host_ed25519_key.pub": (0o644, keys["host_public"]),
         f"home/{user}/.ssh/authorized_keys": (0o600, keys["public"]),
         "etc/systemd/system/stackwright-lab-external.service": (0o644, EXTERNAL_UNIT.format(interface=external)),
+        # Where the control node has the first version of control groups, nobody tells systemd in a container that the
+        # last process of an account has ended: ending its manager takes two minutes, in which a login waits.
+        "etc/systemd/logind.conf.d/stackwright-lab.conf": (0o644, "[Login]\nUserStopDelaySec=infinity\n"),
     }
     if apt_options:
         files["etc/apt/apt.conf.d/91stackwright-lab"] = (0o644, apt_options)

@@ -314,21 +314,28 @@ def wait_healthy(
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Report:
-    """Repeat rounds until every check passes in the same round, one fails for good, or ``timeout`` seconds are over.
+    """Repeat rounds until every check passes in the same round, one fails for good, or ``timeout`` seconds went by in
+    which nothing came up that had not been up before.
 
-    At least one round is done. Evidence (journal lines) is gathered for what failed in the last round.
+    A host that boots brings its services up one by one, on a slow processor over minutes: as long as it gets on, it is
+    waited for. At least one round is done. Evidence (journal lines) is gathered for what failed in the last round.
     """
     wanted = list(checks)
-    start = now()
+    start = got_on = now()
+    been_up: set[int] = set()
     rounds = 0
     while True:
         rounds += 1
-        remaining = timeout - (now() - start)
-        outcomes = one_round(wanted, remaining, lasting, run, now)
+        outcomes = one_round(wanted, got_on + timeout - now(), lasting, run, now)
         report = Report(outcomes, rounds, now() - start)
-        if not report.failed or any(outcome.final for outcome in report.failed) or report.seconds >= timeout:
+        up = {id(outcome.check) for outcome in outcomes if outcome.passed}
+        if not up <= been_up:
+            been_up |= up
+            got_on = now()
+        remaining = got_on + timeout - now()
+        if not report.failed or any(outcome.final for outcome in report.failed) or remaining <= 0:
             break
-        sleep(min(interval, max(0.05, timeout - report.seconds)))
+        sleep(min(interval, max(0.05, remaining)))
     for outcome in report.failed:
         outcome.evidence = evidence_of(outcome.check, run)
     return report

@@ -55,6 +55,7 @@ def test_files_make_it_a_machine_of_its_own(lab: Lab) -> None:
     assert files["etc/ssh/ssh_host_ed25519_key"][0] == 0o600
     assert "10.137.88.31 compute1" in files["etc/hosts"][1]
     assert files["etc/resolv.conf"][1] == "nameserver 192.0.2.1\n"
+    assert "UserStopDelaySec=infinity" in files["etc/systemd/logind.conf.d/stackwright-lab.conf"][1]
     assert "etc/apt/apt.conf.d/91stackwright-lab" not in files
     assert "flush dev eth2" in files["etc/systemd/system/stackwright-lab-external.service"][1]
 

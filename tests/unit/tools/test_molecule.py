@@ -34,6 +34,19 @@ def test_a_failed_test_of_the_machine_is_found(tool):
     assert "E   AssertionError: a daemon speaks unencrypted" in tool.faults(text)
 
 
+def test_the_sentence_of_a_task_with_a_long_result_is_said(tool):
+    checks = "\n".join(f'  │ {{"name": "service-{number}", "ok": true, "cause": ""}},' for number in range(50))
+    text = f"""
+  │ fatal: [controller1]: FAILED! => {{"checks": [
+{checks}
+  │ ], "msg": "1 of 50 health checks fail
+  │ after 60 s:\\n- identity: no answer to \\"GET\\"", "rounds": 3}}
+  │ TASK [Another] ****
+  │ ok: [controller1] => {{"msg": "fine"}}
+"""
+    assert tool.faults(text)[-2:] == ["1 of 50 health checks fail after 60 s:", '- identity: no answer to \\"GET\\"']
+
+
 def test_lines_and_widths_have_bounds(tool):
     found = tool.faults("\n".join(f"fatal: {'x' * 5000} {number}" for number in range(900)))
     assert len(found) == tool.FAULT_LINES

@@ -218,6 +218,26 @@ def test_waiting_ends_at_the_timeout_and_tells_the_last_cause() -> None:
     assert clock.now == 105
 
 
+@pytest.mark.parametrize(("last", "seconds", "failed"), [(112, 12, []), (1000, 13, ["c.service"])])
+def test_host_that_gets_on_is_waited_for_beyond_the_timeout(last: int, seconds: int, failed: list[str]) -> None:
+    """Units come up four seconds apart; five without progress are waited for."""
+    clock = Clock()
+    ready = {"a": 104, "b": 108, "c": last}
+    starting = {"ActiveState": "activating", "SubState": "start", "ActiveEnterTimestampMonotonic": "0"}
+    machine = Machine()
+
+    def sleep(wanted: float) -> None:
+        clock.sleep(wanted)
+        machine.blocks = tuple(
+            unit_text(f"{name}.service", **({} if clock.now >= at else starting)) for name, at in ready.items()
+        )
+
+    sleep(0)
+    report = wait(*[{"unit": name} for name in ready], timeout=5, run=machine, now=clock, sleep=sleep)
+    assert [outcome.check.name for outcome in report.failed] == failed
+    assert clock.now - 100 == seconds
+
+
 def test_all_must_pass_in_the_same_round(server: Server) -> None:
     """An endpoint that fails once another one has recovered is seen."""
     machine = Machine(unit_text("a.service", ActiveEnterTimestampMonotonic="99000000"))
