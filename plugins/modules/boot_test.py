@@ -89,6 +89,13 @@ options:
       host.
     type: bool
     default: false
+  volumes:
+    description:
+      - Whether volumes are tried, too. One is attached, written to, extended in use, cloned by a snapshot, backed up
+        with an increment, restored, detached and given another type, with checksums taken in the guest each time; a
+        server boots from another one.
+    type: bool
+    default: false
   name_servers:
     description: Name servers that DHCP has to hand out. They are not asked.
     type: list
@@ -221,9 +228,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud import errors
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_content import Settings
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_guest import BootTestError
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_test import (
     BootTest,
-    BootTestError,
     InterruptedRunError,
     failure_message,
 )
@@ -243,6 +250,7 @@ OPTIONS: dict[str, Any] = {
     "large_packets": {"type": "bool", "default": True},
     "migrate": {"type": "bool", "default": False},
     "resize": {"type": "bool", "default": False},
+    "volumes": {"type": "bool", "default": False},
     "name_servers": {"type": "list", "elements": "str", "default": ["192.0.2.53"]},
     "external_name": {"type": "str", "default": ""},
     "external_physical_network": {"type": "str", "default": "external"},

@@ -191,6 +191,25 @@ def new_backup(state: State, request: Request, obj: Object) -> None:
     state.settle("backing-up", volume, "backing-up", volume["status"])
 
 
+def restore(state: State, request: Request, match: dict[str, str]) -> Answer:
+    """POST of a restore into a volume that there is."""
+    backup = fetch(state, request, state.types["backup"], {"id": match["id"]})
+    volume = state.get("volume", request.wrapped("restore")["volume_id"])
+    state.poll(volume)
+    if volume["status"] != "available":
+        raise busy(volume, "available")
+    volume["_restored"] = backup["id"]
+    state.settle("restore", volume, "restoring-backup", "available")
+    return Answer(202, {"restore": {"backup_id": backup["id"], "volume_id": volume["id"]}})
+
+
+def drop_backup(state: State, request: Request, obj: Object) -> None:
+    """What an increment stands on stays."""
+    later = [one for one in state.find("backup", volume_id=obj["volume_id"]) if one["is_incremental"]]
+    if later and not obj["is_incremental"]:
+        raise Refusal(400, f"Invalid backup: Incremental backups exist for backup {obj['id']}.")
+
+
 def unused(state: State, kind: Object, refusal: str) -> None:
     """What the volumes of a type depend on stays as it is."""
     if state.find("volume", volume_type=kind["name"]):
@@ -422,6 +441,7 @@ COLLECTIONS = [
         detail=True,
         required=("volume_id",),
         on_create=new_backup,
+        on_delete=drop_backup,
         view=show_backup,
         lingers="deleting",
         defaults={
@@ -466,6 +486,7 @@ ROUTES = [
     Route(SERVICE, "GET", "/v3", versions, "version", open=True),
     Route(SERVICE, "GET", ROOT + "/messages", told, "volume_message"),
     Route(SERVICE, "POST", ROOT + "/volumes/{id}/action", volume_action, "volume_action"),
+    Route(SERVICE, "POST", ROOT + "/backups/{id}/restore", restore, "backup_restore"),
     *(
         Route(SERVICE, m, ROOT + f"/{path}/{{id}}/{key}", bag(kind, key), f"{kind}_{key}")
         for kind, path, key in (

@@ -54,6 +54,7 @@ class Settings:
     large_packets: bool = True
     resize: bool = False
     migrate: bool = False
+    volumes: bool = False
     timeout: float = 180
     keep_failed: bool = False
 
@@ -255,7 +256,7 @@ class Trace:
 
 # In this order they are told. Subnets go with their networks; key pairs have no field for a mark, only a name.
 TRACES: Mapping[str, Trace] = {
-    "server": Trace(lambda raw: (raw.get("metadata") or {}).get("stackwright")),
+    "server": Trace(lambda raw: _metadata(raw)),
     "floating_ip": Trace(_description, "project_id"),
     "router": Trace(_description, "project_id"),
     "network": Trace(_description, "project_id"),
@@ -266,12 +267,25 @@ TRACES: Mapping[str, Trace] = {
 }
 
 
+def _metadata(raw: Raw) -> Any:
+    return (raw.get("metadata") or {}).get("stackwright")
+
+
+# Those of the block storage service, which not every cloud has.
+VOLUME_TRACES: Mapping[str, Trace] = {
+    "volume": Trace(_metadata),
+    "snapshot": Trace(_metadata),
+    "backup": Trace(_metadata),
+    "volume_type": Trace(_description),
+}
+
+
 def remains(cloud: Cloud, prefix: str, kind: str) -> Document:
     """What runs with this prefix left of one type, as a document that removes it.
 
     :raises ApiError: it cannot be listed.
     """
-    trace = TRACES[kind]
+    trace = {**TRACES, **VOLUME_TRACES}[kind]
     own = {trace.project: cloud.project_id} if trace.project else {}
     declared = replace(BY_NAME[kind], list_params={**BY_NAME[kind].list_params, **own})
     names = []

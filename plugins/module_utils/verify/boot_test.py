@@ -24,6 +24,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.con
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_content import (
     TRACES,
+    VOLUME_TRACES,
     Document,
     Run,
     Settings,
@@ -31,6 +32,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_cont
     external_document,
     remains,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_guest import BootTestError, Guest
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import API_ERRORS, Steps, first_line
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.gateway import (
     GatewayError,
@@ -52,6 +54,10 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.verify.guest_she
     restarts,
     told_size,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.volume_steps import (
+    VolumeSteps,
+    volumes_document,
+)
 
 MIB = 1 << 20
 BULK = 4 * MIB
@@ -67,33 +73,8 @@ MARK_OF_DISK = "stackwright-was-here"
 END_OF_DISK = "$(( $(cat /sys/block/vda/size) - 8 ))"
 
 
-class BootTestError(Exception):
-    """A step failed: what was being done, what went wrong; ``evidence`` holds lines that help to find out why."""
-
-    def __init__(self, message: str, evidence: list[str] | None = None) -> None:
-        super().__init__(message)
-        self.evidence = evidence or []
-
-
 class InterruptedRunError(BaseException):
     """The run was told to stop by a signal. No error of an API: no handler for those may swallow it."""
-
-
-@dataclass
-class Guest:
-    """One server under test."""
-
-    name: str
-    host: str
-    id: str = ""
-    address: str = ""
-    address_v6: str = ""
-    # The address that DHCPv6 hands out, on its second interface.
-    stateful_v6: str = ""
-    boot: Boot | None = None
-    # Whether it is to run by now, and how often in a row its hypervisor said that it does not.
-    expected: bool = False
-    unsound: int = 0
 
 
 @dataclass
@@ -189,6 +170,7 @@ class BootTest:
         self.this_run = Run(settings.prefix)
         self.signals = Signals()
         self.made = Made()
+        self.volumes = VolumeSteps(self)
         self.asked = now()
         names = settings.hosts or ("",)
         self.made.guests = [
@@ -283,6 +265,8 @@ class BootTest:
         if made.external_made:
             for kind, entries in external_document(self.this_run, self.settings).items():
                 whole[kind] += entries
+        if self.volumes.begun:
+            whole |= volumes_document(self.this_run)
         return whole
 
     def make(self, *kinds: str, wait: bool = True) -> list[dict[str, Any]]:
@@ -329,6 +313,8 @@ class BootTest:
             plan.append(("server is migrated to another host with its disk", self.migrate))
         if self.settings.resize:
             plan.append(("resized server keeps its address and runs on", self.resize))
+        if self.settings.volumes:
+            plan += self.volumes.plan()
         failed = kept = False
         try:
             with self.signals.as_errors():
@@ -824,13 +810,31 @@ class BootTest:
         boot = parse_boot(self.console(guest))
         return boot is not None and boot.host_key != old_key
 
+    @property
+    def image(self) -> str:
+        """Identifier of the guest's image."""
+        return self.made.image
+
+    def boot_from_volume(self, name: str) -> tuple[Guest, str]:
+        """Make a server that boots from the volume of this name, wherever, and wait until it is logged in to."""
+        guest = Guest(name, "")
+        self.made.guests.append(guest)
+        (wanted,) = [one for one in self.document()["servers"] if one["name"] == name]
+        wanted = {**{key: value for key, value in wanted.items() if key != "image"}, "boot_volume": name}
+        (server,) = self.converge({"servers": [wanted]}, wait=False, describe=True)["described"]
+        guest.id = server["id"]
+        where = self.wait_active(guest)
+        seconds = self.wait_ready(guest)
+        self.wait_ssh(guest)
+        return guest, f"{where}, {seconds:.0f} s after power on"
+
     # ------------------------------------------------------------------ removal
 
     def remove_remains(self) -> str:
         """Remove what earlier runs with the same prefix left."""
         found: Document = {}
         problems: list[str] = []
-        for kind in TRACES:
+        for kind in {**TRACES, **(VOLUME_TRACES if self.settings.volumes else {})}:
             try:
                 found |= remains(self.engine, self.settings.prefix, kind)
             except ApiError as error:
@@ -848,6 +852,8 @@ class BootTest:
         """
         removed: list[str] = []
         try:
+            if unwanted.get("backups"):
+                self.volumes.forget_increments()
             plan = self.converge(unwanted, state="absent")["plan"]
             removed = [change["type"].replace("_", " ") for change in plan]
         except BootTestError as error:

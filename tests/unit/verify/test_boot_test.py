@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -22,6 +24,7 @@ from ansible_collections.stackwright.cloud.tests.cloud_simulator import CloudSim
 
 PREFIX = "stackwright-verify"
 KINDS = ("image", "flavor", "network", "subnet", "router", "security_group", "keypair", "server", "floating_ip", "port")
+VOLUME_KINDS = ("volume", "snapshot", "backup", "volume_type")
 HOSTS = ("compute-1", "compute-2")
 
 
@@ -47,11 +50,32 @@ class GuestShell(Shell):
         self.cloud = cloud
         self.replies: dict[str, Answer] = {}
         self.said: list[str] = []
+        self.volumes = VolumeDisks(cloud)
         self.disks: dict[tuple[str, int], str] = {}
         self.mtu = 0
         self.user_data = True
         self.tick: Callable[[str], None] = lambda remote: None
         self.metadata: Callable[[dict[str, Any]], str] = lambda server: json.dumps({"uuid": server["id"]})
+
+    def volume_in(self, server: dict[str, Any], remote: str) -> Answer | None:
+        """What a command says of a volume that the server has; nothing where it is about none."""
+        device = re.search(r"/(?:sys/block|dev)/(vd[a-z])", remote)
+        if not device or not re.search("urandom|sha256sum|/size", remote) or "END" in remote:
+            return None
+        self.volumes.look()
+        for volume in self.cloud.all("volume"):
+            held = volume["attachments"]
+            if held and (held[0]["server_id"], held[0]["device"]) == (server["id"], f"/dev/{device[1]}"):
+                if "urandom" in remote:
+                    self.volumes.written[volume["id"]] = f"{len(self.said)}"
+                sectors = volume["size"] << 21 if self.volumes.fault != "stays small" else 1 << 21
+                return Answer(
+                    0,
+                    f"{hashlib.sha256(self.volumes.of(volume).encode()).hexdigest()}  -\n"
+                    if "sha256sum" in remote
+                    else f"{sectors}\n",
+                )
+        return Answer(0, "ls: /sys/block: No such file or directory\n") if "ls " in remote else None
 
     def server_at(self, address: str) -> dict[str, Any]:
         """The server with a fixed or floating address."""
@@ -72,6 +96,8 @@ class GuestShell(Shell):
         for part, answer in self.replies.items():
             if part in remote:
                 return answer
+        if (volume := self.volume_in(server, remote)) is not None:
+            return volume
         disk = (server["id"], server.get("_boots", 1))
         if remote == "hostname":
             return Answer(0, server["name"] + "\n")
@@ -91,6 +117,29 @@ class GuestShell(Shell):
         if "of=/dev/vda" in remote:
             self.disks[disk] = remote.split()[1]
         return Answer(0, self.disks.get(disk, "") + "\n")
+
+
+class VolumeDisks:
+    """What the volumes of the cloud hold: what was written last, or that of the time of a snapshot or backup."""
+
+    def __init__(self, cloud: CloudSimulator) -> None:
+        self.cloud = cloud
+        self.written: dict[str, str] = {}
+        self.kept: dict[str, str] = {}
+        self.fault = ""
+
+    def look(self) -> None:
+        """Keep what new snapshots and backups are of, as the services do when they are made."""
+        for kind in ("snapshot", "backup"):
+            for one in self.cloud.all(kind):
+                self.kept.setdefault(one["id"], self.of(self.cloud.get("volume", one["volume_id"])))
+
+    def of(self, volume: dict[str, Any]) -> str:
+        """What a volume holds."""
+        for source in (volume.get("_restored"), volume.get("snapshot_id")):
+            if source and volume["id"] not in self.written:
+                return "" if self.fault == "forgets" else self.kept[source]
+        return self.written.get(volume["id"], "")
 
 
 class Clock:
@@ -131,8 +180,9 @@ class Bench:
 
     def held(self) -> set[tuple[str, str]]:
         """Type and identifier of all that the cloud holds, but for what it makes by itself."""
+        kinds = (*KINDS, *VOLUME_KINDS)
         return {
-            (kind, thing["id"]) for kind in KINDS for thing in self.cloud.all(kind) if thing.get("name") != "default"
+            (kind, thing["id"]) for kind in kinds for thing in self.cloud.all(kind) if thing.get("name") != "default"
         }
 
     def left(self) -> set[str]:
@@ -897,3 +947,41 @@ def test_resize_that_nova_gives_up_is_told_with_its_fault(bench: Bench) -> None:
     step, error, _ = bench.fails(resize=True)
     assert step == "resized server keeps its address and runs on"
     assert "was not resized: No valid host was found." in str(error)
+
+
+def test_volumes_give_back_what_was_written_on_every_way(bench: Bench) -> None:
+    test = bench.test(volumes=True)
+    test.run()
+    told = {step["name"]: step["detail"] for step in test.steps.done}
+    assert told["attached volume grows, and keeps its data"] == "1 to 2 GiB"
+    assert told["backup and increment give back the data of their times"] == "twice 8 MiB"
+    assert told["server boots from a volume and writes to it"].startswith("192.168.213.")
+    assert bench.left() == set()
+    assert any("seek=512" in remote for remote in bench.shell.said), "a server wrote to the volume that it booted from"
+
+
+@pytest.mark.parametrize(
+    ("fault", "step", "said"),
+    [
+        ("forgets", "clone of a snapshot has the data of its time", "the clone of the snapshot does not hold what was"),
+        ("stays small", "attached volume grows, and keeps its data", "the guest must see the larger volume"),
+    ],
+)
+def test_volumes_that_lose_data_are_found_and_removed(bench: Bench, fault: str, step: str, said: str) -> None:
+    bench.shell.volumes.fault = fault
+    failed, error, _ = bench.fails(volumes=True)
+    assert failed == step and said in str(error)
+    assert bench.left() == set()
+
+
+def test_volumes_of_a_killed_run_are_removed_by_the_next(bench: Bench) -> None:
+    killed = bench.test(volumes=True)
+    made_by(killed)
+    killed.wait_ssh(killed.first)
+    killed.volumes.attach()
+    killed.volumes.extend()
+    killed.volumes.clone()
+    killed.volumes.make("backups", "increment")
+    assert {"volume", "backup", "snapshot", "volume_type"} <= bench.left()
+    bench.test(volumes=True).remove_remains()
+    assert bench.left() == set()

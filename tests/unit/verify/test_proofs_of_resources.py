@@ -3,6 +3,7 @@ leaves nothing behind."""
 
 from __future__ import annotations
 
+import json as text_of
 from collections.abc import Sequence
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -69,23 +70,66 @@ class Stacks(Things):
 
 
 class Volumes(Things):
+    """Volumes and snapshots, and RBD with them: it answers from what is held."""
+
     def service(self, admin: bool, project: str, method: str, parts: list[str], json: Any = None) -> Reply:
-        assert not admin
         match method, parts:
-            case "POST", ["volumes"]:
-                one = {"id": self.new(), "project": project, "status": "creating", **json["volume"]}
+            case "POST", ["volumes" | "snapshots" as kind]:
+                wanted = json[kind[:-1]]
+                one = {"id": self.new(), "project": project, "kind": kind, "status": "creating", **wanted}
                 self.held[one["id"]] = one
-                return Reply(202, {"volume": one})
-            case "GET", ["volumes", one]:
-                if not (volume := self.seen(one, project)):
+                return Reply(202, {kind[:-1]: one})
+            case "GET", ["volumes", one] if admin:
+                backend = "other" if self.wrong("elsewhere") else "ceph"
+                return Reply(200, {"volume": {**self.held[one], "os-vol-host-attr:host": f"c1@{backend}#{backend}"}})
+            case "GET", ["volumes" | "snapshots" as kind, one]:
+                if not (thing := self.seen(one, project)):
                     return Reply(404, {})
-                answer = dict(volume)
-                volume["status"] = "error" if self.wrong("fails") else "available"
-                return Reply(200, {"volume": answer})
-            case "DELETE", ["volumes", one]:
+                answer = dict(thing)
+                thing["status"] = "error" if self.wrong(f"{kind} fail") else "available"
+                return Reply(200, {kind[:-1]: answer})
+            case "DELETE", ["volumes" | "snapshots", one]:
+                if not self.seen(one, project):
+                    return Reply(404, {})
+                if [1 for other in self.held.values() if other.get("volume_id") == one]:
+                    return Reply(400, {})
                 self.drop(one)
                 return Reply(202)
+            case "POST", ["volume-transfers"]:
+                return Reply(202, {"transfer": {"id": json["transfer"]["volume_id"], "auth_key": "ab"}})
+            case "POST", ["volume-transfers", one, "accept"]:
+                if json["accept"]["auth_key"] != "ab" and not self.wrong("trusts"):
+                    return Reply(400, {})
+                if not self.wrong("keeps"):
+                    self.held[one]["project"] = project
+                return Reply(202, {})
         raise AssertionError((method, parts))
+
+    def rbd(self, question: Sequence[str], seconds: float) -> CompletedProcess[str]:
+        assert question[:6] == [volumes.RBD, "--id", "cinder", "info", "--format", "json"] and seconds > 0
+        pool, _, image = question[6].partition("/")
+        if self.wrong("locked out"):
+            return CompletedProcess(list(question), 1, "", "rbd: couldn't connect to the cluster!")
+        if self.wrong("hangs"):
+            raise command.CommandTimeoutError(question, seconds, "")
+        told: dict[str, Any] = {"name": image}
+        snapshot = self.held[image.removeprefix("volume-")]["snapshot_id"]
+        if not self.wrong("copies"):
+            volume = "another" if self.wrong("mistakes") else self.held[snapshot]["volume_id"]
+            told["parent"] = {"pool": pool, "image": f"volume-{volume}", "snapshot": f"snapshot-{snapshot}"}
+        return CompletedProcess(list(question), 0, text_of.dumps(told), "")
+
+
+@pytest.fixture
+def cinder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The service's configuration, with a back end in Ceph and another one."""
+    path = tmp_path / "cinder.conf"
+    path.write_text(
+        f"[DEFAULT]\nenabled_backends = ceph,other\n[ceph]\nvolume_driver = {volumes.RBD_DRIVER}\n"
+        "rbd_user = cinder\nrbd_pool = volumes\n[other]\nvolume_driver = files\nsaid = 100%\n"
+    )
+    monkeypatch.setattr(volumes, "CONFIGURATION", str(path))
+    return path
 
 
 class Zones(Things):
@@ -133,13 +177,34 @@ def pools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_services_that_do_what_they_must_pass_and_nothing_is_left(pools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     zones = Zones()
     monkeypatch.setattr(names.command, "run", zones.dig)
-    stacks, held = Stacks(), Volumes()
+    stacks = Stacks()
     assert orchestration.prove(stacks.bench()) == ["a stack is made, shown to its project alone, and removed"]
-    assert volumes.prove(held.bench()) == ["a volume is made, shown to its project alone, and removed"]
     assert names.prove(zones.bench()) == [
         "dig had a zone's record of 192.0.2.53, and nothing once the zone was removed"
     ]
-    assert stacks.is_empty() and held.is_empty() and zones.is_empty()
+    assert stacks.is_empty() and zones.is_empty()
+
+
+TRANSFERRED = "a volume is made, shown to its project alone, transferred to another by its key, and removed"
+
+
+@pytest.mark.parametrize(
+    ("configured", "fault", "told"),
+    [
+        (True, "", "a snapshot becomes another volume; RBD names the snapshot as the clone's parent"),
+        (True, "elsewhere", "a snapshot becomes another volume"),
+        (False, "", "a snapshot becomes another volume"),
+    ],
+)
+def test_volumes_are_proved_on_every_back_end_and_clones_in_ceph(
+    configured: bool, fault: str, told: str, cinder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not configured:
+        cinder.unlink()
+    cloud = Volumes(fault)
+    monkeypatch.setattr(volumes.command, "run", cloud.rbd)
+    assert volumes.prove(cloud.bench()) == [TRANSFERRED, told]
+    assert cloud.is_empty()
 
 
 @pytest.mark.parametrize(
@@ -162,13 +227,23 @@ def test_faults_of_an_orchestration_service_are_found(fault: str, said: str) -> 
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        ("fails", "a volume is not made; see the logs of cinder-scheduler"),
+        ("volumes fail", "a volume is not made; see the logs of cinder-scheduler"),
+        ("snapshots fail", "a snapshot is not made; see the logs of cinder-scheduler"),
+        ("copies", "a volume of a snapshot is a copy in the pool volumes, and no clone"),
+        ("mistakes", "is a clone of volumes/volume-another@snapshot-"),
+        ("locked out", "RBD as client.cinder does not tell of a clone in the pool volumes: rbd: couldn't connect"),
+        ("hangs", "RBD cannot be asked for a clone in the pool volumes: /usr/bin/rbd"),
         ("shows others", "a project sees another one's volume"),
+        ("trusts", "a project takes a volume with a wrong key"),
+        ("keeps", "a project sees a volume that it gave away"),
         ("clings", "a volume is removed: not within 3 s"),
     ],
 )
-def test_faults_of_a_block_storage_service_are_found(fault: str, said: str) -> None:
+def test_faults_of_a_block_storage_service_are_found(
+    fault: str, said: str, cinder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cloud = Volumes(fault)
+    monkeypatch.setattr(volumes.command, "run", cloud.rbd)
     with pytest.raises(ProofError) as told:
         volumes.prove(cloud.bench())
     assert said in str(told.value)
@@ -193,6 +268,13 @@ def test_faults_of_a_dns_service_are_found(fault: str, said: str, pools: Path, m
         names.prove(cloud.bench())
     assert said in str(told.value)
     assert cloud.is_empty() or fault == "clings"
+
+
+@pytest.mark.parametrize("text", ["volume_driver = x\n", "[ceph\n"])
+def test_a_configuration_that_cannot_be_read_is_told(cinder: Path, text: str) -> None:
+    cinder.write_text(text)
+    with pytest.raises(ProofError, match=r"cinder\.conf cannot be read"):
+        volumes.pool_of("c1@ceph#ceph", str(cinder))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "- {name: default}", "- {name: default, nameservers: []}", "- {", None])
