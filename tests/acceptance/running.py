@@ -8,8 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Login
+
 ROOT = Path(__file__).resolve().parents[2]
 INVENTORY = os.environ.get("STACKWRIGHT_INVENTORY", "inventories/lab")
+INTERFACE = os.environ.get("STACKWRIGHT_INTERFACE", "public")
 BIN = Path(sys.executable).parent
 ENVIRONMENT = {
     **os.environ,
@@ -63,3 +67,11 @@ def secret(name: str) -> str:
     assert status == 0, output
     found: dict[str, str] = json.loads(output[output.index("{") :])
     return found[f"stackwright_secrets.{name}"]
+
+
+def administrator(folder: Path) -> Login:
+    """The login of the administrator of the cloud under test; its file, without the password, lies in the folder."""
+    play("client_login", "-e", f"clouds_directory={folder}", "-e", "clouds_name=tested")
+    written = yaml.safe_load((folder / "clouds.yaml").read_text())["clouds"]["tested"]
+    auth = {**written["auth"], "password": secret("keystone_admin")}
+    return Login(auth=auth, region_name=written["region_name"], interface=INTERFACE)

@@ -145,13 +145,9 @@ def filled(value: Any, words: dict[str, Any]) -> Any:
 
 def login_of(folder: Path) -> Login:
     """The login that the environment names, or the administrator's of the inventory under test."""
-    interface = os.environ.get("STACKWRIGHT_INTERFACE", "public")
     if "STACKWRIGHT_CLOUD" in os.environ:
-        return Login(cloud=os.environ["STACKWRIGHT_CLOUD"], interface=interface)
-    running.play("client_login", "-e", f"clouds_directory={folder}", "-e", "clouds_name=tested")
-    written = yaml.safe_load((folder / "clouds.yaml").read_text())["clouds"]["tested"]
-    auth = {**written["auth"], "password": running.secret("keystone_admin")}
-    return Login(auth=auth, region_name=written["region_name"], interface=interface)
+        return Login(cloud=os.environ["STACKWRIGHT_CLOUD"], interface=running.INTERFACE)
+    return running.administrator(folder)
 
 
 @pytest.fixture(scope="module")
