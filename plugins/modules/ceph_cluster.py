@@ -94,52 +94,12 @@ trips:
 """
 
 import os
-import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import document as documents
-from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import plan
-from ansible_collections.stackwright.cloud.plugins.module_utils.ceph.session import (
-    CephError,
-    Command,
-    Session,
-    connected,
-)
-
-
-def _wait_for(numbers: list[int], session: Session, seconds: float) -> None:
-    """Wait until OSDs are up, which new ones are some seconds after their start.
-
-    :raises CephError: some are not.
-    """
-    deadline = time.monotonic() + seconds
-    while numbers:
-        up = {int(one["osd"]) for one in session.ask(Command("osd dump"))["osds"] if one.get("up")}
-        missing = sorted(set(numbers) - up)
-        if not missing:
-            return
-        if time.monotonic() > deadline:
-            listed = ", ".join(f"osd.{one}" for one in missing)
-            raise CephError(
-                f"{listed} did not come up within {seconds:g} s: see journalctl -u ceph-osd@N on their hosts"
-            )
-        time.sleep(1)
-
-
-def _wait_for_manager(session: Session, seconds: float) -> None:
-    """Wait until a manager leads and said which modules it has, which a new one does some seconds after its start.
-
-    :raises CephError: none does.
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        seen = session.ask(Command("mgr dump"))
-        if seen.get("available") and seen.get("available_modules"):
-            return
-        if time.monotonic() > deadline:
-            raise CephError(f"no manager led within {seconds:g} s: see journalctl -u ceph-mgr@HOST on their hosts")
-        time.sleep(1)
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import plan, ready
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph.session import CephError, connected
 
 
 def _lines(actions: list[plan.Action], side: str) -> str:
@@ -165,9 +125,8 @@ def main() -> None:
             # the monitors are made in the course of the run that is foretold
             module.exit_json(changed=True, changes=["make the cluster"], trips=0)
         with connected(given["name"], given["keyring"]) as session:
-            _wait_for(given["osds"], session, 0 if module.check_mode else given["timeout"])
-            if wanted.modules:
-                _wait_for_manager(session, 0 if module.check_mode else given["timeout"])
+            seconds = 0 if module.check_mode else given["timeout"]
+            ready.wait(session, seconds, given["osds"], manager=bool(wanted.modules))
             session.trips = 0
             asked = plan.questions(wanted)
             state = plan.State(dict(zip([one.prefix for one in asked], session.ask_all(asked), strict=True)))

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import session
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import ready, session
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph.session import CephError, Command
 from ansible_collections.stackwright.cloud.plugins.modules import ceph_cluster
 from cluster import KEY, Cluster
@@ -130,9 +130,20 @@ def test_a_cluster_whose_managers_just_started_is_asked_for_modules_once_one_lea
 ) -> None:
     said = [{"available": False}, {"available": True, "available_modules": []}, cluster.said["mgr dump"]]
     cluster.answers["mgr dump"] = lambda *_given: (0, json.dumps(said.pop(0)).encode(), "")
-    monkeypatch.setattr(ceph_cluster.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(ready, "LOOK_AGAIN_SECONDS", 0)
     given = {"document": {"modules": {"prometheus": True}}, "keyring": "/k"}
     assert run_module(ceph_cluster, **given)["changes"] == ["manager module prometheus: enabled"]
     assert said == []
     cluster.answers["mgr dump"] = lambda *_given: (0, b'{"available": false}', "")
     assert "no manager led within 0 s" in run_module(ceph_cluster, **given, timeout=0)["msg"]
+
+
+def test_osds_and_a_manager_are_waited_for_one_after_the_other(cluster: Cluster) -> None:
+    down = [{"osd": number, "up": int(number == 0)} for number in range(3)]
+    said = {"osd dump": [{"osds": down}, cluster.said["osd dump"]], "mgr dump": [{}, cluster.said["mgr dump"]]}
+    for prefix, answers in said.items():
+        cluster.answers[prefix] = lambda *_given, answers=answers: (0, json.dumps(answers.pop(0)).encode(), "")
+    slept: list[float] = []
+    ready.wait(session.Session(cluster), 5, [0, 1], manager=True, now=lambda: 0.0, sleep=slept.append)
+    assert [one["prefix"] for one in cluster.asked] == ["osd dump", "osd dump", "mgr dump", "mgr dump"]
+    assert slept == [1.0, 1.0]
