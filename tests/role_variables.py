@@ -6,50 +6,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 from ansible._internal._templating._jinja_plugins import JinjaPluginIntercept
 from ansible.parsing.dataloader import DataLoader
-from ansible_collections.stackwright.cloud.plugins.filter import (
-    database_url,
-    endpoint_url,
-    option_value,
-    ssh_private_key,
-    ssh_public_key,
-    swift_affinity,
-    swift_mounts,
-    swift_pipeline,
-    swift_policy_sections,
-    transport_url,
-    trusted_authorities,
-    volume_backends,
-)
 from ansible_collections.stackwright.cloud.plugins.module_utils.secrets.declare import generate, load_declarations
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, host_view
 
 ROLES = Path(__file__).resolve().parents[1] / "roles"
+PLUGINS = ROLES.parent / "plugins" / "filter"
+FILTERS = [
+    import_module(f"ansible_collections.stackwright.cloud.plugins.filter.{path.stem}")
+    for path in sorted(PLUGINS.glob("[a-z]*.py"))
+]
 
 
 @contextmanager
 def filters_of_the_collection() -> Iterator[None]:
     """Roles name filters of this collection in full, which Ansible's own loader of collections would find."""
-    plugins = (
-        database_url,
-        endpoint_url,
-        option_value,
-        ssh_private_key,
-        ssh_public_key,
-        swift_affinity,
-        swift_mounts,
-        swift_pipeline,
-        swift_policy_sections,
-        transport_url,
-        trusted_authorities,
-        volume_backends,
-    )
-    own = {f"stackwright.cloud.{n}": f for one in plugins for n, f in one.FilterModule().filters().items()}
+    own = {f"stackwright.cloud.{n}": f for one in FILTERS for n, f in one.FilterModule().filters().items()}
     find = JinjaPluginIntercept.__getitem__
 
     def item(self: JinjaPluginIntercept, key: str) -> Any:
