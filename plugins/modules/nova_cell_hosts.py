@@ -43,6 +43,11 @@ changes:
   type: list
   elements: str
   returned: success
+mapped:
+  description: Nodes that were mapped or would be, by the names given.
+  type: list
+  elements: str
+  returned: success
 """
 
 import os
@@ -62,7 +67,7 @@ def main() -> None:
     )
     hosts = module.params["hosts"]
     if module.check_mode and not os.path.exists(databases.SOCKET):
-        module.exit_json(changed=True, changes=[f"map compute node {host}" for host in hosts])
+        module.exit_json(changed=True, changes=[f"map compute node {host}" for host in hosts], mapped=hosts)
     try:
         timeout = 0 if module.check_mode else module.params["timeout"]
         with databases.session() as connection:
@@ -79,13 +84,17 @@ def main() -> None:
             "the usual causes, and a "
             "machine that was renamed, as which nova-compute refuses to start.",
         )
-    changes = [f"map compute node {host}" for host in hosts if nodes.get(host, True)]
+    mapped = [host for host in hosts if nodes.get(host, True)]
+    changes = [f"map compute node {host}" for host in mapped]
     if changes and not module.check_mode and (said := cell_hosts.discover()):
         module.fail_json(
             msg=f"nova-manage cell_v2 discover_hosts failed: {said}", hint="See /var/log/nova/nova-manage.log."
         )
     module.exit_json(
-        changed=bool(changes), changes=changes, diff={"before": "", "after": "".join(f"{line}\n" for line in changes)}
+        changed=bool(changes),
+        changes=changes,
+        mapped=mapped,
+        diff={"before": "", "after": "".join(f"{line}\n" for line in changes)},
     )
 
 

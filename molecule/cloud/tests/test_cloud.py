@@ -100,6 +100,11 @@ def test_compute_nodes_ask_no_cache(compute):
     assert "memcache" not in compute.check_output("cat /etc/nova/nova.conf")
 
 
+def test_compute_nodes_hear_what_becomes_of_their_guests(compute):
+    log = compute.check_output("cat /var/log/nova/nova-compute.log")
+    assert "does not support events" not in log.rpartition("Starting compute node")[2]
+
+
 def test_sessions_of_the_dashboard_are_not_in_a_shared_cache(controller):
     settings = controller.check_output("cat /etc/openstack-dashboard/local_settings.d/_9000_stackwright.py")
     assert "backends.db" in settings and "memcached" not in settings

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import cell_hosts
+from ansible_collections.stackwright.cloud.plugins.modules import nova_cell_hosts
 
 
 class NoSuchTableError(Exception):
@@ -91,3 +94,15 @@ def test_node_that_registered_under_its_full_name_or_with_capitals_is_found() ->
         [],
         ["Compute2", "compute1.example.org"],
     )
+
+
+def test_nodes_that_are_mapped_are_told_apart_from_those_that_were(
+    run_module: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = contextlib.nullcontext(Database([("compute1", 1), ("compute2", 0)]))
+    monkeypatch.setattr(nova_cell_hosts.databases, "session", lambda: database)
+    monkeypatch.setattr(cell_hosts, "discover", lambda: "")
+    told = run_module(nova_cell_hosts, hosts=["compute1", "compute2"])
+    assert (told["mapped"], told["changes"]) == (["compute2"], ["map compute node compute2"])
+    monkeypatch.setattr(nova_cell_hosts.databases, "SOCKET", "/nowhere")
+    assert run_module(nova_cell_hosts, check=True, hosts=["compute1"])["mapped"] == ["compute1"]
