@@ -39,7 +39,7 @@ options:
   timeout:
     description: Seconds for one answer.
     type: float
-    default: 3
+    default: 10
   plain:
     description:
       - Names of nodes whose devices are plain directories, which the servers call unmounted without reason.
@@ -118,7 +118,7 @@ def main() -> None:
             "rings": {"type": "dict", "default": {}},
             "directory": {"type": "path", "default": "/etc/swift"},
             "at_once": {"type": "int", "default": 32},
-            "timeout": {"type": "float", "default": 3},
+            "timeout": {"type": "float", "default": 10},
             "plain": {"type": "list", "elements": "str", "default": []},
             "full": {"type": "float", "default": 90},
             "age": {"type": "float", "default": 86400},

@@ -4,8 +4,14 @@ than where it belongs."""
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
 
 proxy = pytest.mark.of("swift_proxy")
 storage = pytest.mark.of("swift_storage")
@@ -155,3 +161,18 @@ def test_the_drained_device_holds_nothing_in_the_rings_and_gets_empty(host):
     assert host.check_output("python3 -c %s", script).splitlines() == ["{('object3/d2', 0.0)} 0"] * 4
     until_empty = 'until test -z "$(find /srv/node/d2/objects* -name "*.data")"; do sleep 2; done'
     host.check_output("timeout 600 sh -c %s", until_empty)
+
+
+@proxy
+def test_containers_and_objects_are_resource_types_that_converge(host):
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--import-mode=importlib", "--no-cov", "-q", "-s", "-p", "no:randomly",
+         "tests/acceptance/cloud_state"],
+        cwd=ROOT,
+        env={**os.environ, "STACKWRIGHT_INVENTORY": "molecule/swift/inventory"},
+        capture_output=True,
+        text=True,
+        timeout=1800,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    assert "left out, the catalogue does not offer it: object-store" not in done.stdout

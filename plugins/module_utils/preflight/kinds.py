@@ -313,8 +313,9 @@ KINDS: Mapping[str, Kind] = {
         ("of", "proxy", "prefix", "suffix", "directory"),
     ),  # devices of rings, with all that the rings are made of; prefix and suffix: secrets of their hash, see `objects`
     "place": Kind(
-        None, {"ceph": str, "of": str, "pool": Option}, ("ceph", "of", "pool")
-    ),  # where a service keeps its data; ceph: the value that means a pool there, of: the component that holds it
+        None, {"ceph": str, "of": str, "pool": Option, "swift": str, "proxy": str}, ("ceph", "of", "pool")
+    ),  # where a service keeps its data; ceph: the value that means a pool there, of: the component that holds it;
+    # swift: the value that means the object store, proxy: the component that leads there
     "nodes": Kind(None),  # the kinds of nodes, see `Policy`
 }
 """Every kind that a role may name."""

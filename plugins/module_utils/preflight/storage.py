@@ -93,6 +93,7 @@ def _tenants(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
     owners: dict[str, str] = {}
     given = {rule.settings["part"]: rule.option for rule in policy.rules.kind("ceph_part")}
     described = next((host.get(given.get("pools", "")) for host in inventory.hosts.values()), None)
+    yield from _of_the_object_store(inventory, policy, carried)
     for tenant in tenants(inventory, policy):
         if tenant.holder not in carried:
             yield problem_of(
@@ -120,6 +121,21 @@ def _tenants(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                     f"pool {pool!r}: block devices of {tenant.option} cannot begin in an erasure coded pool",
                     "Make it a replicated one.",
                     tenant.where,
+                )
+
+
+def _of_the_object_store(inventory: Snapshot, policy: Policy, carried: set[str]) -> Iterator[Problem]:
+    """Services that keep data in an object store that nobody offers."""
+    roles = {split_term(one)[0] for one in carried}
+    for rule in policy.rules.kind("place"):
+        for host in list(inventory.hosts.values())[:1] if rule.role in roles and "swift" in rule.settings else []:
+            if host.get(rule.option) == rule.settings["swift"] and rule.settings["proxy"] not in carried:
+                yield problem_of(
+                    INVENTORY,
+                    rule.option,
+                    f"keeps data in the object store, and no host carries {rule.settings['proxy']}",
+                    "Put a host into the group of proxies (see docs/object-store.md), or keep the data elsewhere.",
+                    host.where(rule.option),
                 )
 
 

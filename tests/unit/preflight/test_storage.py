@@ -117,6 +117,13 @@ def test_what_the_cloud_keeps_in_ceph_has_pools_of_its_own(
     assert any(expected in one for one in said(tmp_path, **variables)), said(tmp_path / "again", **variables)
 
 
+def test_nothing_is_kept_in_an_object_store_that_nobody_offers(tmp_path: Path) -> None:
+    bare = {"inventory": {"all": {"vars": {"glance_store": "swift"}}}}
+    (problem,) = cloudcase.examine(cloudcase.write(bare, tmp_path / "inventory"))
+    assert problem.variable == "glance_store"
+    assert problem.cause == "keeps data in the object store, and no host carries swift.proxy"
+
+
 @pytest.mark.parametrize("option", ["glance_store", "nova_disks"])
 def test_nothing_is_kept_in_ceph_where_nobody_holds_it(tmp_path: Path, option: str) -> None:
     bare = {"inventory": {"all": {"vars": {option: "rbd"}}}}
