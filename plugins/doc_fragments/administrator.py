@@ -50,7 +50,7 @@ options:
     choices: [public, internal, admin]
     default: public
   ca_cert:
-    description: File with the authorities that may vouch for the APIs.
+    description: File with the authorities that may vouch for the APIs, or their certificates themselves (PEM).
     type: path
 requirements:
   - openstacksdk

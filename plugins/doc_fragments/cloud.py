@@ -36,7 +36,7 @@ options:
     default: true
     aliases: [verify]
   ca_cert:
-    description: File with the authorities that may vouch for the APIs.
+    description: File with the authorities that may vouch for the APIs, or their certificates themselves (PEM).
     type: path
     aliases: [cacert]
   client_cert:

@@ -12,12 +12,11 @@ options:
   _input: {description: "The host's name or address, as a text or as a list of one.", type: raw, required: true}
   port: {description: The port., type: str, default: ""}
   path: {description: "The path, which begins with a slash.", type: str, default: ""}
-  tls: {description: Whether the API speaks TLS., type: bool, default: false}
 """
 
 EXAMPLES = r"""
 auth_url: "{{ '2001:db8::10' | stackwright.cloud.endpoint_url(5000, '/v3') }}"
-# http://[2001:db8::10]:5000/v3
+# https://[2001:db8::10]:5000/v3
 """
 
 RETURN = r"""

@@ -8,8 +8,8 @@ DOCUMENTATION = r"""
 name: service_certificates
 short_description: Where services of a host show certificates, from their specifications
 description:
-  - Reads the certificates of every named service from the roles' specifications, and returns the places where they are
-    shown in the form that M(stackwright.cloud.certificates) takes.
+  - Reads the certificates of every named service and of its APIs from the roles' specifications, and returns the places
+    where they are shown in the form that M(stackwright.cloud.certificates) takes.
 author: The Stackwright developers
 options:
   _terms:
@@ -52,7 +52,7 @@ class LookupModule(LookupBase):  # type: ignore[misc,unused-ignore]
         book, site = host_view.book(variables), host_view.site(works)
         names = [name for given in terms for name in ([given] if isinstance(given, str) else given)]
         try:
-            found = book.services(names, works, "certificates")
+            found = book.services(names, works, "account", "api", "certificates")
             return [place for term, component in found for place in derive.places(term, component, site)]
         except SpecificationError as error:
             raise AnsibleError(f"service_certificates: {error}") from error

@@ -47,6 +47,9 @@ options:
       ca:
         description: File with the certificate authorities that may vouch for an HTTPS server; the system's otherwise.
         type: path
+      certificate:
+        description: File with the certificate that an HTTPS server has to show, and no other.
+        type: path
       host:
         description: Host name or address of a TCP check.
         type: str
@@ -108,7 +111,7 @@ EXAMPLES = r"""
     checks:
       - unit: glance-api
       - name: image API
-        url: http://203.0.113.10:9292/healthcheck
+        url: https://203.0.113.10:9292/healthcheck
         status: [200]
         unit: glance-api
       - name: database

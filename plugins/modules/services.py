@@ -137,13 +137,14 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service.phases i
     Phase,
     PhaseError,
     Result,
+    Spec,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.phases import MORE
 
 
 def registration(asked: Any, context: Context) -> Result:
     """What the identity service has to know."""
-    secrets, result, failure = register(asked["auth"], asked["document"], context.check)
+    secrets, result, failure = register(asked["auth"], asked["document"], context.check, asked["ca_cert"])
     context.mask(secrets)
     for warning in result.pop("warnings"):
         context.warn(warning)
@@ -156,7 +157,11 @@ def registration(asked: Any, context: Context) -> Result:
     return result
 
 
-REGISTRATION = {"auth": {"type": "dict", "required": True}, "document": {"type": "dict", "required": True}}
+REGISTRATION: Spec = {
+    "auth": {"type": "dict", "required": True},
+    "ca_cert": {"type": "str", "default": ""},
+    "document": {"type": "dict", "required": True},
+}
 PHASES = {**OWN, **MORE, "registration": Phase(REGISTRATION, registration)}
 
 

@@ -74,4 +74,4 @@ def administrator(folder: Path) -> Login:
     play("client_login", "-e", f"clouds_directory={folder}", "-e", "clouds_name=tested")
     written = yaml.safe_load((folder / "clouds.yaml").read_text())["clouds"]["tested"]
     auth = {**written["auth"], "password": secret("keystone_admin")}
-    return Login(auth=auth, region_name=written["region_name"], interface=INTERFACE)
+    return Login(auth=auth, region_name=written["region_name"], interface=INTERFACE, ca_cert=written["cacert"])

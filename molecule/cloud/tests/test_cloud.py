@@ -63,7 +63,7 @@ def test_addresses_in_the_catalogue_are_there_once_and_are_the_right_ones(contro
     }
     script = (
         "import sys, urllib.request as u\n"
-        f"r = u.Request('http://{variables['lab_management_address']}:5000/v3/auth/tokens', sys.argv[1].encode(),\n"
+        f"r = u.Request('https://{variables['lab_management_address']}:5000/v3/auth/tokens', sys.argv[1].encode(),\n"
         "    {'Content-Type': 'application/json'})\n"
         "print(u.urlopen(r).read().decode())\n"
     )

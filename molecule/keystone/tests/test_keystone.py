@@ -24,13 +24,40 @@ def ask(host, password):
     address = host.ansible.get_variables()["lab_management_address"]
     script = (
         "import json, sys, urllib.request as u, urllib.error as e\n"
-        f"r = u.Request('http://{address}:5000/v3/auth/tokens', sys.argv[1].encode(), {{'Content-Type': "
+        f"r = u.Request('https://{address}:5000/v3/auth/tokens', sys.argv[1].encode(), {{'Content-Type': "
         f"'application/json'}})\n"
         "try:\n    a = u.urlopen(r); print(a.status, len(a.headers['X-Subject-Token']), a.read().decode())\n"
         "except e.HTTPError as x:\n    print(x.code, 0, x.read().decode())\n"
     )
     status, length, body = host.check_output("python3 -c %s %s", script, json.dumps(request)).split(" ", 2)
     return int(status), int(length), json.loads(body)
+
+
+def test_nobody_is_served_without_tls(host):
+    """A client that sends a request as it would stand in an answer's log, and no more."""
+    address = host.ansible.get_variables()["lab_management_address"]
+    script = (
+        "import http.client, sys\n"
+        "c = http.client.HTTPConnection(sys.argv[1], 5000, timeout=30)\n"
+        "try:\n    c.request('GET', '/v3'); print('served', c.getresponse().status)\n"
+        "except (http.client.HTTPException, ConnectionError) as e:\n    print('refused', type(e).__name__)\n"
+    )
+    assert host.check_output("python3 -c %s %s", script, address).startswith("refused")
+
+
+def test_other_certificates_were_taken_while_clients_asked_and_none_was_refused(host):
+    with host.sudo():
+        if not host.file("/root/api-clients.json").exists:
+            pytest.skip("nothing was replaced here")
+        told = json.loads(host.file("/root/api-clients.json").content_string)
+    assert told["failed"] == [] and told["served"] > 50
+    assert len(told["certificates"]) == 2
+
+
+def test_the_key_of_the_api_is_the_service_s_alone(host):
+    with host.sudo():
+        key = host.file("/etc/keystone/stackwright/key.pem")
+        assert (key.user, key.group, key.mode) == ("root", "keystone", 0o440)
 
 
 def secret(host, name):
@@ -53,7 +80,7 @@ def as_administrator(host, script, *arguments):
     address = host.ansible.get_variables()["lab_management_address"]
     login = (
         "import json, sys, urllib.request as u\n"
-        f"b = 'http://{address}:5000/v3/'\n"
+        f"b = 'https://{address}:5000/v3/'\n"
         "a = u.urlopen(u.Request(b + 'auth/tokens', sys.argv[1].encode(), {'Content-Type': 'application/json'}))\n"
         "t = {'X-Auth-Token': a.headers['X-Subject-Token']}\n"
     )

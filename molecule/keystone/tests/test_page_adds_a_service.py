@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import time
@@ -59,6 +60,10 @@ class Api:
         user = {"name": "admin", "domain": {"id": "default"}, "password": password}
         scope = {"project": {"name": "admin", "domain": {"id": "default"}}}
         login = {"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}}
+        trusted = ssl.create_default_context(cadata=host.file("/etc/ssl/stackwright/ca.pem").content_string)
+        self.opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusted)
+        )
         self.headers = {}
         answer, headers = self.ask(5000, "/v3/auth/tokens", login)
         self.catalogue = answer["token"]["catalog"]
@@ -68,9 +73,9 @@ class Api:
         """Answer and headers of a request, which has a body of JSON or text, or none."""
         data = body.encode() if isinstance(body, str) else json.dumps(body).encode() if body is not None else None
         request = urllib.request.Request(
-            f"http://{self.address}:{port}{path}", data, {**self.headers, "Content-Type": kind}
+            f"https://{self.address}:{port}{path}", data, {**self.headers, "Content-Type": kind}
         )
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60) as answer:
+        with self.opener.open(request, timeout=60) as answer:
             return json.load(answer), answer.headers
 
     def work(self, name):
@@ -104,13 +109,13 @@ def workflow(api):
 def test_it_is_registered(api):
     (service,) = [one for one in api.catalogue if one["type"] == "workflowv2"]
     assert service["name"] == "mistral"
-    assert {one["url"] for one in service["endpoints"]} == {f"http://{api.address}:8989/v2"}
+    assert {one["url"] for one in service["endpoints"]} == {f"https://{api.address}:8989/v2"}
 
 
 def test_strangers_without_a_token_are_refused(api):
-    nobody = urllib.request.Request(f"http://{api.address}:8989/v2/workflows")
+    nobody = urllib.request.Request(f"https://{api.address}:8989/v2/workflows")
     with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(nobody, timeout=60)
+        api.opener.open(nobody, timeout=60)
 
 
 def test_it_works_and_survives_a_restart(host, api, workflow, deployed):

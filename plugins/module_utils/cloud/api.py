@@ -23,6 +23,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors imp
     Problem,
     ensure_stop,
 )
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import authorities
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import whole_text
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.words import hint_or_list
 
@@ -72,7 +73,7 @@ def _arguments(login: Login) -> dict[str, Any]:
     if not login.validate_certs:
         arguments["verify"] = False
     elif login.ca_cert:
-        arguments["cacert"] = login.ca_cert
+        arguments["cacert"] = authorities.as_file(login.ca_cert)
     if login.client_cert:
         arguments["cert"] = login.client_cert
         arguments["key"] = login.client_key

@@ -52,7 +52,11 @@ def rest(plan: Mapping[str, Any], wishes: Wishes, variable: Callable[[str], Any]
         stages += _level(level, wishes, "The services run that others need to start", answer)
     registration = []
     if plan["identity"]:
-        asked = {"auth": variable("stackwright_administrator"), "document": plan["identity"]}
+        asked = {
+            "auth": variable("stackwright_administrator"),
+            "ca_cert": variable("stackwright_ca_file"),
+            "document": plan["identity"],
+        }
         registration.append(_part("registration", REGISTRATION, **asked))
     return [*stages, registration, *_level(plan, wishes, RUN, "The services answer")]
 

@@ -21,6 +21,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service.specific
     Book,
     Certificate,
     Component,
+    Served,
     SpecificationError,
     WideView,
     keys_of,
@@ -60,8 +61,14 @@ AUTHORITY = "pki_authority"
 CERTIFICATE, KEY = "certificate.pem", "key.pem"
 # Names that every certificate bears, since a host also asks itself.
 OWN_NAMES = ("localhost", "127.0.0.1")
+# What APIs offer where TLS 1.2 is spoken: forward secrecy and authenticated encryption. TLS 1.3 knows nothing else.
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+# The master runs the same program again in its place: its sockets stay open, so that who comes meanwhile waits.
+RELOADED = "[Service]\nExecReload=/bin/kill -HUP $MAINPID\n"
 # Keys that a plan is made of: what is found out first, let in and expected to be alive is asked for apart.
 PLANNED = tuple(key for key in keys_of(Component) if key not in ("filter", "facts", "agents"))
+# Runs Python's applications, whatever the distribution runs a service with.
+UWSGI_PROGRAM = "/usr/bin/uwsgi_python3"
 # Options of uWSGI that all APIs share.
 UWSGI: dict[str, Any] = {
     "buffer-size": 65535,
@@ -73,7 +80,6 @@ UWSGI: dict[str, Any] = {
     "paste-logger": True,
     "no-orphans": True,
     "die-on-term": True,
-    "exit-on-reload": True,
     "close-on-exec": True,
     "close-on-exec2": True,
     "enable-threads": True,
@@ -96,14 +102,14 @@ class Site:
         return str(self.variable("inventory_hostname"))
 
     @property
-    def tls(self) -> bool:
-        """Whether APIs speak TLS."""
-        return str(self.variable("stackwright_endpoint_scheme")) == "https"
-
-    @property
     def management(self) -> str:
         """The host's own address."""
         return str(self.variable("stackwright_management_address"))
+
+    @property
+    def ca(self) -> str:
+        """File with the authorities that vouch for the cloud's own services."""
+        return str(self.variable("stackwright_ca_file"))
 
     @property
     def listening(self) -> list[str]:
@@ -144,16 +150,23 @@ def _log(account: Account, api: Api) -> str:
     return f"/var/log/{account.name}/{api.unit}.log"
 
 
-def _paths(account: Account, api: Api) -> tuple[str, str]:
-    """uWSGI's configuration, and the settings of the unit."""
+def _paths(account: Account, api: Api) -> tuple[str, str, str]:
+    """uWSGI's configuration, the settings of the unit, and how it is reloaded."""
     own = api.wsgi.settings if api.wsgi and api.wsgi.settings else api.unit
-    return f"/etc/{account.name}/{api.unit}-uwsgi.ini", f"/etc/default/{own}"
+    ini, reloading = f"/etc/{account.name}/{api.unit}-uwsgi.ini", f"/etc/systemd/system/{api.unit}.service.d"
+    return ini, f"/etc/default/{own}", f"{reloading}/stackwright-reload.conf"
+
+
+def _shown(component: Component) -> str:
+    """Directory of the certificate that the APIs of a component show."""
+    return f"/etc/{component.account.name}/stackwright" if component.api and component.account else ""
 
 
 def paths(term: str, component: Component) -> list[str]:
     """Paths of all files of a component; it need not be worked out."""
     derived = [path for api in component.api if api.wsgi for path in _paths(_account(term, component), api)]
-    issued = [f"{one.path}/{name}" for one in component.certificates for name in (CERTIFICATE, KEY)]
+    directories = dict.fromkeys([*(one.path for one in component.certificates), _shown(component)])
+    issued = [f"{directory}/{name}" for directory in directories if directory for name in (CERTIFICATE, KEY)]
     return [*component.files, *derived, *issued]
 
 
@@ -166,7 +179,7 @@ def paths_of(book: Book, role: str) -> list[str]:
 def _uwsgi_files(account: Account, api: Api, site: Site) -> Iterator[tuple[str, dict[str, Any]]]:
     if api.wsgi is None:
         return
-    ini, settings = _paths(account, api)
+    ini, settings, reloading = _paths(account, api)
     options = {
         **UWSGI,
         "processes": api.wsgi.workers,
@@ -180,8 +193,33 @@ def _uwsgi_files(account: Account, api: Api, site: Site) -> Iterator[tuple[str, 
         **api.wsgi.options,
     }
     yield ini, {"options": {"uwsgi": options}, "units": [api.unit]}
-    sockets = " ".join(f"--http-socket {host_and_port(one, api.port)}" for one in addresses(api, site))
-    yield settings, {"public": True, "content": f'{HEADER}DAEMON_ARGS="{sockets} --ini {ini}"\n', "units": [api.unit]}
+    shown = ",".join([*(f"/etc/{account.name}/stackwright/{name}" for name in (CERTIFICATE, KEY)), CIPHERS])
+    sockets = " ".join(f"--https-socket {host_and_port(one, api.port)},{shown}" for one in addresses(api, site))
+    # a service that the distribution runs by itself is brought to uWSGI by the first and the last of them
+    lines = [f"DAEMON={UWSGI_PROGRAM}", f'DAEMON_ARGS="{sockets} --ini {ini}"', "NO_OPENSTACK_LOGFILE_DAEMON_ARG=yes"]
+    yield settings, {"public": True, "content": HEADER + "".join(f"{line}\n" for line in lines), "units": [api.unit]}
+    yield reloading, {"public": True, "content": RELOADED, "units": [api.unit]}
+
+
+def certificates(component: Component, site: Site) -> list[Certificate]:
+    """All certificates of a component: that of its APIs, unless it says itself what is in that place, and its own.
+
+    What is behind uWSGI takes it by a reload. Who reaches an API asks for it by the addresses of the cloud.
+    """
+    path = _shown(component)
+    own = list(component.certificates)
+    if not path or path in [one.path for one in own]:
+        return own
+    account = component.account.name if component.account else ""
+    names = (str(site.variable("stackwright_internal_address")), str(site.variable("stackwright_public_address")))
+    served = tuple(
+        Served(port=api.port, address=None if address == "0.0.0.0" else address, protocol="https")
+        for api in component.api
+        for address in addresses(api, site)
+    )
+    reloads = tuple(api.unit for api in component.api if api.wsgi)
+    shown = Certificate(path=path, names=names, group=account, mode="0440", reloads=reloads, served=served)
+    return [shown, *own]
 
 
 def certificate_names(one: Certificate, site: Site) -> list[str]:
@@ -213,9 +251,9 @@ def places(term: str, component: Component, site: Site) -> list[dict[str, Any]]:
             "port": int(served.port),
             "name": str(next(iter(one.names), served.address or site.management)),
             "protocol": served.protocol,
-            "ca": str(site.variable("stackwright_ca_file")),
+            "ca": site.ca,
         }
-        for one in component.certificates
+        for one in certificates(component, site)
         for served in one.served
     ]
 
@@ -253,7 +291,7 @@ def files(term: str, component: Component, site: Site) -> dict[str, dict[str, An
         found[path] = entry
     for api in component.api if any(one.wsgi for one in component.api) else []:
         found |= dict(_uwsgi_files(_account(term, component), api, site))
-    for one in component.certificates:
+    for one in certificates(component, site):
         found |= dict(_certificate_files(term, one, site))
     return found
 
@@ -272,10 +310,13 @@ def units(component: Component) -> list[dict[str, Any]]:
 
 def health(component: Component, site: Site) -> list[dict[str, Any]]:
     """All health checks, those of the APIs first. The host asks itself."""
+    shown = {"certificate": f"{_shown(component)}/{CERTIFICATE}"} if _shown(component) else {}
     own = [
         {
             "name": api.title_or_name,
-            "url": endpoint_url(site.management, api.port, api.health or "/", site.tls),
+            "url": endpoint_url(site.management, api.port, api.health or "/"),
+            "ca": site.ca,
+            **shown,
             "unit": api.unit,
             "timeout": api.timeout,
         }
@@ -315,9 +356,7 @@ def identity(term: str, component: Component, site: Site) -> dict[str, list[Any]
             service = {"name": api.name, "type": api.type, "description": api.description}
             found.setdefault("services", []).append({key: value for key, value in service.items() if value})
             for interface in ("internal", "public"):
-                url = endpoint_url(
-                    str(site.variable(f"stackwright_{interface}_address")), api.port, api.path or "", site.tls
-                )
+                url = endpoint_url(str(site.variable(f"stackwright_{interface}_address")), api.port, api.path or "")
                 endpoint = {
                     "service": api.name,
                     "interface": interface,
@@ -367,9 +406,8 @@ def logins(component: Component, site: Site) -> dict[str, Any]:
         found["authtoken"] = {**site.variable("stackwright_keystone_authtoken"), **login}
     if database and component.databases:
         options, host = site.variable("stackwright_database_options"), site.variable("stackwright_database_address")
-        ca = str(site.variable("stackwright_ca_file"))
         found["database"] = {
-            name: {**options, "connection": database_url(str(database), account.name, host, name, ca=ca)}
+            name: {**options, "connection": database_url(str(database), account.name, host, name, ca=site.ca)}
             for name in component.databases
         }
     if messages:

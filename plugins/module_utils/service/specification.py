@@ -227,8 +227,12 @@ class Wsgi:
 
 @dataclass(frozen=True)
 class Api:
-    """An HTTP server, from which follow unit, listener, packet filter, health check and, with a type, service and
-    endpoints."""
+    """An HTTP server, from which follow unit, listener, packet filter, health check, certificate and, with a type,
+    service and endpoints.
+
+    It speaks TLS, and nothing else. The certificate of an account's APIs lies in `/etc/NAME/stackwright`, where NAME is
+    the account's; a unit that is its own server is told of it in its own files.
+    """
 
     name: str = _key(TEXT, "Name in the catalogue of services, such as `glance`.", required=True)
     type: str | None = _key(
@@ -307,6 +311,7 @@ class Health:
     send: str | None = _key(TEXT, "What is sent to it.")
     contains: str | None = _key(TEXT, "What the answer must contain.")
     ca: str | None = _key(TEXT, "File with the certificate authorities. With it, a TCP port is asked over TLS.")
+    certificate: str | None = _key(TEXT, "File with the certificate that has to be shown, and no other.")
     unit: str | None = _key(TEXT, "Unit that explains a failure, or, alone, must be active.")
     log: str | None = _key(TEXT, "Log file that explains a failure.")
     timeout: Any = _key(NUMBER, "Seconds for one answer.")
@@ -332,7 +337,9 @@ class Served:
     port: Any = _key(NUMBER, "TCP port.", required=True)
     address: str | None = _key(TEXT, "Address; by default the host's own.")
     protocol: str = _key(
-        TEXT, "`tls`, the default, or `mysql`, whose clients ask for TLS after the server's greeting.", default="tls"
+        TEXT,
+        "`tls`, the default; `https`; or `mysql`, whose clients ask for TLS after the server's greeting.",
+        default="tls",
     )
 
 

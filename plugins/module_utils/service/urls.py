@@ -80,7 +80,7 @@ def transport_url(
     return f"{transport}://{places}/{quote(virtual_host, safe='/')}{query}"
 
 
-def endpoint_url(hosts: str | Sequence[str], port: int | str = "", path: str = "", tls: bool = False) -> str:
+def endpoint_url(hosts: str | Sequence[str], port: int | str = "", path: str = "") -> str:
     """The URL under which an API is reached.
 
     :param hosts: one address, as text or as a list of one: a client asks one. :param path: begins with ``/``, or is
@@ -92,7 +92,7 @@ def endpoint_url(hosts: str | Sequence[str], port: int | str = "", path: str = "
         raise ValueError(f"an endpoint has one host, not {len(found)}: give the address of a load balancer")
     if path and not path.startswith("/"):
         raise ValueError(f"the path {path!r} must begin with /")
-    return f"{'https' if tls else 'http'}://{host_and_port(found[0], port)}{path}"
+    return f"https://{host_and_port(found[0], port)}{path}"
 
 
 def option_value(text: str) -> str:

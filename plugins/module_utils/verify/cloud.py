@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.common import progress
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import authorities, progress
 
 # openstacksdk and keystoneauth have a root of exceptions each; those of requests are OSErrors
 API_ERRORS: tuple[type[Exception], ...]
@@ -74,7 +74,11 @@ def connect(arguments: dict[str, Any]) -> Any:
             "to a host with the package python3-openstacksdk"
         )
     try:
-        given = {"auth": auth, "region_name": arguments.get("region_name"), "cacert": arguments.get("ca_cert")}
+        given = {
+            "auth": auth,
+            "region_name": arguments.get("region_name"),
+            "cacert": authorities.as_file(arguments.get("ca_cert") or ""),
+        }
         cloud = openstack.connect(
             cloud=named or None,
             **{name: value for name, value in given.items() if value},

@@ -33,6 +33,7 @@ BODY_EXCERPT = 200
 JOURNAL_LINES = 5
 MAX_PARALLEL = 16
 LINE = 240
+_END = "-----END CERTIFICATE-----"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Check:
     """One thing that must hold.
 
     ``kind`` is ``http``, ``tcp`` or ``unit``; ``target`` is the URL, ``host:port`` or the unit's name.
-    ``timeout`` is in seconds. With ``ca``, a TCP port is asked over TLS. ``evidence_unit`` names the unit whose journal
+    ``timeout`` is in seconds. With ``ca``, a TCP port is asked over TLS. ``certificate`` is a file with the one that an
+    HTTPS server has to show, which it does once it took it anew. ``evidence_unit`` names the unit whose journal
     explains a failure.
     """
 
@@ -50,6 +52,7 @@ class Check:
     status: tuple[int, ...] = ()
     timeout: float = 5.0
     ca: str | None = None
+    certificate: str | None = None
     contains: str | None = None
     send: str | None = None
     host: str = ""
@@ -119,6 +122,7 @@ def parse_check(data: dict[str, Any]) -> Check:
             status=tuple(int(code) for code in given.get("status", ())),
             timeout=timeout,
             ca=given.get("ca"),
+            certificate=given.get("certificate"),
             contains=given.get("contains"),
             evidence_unit=unit,
             log=given.get("log"),
@@ -183,6 +187,17 @@ def network_cause(error: BaseException, timeout: float) -> str:
     return f"{type(error).__name__}: {error}"
 
 
+def _shows_other(connection: socket.socket, path: str) -> str:
+    """Why the certificate that a server shows is not that in a file; empty where it is."""
+    try:
+        with open(path, encoding="ascii") as stream:
+            wanted = ssl.PEM_cert_to_DER_cert(stream.read().partition(_END)[0] + _END)
+    except (OSError, ValueError) as error:
+        return f"the certificate in {path} cannot be used: {getattr(error, 'strerror', '') or error}"
+    shown = connection.getpeercert(binary_form=True) if isinstance(connection, ssl.SSLSocket) else None
+    return "" if shown == wanted else f"the certificate that is shown is not the one in {path}"
+
+
 def check_http(check: Check, timeout: float) -> str:
     """GET the URL without following redirects or proxies; return the cause of failure, empty when it is as expected."""
     parts = urlsplit(check.target)
@@ -199,6 +214,8 @@ def check_http(check: Check, timeout: float) -> str:
         return f"the CA file {check.ca} cannot be used: {error.strerror or error}"
     try:
         connection.request("GET", path, headers={"Accept": "application/json, */*", "User-Agent": "stackwright-health"})
+        if check.certificate and (other := _shows_other(connection.sock, check.certificate)):
+            return other
         response = connection.getresponse()
         body = response.read(65536).decode("utf-8", errors="replace")
     except (OSError, http.client.HTTPException) as error:

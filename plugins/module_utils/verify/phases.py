@@ -39,6 +39,7 @@ HEALTH: Spec = {
             "contains": {"type": "str"},
             "send": {"type": "str"},
             "ca": {"type": "path"},
+            "certificate": {"type": "path"},
             "host": {"type": "str", "default": "127.0.0.1"},
             "port": {"type": "int"},
             "unit": {"type": "str"},

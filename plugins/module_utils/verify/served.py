@@ -18,10 +18,10 @@ from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean
 
-SECONDS = 10.0
+SECONDS = 30.0
 DAY = 86400.0
-MYSQL = "mysql"
-PROTOCOLS = ("tls", MYSQL)
+MYSQL, HTTPS = "mysql", "https"
+PROTOCOLS = ("tls", HTTPS, MYSQL)
 # MariaDB's protocol. Source: mariadb.com/kb/en/connection.
 _CAPABILITIES = 0x00080000 | 0x00008000 | 0x00000200  # plug-ins of authentication, secure authentication, protocol 4.1
 _SSL = 0x00000800
@@ -30,6 +30,8 @@ _NEEDS_TLS = 3159  # ER_SECURE_TRANSPORT_REQUIRED
 _ERROR, _ALERT = 0xFF, 0x15
 # The header of AMQP 0-9-1, which other servers take for nonsense.
 _HELLO = b"AMQP\x00\x00\x09\x01"
+# A server of clear-text HTTP answers what it is asked under the name that it is known by.
+_REQUEST = "GET / HTTP/1.0\r\nHost: {name}\r\n\r\n"
 
 
 class ServedError(Exception):
@@ -134,6 +136,13 @@ def look(place: Place, now: Callable[[], float] = time.time) -> Seen:
     return Seen(place, days=int(left // DAY), issuer=clean(_common_name(shown.get("issuer"))))
 
 
+def _greeting(place: Place) -> bytes:
+    """What a client without TLS begins with."""
+    if place.protocol == MYSQL:
+        return _login(_CAPABILITIES, b"stackwright\0\0")
+    return _REQUEST.format(name=place.name or place.host).encode() if place.protocol == HTTPS else _HELLO
+
+
 def _looked_at(answer: bytes) -> str:
     """Whether a database looked at a login without TLS, from what it answers."""
     code = int.from_bytes(answer[1:3], "little") if answer[:1] == bytes([_ERROR]) else 0
@@ -143,21 +152,21 @@ def _looked_at(answer: bytes) -> str:
 def takes_clear_text(place: Place) -> str:
     """How a server answers a client that does not encrypt, where it does other than refuse it; empty if it refuses.
 
-    Nothing secret is sent: a login without a password, or the header of a protocol.
+    Nothing secret is sent: a login without a password, the header of a protocol, or a request for a page.
     """
     try:
         with _connected(place) as connection:
-            connection.sendall(_login(_CAPABILITIES, b"stackwright\0\0") if place.protocol == MYSQL else _HELLO)
+            connection.sendall(_greeting(place))
             if place.protocol == MYSQL:
                 return _looked_at(_packet(connection))
             said = connection.recv(64)
     except TimeoutError:
-        return "no refusal within 10 s"
+        return f"no refusal within {SECONDS:g} s"
     except ConnectionError:
         return ""
     except (OSError, ServedError) as error:
         return clean(str(error))
-    refused = not said or said[0] == _ALERT or said.startswith(b"HTTP/1.1 400")
+    refused = not said or said[0] == _ALERT or said.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400"))
     return "" if refused else f"a client without TLS is answered: {clean(said.decode(errors='replace'))!r}"
 
 

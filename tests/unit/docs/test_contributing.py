@@ -180,7 +180,7 @@ def test_service_of_the_page_is_whole(with_page_s_service: Path) -> None:
     (service,) = component["identity"]["services"]
     assert (user["name"], user["password"]) == ("mistral", "the-mistral_identity")
     assert service == {"name": "mistral", "type": "workflowv2", "description": "OpenStack Workflow"}
-    assert {one["url"] for one in component["identity"]["endpoints"]} == {"http://192.0.2.11:8989/v2"}
+    assert {one["url"] for one in component["identity"]["endpoints"]} == {"https://192.0.2.11:8989/v2"}
     assert [one["name"] for one in component["units"]] == ["mistral-api", "mistral-engine", "mistral-executor"]
     options = component["files"]["/etc/mistral/mistral.conf"]["options"]
     assert options["DEFAULT"]["transport_url"] == "rabbit://mistral:the-mistral_messaging@192.0.2.11:5671//mistral"

@@ -36,7 +36,11 @@ PLAN: dict[str, Any] = {
     "secrets": ["sesame-1"],
     **LEVEL,
 }
-VARIABLES = {"services_database_clients": ["192.0.2.1"], "stackwright_administrator": {"auth_url": "http://a/v3"}}
+VARIABLES = {
+    "services_database_clients": ["192.0.2.1"],
+    "stackwright_administrator": {"auth_url": "https://a/v3"},
+    "stackwright_ca_file": "/etc/ca.pem",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +71,7 @@ class Host:
         return {name: self.phase(name) for name in (*OWN, *KEYS)}
 
 
-KEYS = {"facts": ("kvm", "datapath"), "health": ("checks", "timeout"), "registration": ("auth", "document")}
+KEYS = {"facts": ("kvm", "datapath"), "health": ("checks", "timeout"), "registration": ("auth", "ca_cert", "document")}
 
 
 def parts(plan: Mapping[str, Any] = PLAN, wishes: Wishes = Wishes()) -> list[Any]:  # noqa: B008 (frozen)
@@ -238,16 +242,22 @@ def test_registration_asks_past_proxies_and_says_whose_login_it_is(monkeypatch: 
 
     def converge(login: Any, document: Any, options: Any) -> tuple[dict[str, Any], str]:
         seen.append(os.environ.get("no_proxy"))
-        assert login.endpoint_overrides == {"identity": "http://a/v3"} and options.check
+        assert (
+            login.endpoint_overrides == {"identity": "https://a/v3"}
+            and options.check
+            and login.ca_cert == "/etc/ca.pem"
+        )
         return {"warnings": ["w\x1b[2J"], "changed": False}, "401"
 
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("NO_PROXY", "example.org")
     monkeypatch.setattr(registering, "converge", converge)
-    auth = {"auth_url": "http://a/v3", "username": "admin", "password": "sesame-3"}
+    auth = {"auth_url": "https://a/v3", "username": "admin", "password": "sesame-3"}
     masked: set[str] = set()
     warned: list[str] = []
     with pytest.raises(PhaseError, match=r"401 The login is the administrator's"):
-        module.registration({"auth": auth, "document": {}}, Context(True, masked.update, warned.append))
+        module.registration(
+            {"auth": auth, "ca_cert": "/etc/ca.pem", "document": {}}, Context(True, masked.update, warned.append)
+        )
     assert seen == ["*"] and masked == {"sesame-3"} and "\x1b" not in warned[0]
     assert "no_proxy" not in os.environ and os.environ["NO_PROXY"] == "example.org"

@@ -16,8 +16,12 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service.specific
 )
 
 NOW = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)
+KNOWN = authority.new(NOW)
 VARIABLES = {
-    "stackwright_endpoint_scheme": "http",
+    "inventory_hostname": "controller1",
+    "pki_days": 365,
+    "pki_renewal_days": 60,
+    "stackwright_ca_file": "/etc/ca.pem",
     "stackwright_management_address": "192.0.2.11",
     "stackwright_listen_addresses": ["192.0.2.11", "fd00::11"],
     "stackwright_internal_address": "192.0.2.10",
@@ -27,6 +31,7 @@ VARIABLES = {
         "orbit_identity": "of identity",
         "orbit_database": "of databases",
         "orbit_messaging": "of queues",
+        "pki_authority": authority.text_of(KNOWN),
     },
     "stackwright_service_user_options": {"ignore_password_expiry": True},
 }
@@ -45,7 +50,7 @@ FACTS = {"account": "orbit", "databases": ["orbit", "orbit_cell"], "messaging": 
 
 def derived(data: dict[str, Any], **variables: Any) -> derive.Derived:
     return derive.derived(
-        "orbit.api", component("orbit.api", data), derive.Site({**VARIABLES, **variables}.__getitem__)
+        "orbit.api", component("orbit.api", data), derive.Site({**VARIABLES, **variables}.__getitem__, lambda: NOW)
     )
 
 
@@ -81,7 +86,6 @@ SHARED = {
     "stackwright_keystone_authtoken": {"auth_type": "password", "service_token_roles": "service"},
     "stackwright_database_options": {"max_pool_size": 5},
     "stackwright_database_address": "192.0.2.10",
-    "stackwright_ca_file": "/etc/ca.pem",
     "stackwright_messaging_address": ["192.0.2.10", "192.0.2.11"],
 }
 
@@ -130,8 +134,8 @@ def test_an_api_is_registered_under_both_addresses() -> None:
     identity = derived(FACTS).identity
     assert identity["services"] == [{"name": "orbit", "type": "rating", "description": "Rating"}]
     assert [(one["interface"], one["url"], one["region"]) for one in identity["endpoints"]] == [
-        ("internal", "http://192.0.2.10:8888/v1", "North"),
-        ("public", "http://cloud.example:8888/v1", "North"),
+        ("internal", "https://192.0.2.10:8888/v1", "North"),
+        ("public", "https://cloud.example:8888/v1", "North"),
     ]
     extra = derived({**FACTS, "identity": {"users": [{"name": "more"}], "domains": [{"name": "orbit"}]}}).identity
     assert [one["name"] for one in extra["users"]] == ["orbit", "more"] and extra["domains"] == [{"name": "orbit"}]
@@ -143,6 +147,37 @@ def test_the_identity_service_registers_itself_by_its_bootstrap() -> None:
     found = derived({"api": {**API, "type": "identity"}})
     assert found.identity == {} and found.registers
     assert not derived(FACTS).registers
+
+
+SHOWN = "/etc/orbit/stackwright/certificate.pem,/etc/orbit/stackwright/key.pem,ECDHE+AESGCM:ECDHE+CHACHA20"
+
+
+def test_the_apis_of_an_account_show_one_certificate_which_clients_are_told_to_check() -> None:
+    files = derived({**FACTS, "api": [{**API, "wsgi": WSGI}, {**API, "name": "two", "unit": "two"}]}).files
+    certificate, key = (files[f"/etc/orbit/stackwright/{name}.pem"] for name in ("certificate", "key"))
+    names = ["127.0.0.1", "192.0.2.10", "192.0.2.11", "cloud.example", "controller1", "localhost"]
+    issued = leaf.issue(KNOWN, "controller1", "/etc/orbit/stackwright", names, leaf.Terms(365, 60), NOW)
+    assert (certificate["content"], key["content"]) == (issued.certificate, issued.key)
+    # what is its own server looks at the files itself
+    assert certificate["reloads"] == key["reloads"] == ["orbit-api"]
+    assert (key["group"], key["mode"], key.get("owner")) == ("orbit", "0440", "root")
+
+
+def test_a_component_may_say_itself_what_its_apis_show() -> None:
+    own = {"path": "/etc/orbit/stackwright", "reloads": ["orbit-daemon"]}
+    part = component("orbit.api", {**FACTS, "certificates": [own]})
+    (found,) = derive.certificates(part, derive.Site(VARIABLES.__getitem__))
+    assert found.reloads == ("orbit-daemon",)
+
+
+def test_the_places_of_apis_are_all_addresses_on_which_they_listen() -> None:
+    part = component("orbit.api", {**FACTS, "api": [{**API, "wsgi": WSGI}, {**API, "port": 9}]})
+    found = derive.places("orbit.api", part, derive.Site(VARIABLES.__getitem__))
+    assert [(one["host"], one["port"], one["name"], one["protocol"]) for one in found] == [
+        ("192.0.2.11", 8888, "192.0.2.10", "https"),
+        ("fd00::11", 8888, "192.0.2.10", "https"),
+        ("192.0.2.11", 9, "192.0.2.10", "https"),
+    ]
 
 
 def test_an_application_gets_its_servers_files_and_its_unit() -> None:
@@ -157,16 +192,24 @@ def test_an_application_gets_its_servers_files_and_its_unit() -> None:
     )
     assert found.files["/etc/default/orbit-api"] == {
         "public": True,
-        "content": f'{HEADER}DAEMON_ARGS="--http-socket 192.0.2.11:8888 --http-socket [fd00::11]:8888 --ini '
-        f'/etc/orbit/orbit-api-uwsgi.ini"\n',
+        "content": f"{HEADER}DAEMON=/usr/bin/uwsgi_python3\n"
+        f'DAEMON_ARGS="--https-socket 192.0.2.11:8888,{SHOWN} --https-socket [fd00::11]:8888,{SHOWN} --ini '
+        f'/etc/orbit/orbit-api-uwsgi.ini"\nNO_OPENSTACK_LOGFILE_DAEMON_ARG=yes\n',
         "units": ["orbit-api"],
     }
+    # the same processes go on with other files: who comes meanwhile waits
+    assert "exit-on-reload" not in options
+    reloading = found.files["/etc/systemd/system/orbit-api.service.d/stackwright-reload.conf"]
+    assert "ExecReload=/bin/kill -HUP $MAINPID" in reloading["content"] and reloading["units"] == ["orbit-api"]
     assert found.units == [{"name": "orbit-api", "log": "/var/log/orbit/orbit-api.log"}]
     other = derived({**FACTS, "api": {**API, "wsgi": {**WSGI, "settings": "orbit-server"}}})
     assert "/etc/default/orbit-server" in other.files
     assert derive.paths("orbit.api", component("orbit.api", FACTS)) == [
         "/etc/orbit/orbit-api-uwsgi.ini",
         "/etc/default/orbit-api",
+        "/etc/systemd/system/orbit-api.service.d/stackwright-reload.conf",
+        "/etc/orbit/stackwright/certificate.pem",
+        "/etc/orbit/stackwright/key.pem",
     ]
 
 
@@ -194,10 +237,16 @@ def test_who_may_reach_an_api_decides_where_it_listens() -> None:
 def test_a_host_asks_its_own_api_for_its_health() -> None:
     found = derived({**FACTS, "health": [{"name": "agent", "unit": "orbit-agent"}]})
     assert found.health == [
-        {"name": "Orbit", "url": "http://192.0.2.11:8888/up", "unit": "orbit-api", "timeout": 20},
+        {
+            "name": "Orbit",
+            "url": "https://192.0.2.11:8888/up",
+            "ca": "/etc/ca.pem",
+            "certificate": "/etc/orbit/stackwright/certificate.pem",
+            "unit": "orbit-api",
+            "timeout": 20,
+        },
         {"name": "agent", "unit": "orbit-agent"},
     ]
-    assert derived(FACTS, stackwright_endpoint_scheme="https").health[0]["url"].startswith("https://")
 
 
 def test_the_header_is_put_before_the_text_of_files_that_ask_for_it() -> None:

@@ -78,6 +78,12 @@ def test_certificates_are_looked_at_where_they_are_shown_under_the_name_that_cli
         looked_up(service_certificates, tmp_path, "controller1", "nava")
 
 
+def test_every_api_the_dashboard_and_the_consoles_show_a_certificate(tmp_path: Path) -> None:
+    found = looked_up(service_certificates, tmp_path, "controller1", "controller")
+    assert {one["protocol"] for one in found} == {"https"}
+    assert {one["port"] for one in found} == {5000, 9292, 8778, 8774, 8775, 6080, 9696, 443}
+
+
 def test_what_the_operator_takes_out_of_the_list_is_neither_fetched_nor_expected(tmp_path: Path) -> None:
     without = {"controller_services": ["keystone", "glance"]}
     found = looked_up(service_hosts, tmp_path, "compute1", {"controller": ["controller"]}, **without)[0]
@@ -136,7 +142,7 @@ def test_only_hypervisors_are_asked_for_kvm(tmp_path: Path) -> None:
 
 
 def test_an_option_of_a_role_that_is_not_part_of_the_play(tmp_path: Path) -> None:
-    assert looked_up(option, tmp_path, "compute1", "nova_virt_type", "horizon_port") == ["auto", 80]
+    assert looked_up(option, tmp_path, "compute1", "nova_virt_type", "horizon_port") == ["auto", 443]
     with pytest.raises(
         AnsibleError, match=r"option: no role has the option 'horizon_prt'. Did you mean 'horizon_port'"
     ):

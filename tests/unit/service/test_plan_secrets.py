@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.stackwright.cloud.tests.role_variables import MADE
 
 ROOT = Path(__file__).resolve().parents[3]
 BIN = Path(sys.executable).parent
@@ -21,7 +22,7 @@ ROLES = ("stackwright", "keystone", "glance", "placement", "nova", "neutron", "o
 def made_up() -> dict[str, str]:
     """A secret for each that the roles declare, with signs that URLs and option files read as something else."""
     names = [entry["name"] for role in ROLES for entry in declared(role)]
-    return {name: f"{name}:$1/@%q9" for name in names}
+    return {name: f"{name}:$1/@%q9" for name in names} | MADE
 
 
 def declared(role: str) -> list[dict[str, Any]]:

@@ -56,8 +56,8 @@ def test_service_and_endpoints_leave_the_catalogue() -> None:
 def test_what_is_left_is_told() -> None:
     assert removed().told == [
         "tide is taken off this host. What it leaves: the database tide; the virtual host tide of the message queue; "
-        "the user tide of the identity service; the secrets tide_*; the packages tide-api; the files /etc/tide.conf; "
-        "its data and logs."
+        "the user tide of the identity service; the secrets tide_*; the packages tide-api; the files /etc/tide.conf, "
+        "/etc/tide/stackwright/certificate.pem, /etc/tide/stackwright/key.pem; its data and logs."
     ]
 
 

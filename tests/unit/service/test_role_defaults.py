@@ -136,9 +136,10 @@ def test_each_api_logs_in_as_its_account(role: str, name: str, path: str, sectio
         "&ssl_ca=/etc/ssl/stackwright/ca.pem"
     )
     assert written["keystone_authtoken"] == (
-        "keystone_authtoken]\nauth_type = password\nauth_url = http://192.0.2.11:5000\nproject_name = service\n"
+        "keystone_authtoken]\nauth_type = password\nauth_url = https://192.0.2.11:5000\n"
+        "cafile = /etc/ssl/stackwright/ca.pem\nproject_name = service\n"
         "project_domain_name = Default\nuser_domain_name = Default\nregion_name = RegionOne\n"
-        "www_authenticate_uri = http://192.0.2.11:5000\nmemcached_servers = 127.0.0.1:11211\n"
+        "www_authenticate_uri = https://192.0.2.11:5000\nmemcached_servers = 127.0.0.1:11211\n"
         "memcache_security_strategy = ENCRYPT\nmemcache_secret_key = the-memcached_encryption\n"
         "service_token_roles = service\nservice_token_roles_required = true\n"
         f"username = {role}\npassword = the-{role}_identity"
@@ -166,13 +167,49 @@ def test_cells_find_the_virtual_host_in_the_services_own_configuration() -> None
 def test_dashboard_holds_browsers_back() -> None:
     files = component("horizon", "horizon")["files"]
     site = files["/etc/apache2/sites-available/stackwright-horizon.conf"]["content"]
-    assert "frame-ancestors 'none'" in site and "frame-src 'self' http://192.0.2.11:6080;" in site
-    for header in ("X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy"):
+    assert "frame-ancestors 'none'" in site and "frame-src 'self' https://192.0.2.11:6080;" in site
+    for header in (
+        "X-Content-Type-Options",
+        "Referrer-Policy",
+        "Content-Security-Policy",
+        "Strict-Transport-Security",
+    ):
         assert f"Header always set {header} " in site
     settings = files["/etc/openstack-dashboard/local_settings.d/_9000_stackwright.py"]["content"]
     given: dict[str, Any] = {"HORIZON_CONFIG": {}}
     exec(settings, given)
     assert given["ENFORCE_PASSWORD_CHECK"] and given["SESSION_COOKIE_HTTPONLY"]
+    assert given["SESSION_COOKIE_SECURE"] and given["CSRF_COOKIE_SECURE"]
     assert given["HORIZON_CONFIG"]["password_autocomplete"] == "off"
     assert given["HORIZON_CONFIG"]["disable_password_reveal"] is True
     assert given["HORIZON_CONFIG"]["password_validator"]["regex"] == "^.{12,}$"
+
+
+def test_dashboard_sends_browsers_without_tls_to_its_own_port() -> None:
+    files = component("horizon", "horizon")["files"]
+    assert "Listen 192.0.2.11:443\nListen 192.0.2.11:80\n" in files["/etc/apache2/ports.conf"]["content"]
+    site = files["/etc/apache2/sites-available/stackwright-horizon.conf"]["content"]
+    assert 'RedirectMatch permanent "^/(.*)$" "https://192.0.2.11/$1"' in site
+    other = component("horizon", "horizon", horizon_port=8443)["files"]
+    assert "Listen 192.0.2.11:8443\n" in other["/etc/apache2/ports.conf"]["content"]
+    assert ":80" not in other["/etc/apache2/ports.conf"]["content"].replace(":8443", "")
+
+
+def test_whoever_asks_an_api_checks_who_answers() -> None:
+    """Every section that names the identity service, and what asks others by the catalogue."""
+    probe = {"services_facts": {"kvm": False, "security_module": "", "boots": True}}
+    for role, name in (
+        ("nova", "api"),
+        ("nova", "compute"),
+        ("neutron", "server"),
+        ("cinder", "cinder"),
+        ("manila", "manila"),
+        ("aodh", "aodh"),
+        ("designate", "designate"),
+        ("barbican", "barbican"),
+    ):
+        for path, entry in component(role, name, **probe)["files"].items():
+            for section, options in (entry.get("options") or {}).items():
+                if str(options.get("auth_url", "")):
+                    assert options["auth_url"].startswith("https://"), (path, section)
+                    assert options["cafile"] == "/etc/ssl/stackwright/ca.pem", (path, section)

@@ -66,8 +66,8 @@ def test_urls_with_authorities_speak_tls() -> None:
 
 
 def test_an_endpoint_has_one_host_and_a_scheme() -> None:
-    assert FILTERS["endpoint_url"]("192.0.2.1", 8774, "/v2.1") == "http://192.0.2.1:8774/v2.1"
-    assert FILTERS["endpoint_url"](["fd00::1"], 5000, tls=True) == "https://[fd00::1]:5000"
+    assert FILTERS["endpoint_url"]("192.0.2.1", 8774, "/v2.1") == "https://192.0.2.1:8774/v2.1"
+    assert FILTERS["endpoint_url"](["fd00::1"], 5000) == "https://[fd00::1]:5000"
     for hosts, path, told in (
         ("a,b", "", "one host, not 2"),
         ("a", "v3", "the path 'v3' must begin with /"),

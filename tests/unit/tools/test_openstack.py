@@ -92,7 +92,8 @@ def test_address_of_the_apis_is_not_that_of_ssh_and_templates_are_worked_out(
     assert done.returncode == 0, done.stderr
     (one,) = seen
     assert one.words[:4] == ["-o", "ConnectTimeout=10", "-p", "52222"] and one.words[-2] == "127.0.0.1"
-    assert "OS_AUTH_URL=http://10.151.10.11:5000/v3" in one.words[-1]
+    assert "OS_AUTH_URL=https://10.151.10.11:5000/v3" in one.words[-1]
+    assert "OS_CACERT=/etc/ssl/stackwright/ca.pem" in one.words[-1]
     assert "'no_proxy=*'" in one.words[-1] and one.words[-1].endswith("openstack token issue --fit-width")
     # the password goes by standard input alone
     assert one.given == "jH6tRw2kLq9xZp4v\n"

@@ -173,3 +173,36 @@ def test_health_of_a_port_is_asked_over_tls_with_chain_and_name(tmp_path: Path) 
         assert "not accepted" in cause(port=port, host="localhost")
     with server(say(b"RabbitMQ")) as port:
         assert cause(port=port)
+
+
+def test_a_server_of_clear_text_pages_is_told_by_an_answer_to_a_request(tmp_path: Path) -> None:
+    """It takes the header of another protocol for nonsense, and hangs up on that as one that speaks TLS does."""
+
+    def pages(connection: socket.socket) -> None:
+        if connection.recv(100).startswith(b"GET / HTTP/1.0\r\nHost: cloud.example\r\n\r\n"):
+            connection.sendall(b"HTTP/1.1 300 Multiple Choices\r\n\r\n")
+
+    with server(pages) as port:
+        assert served.takes_clear_text(place(tmp_path, port)) == ""
+        said = served.takes_clear_text(place(tmp_path, port, "https", "cloud.example"))
+    assert "a client without TLS is answered: 'HTTP/1.1 300 Multiple Choices" in said
+
+
+def test_health_of_an_api_waits_for_the_certificate_that_is_on_the_disk(tmp_path: Path) -> None:
+    known = authority.new(NOW)
+    own = context(tmp_path, known)
+    shown = tmp_path / "certificate.pem"
+
+    def cause(port: int) -> str:
+        given = {"ca": str(tmp_path / "ca.pem"), "certificate": str(shown), "timeout": 5}
+        check = health.parse_check({"url": f"https://127.0.0.1:{port}/", **given})
+        return health.wait_healthy([check], timeout=0).outcomes[0].cause
+
+    with server(tls(own, b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")) as port:
+        assert cause(port) == ""
+        shown.write_text(leaf.issue(known, "other", "/etc/orbit", ["127.0.0.1"], leaf.Terms(), NOW).certificate)
+        assert cause(port) == f"the certificate that is shown is not the one in {shown}"
+        shown.write_text("none")
+        assert f"the certificate in {shown} cannot be used" in cause(port)
+        shown.unlink()
+        assert cause(port) == f"the certificate in {shown} cannot be used: No such file or directory"

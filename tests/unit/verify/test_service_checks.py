@@ -23,14 +23,14 @@ def test_units_that_run_are_checked_and_logs_explain_endpoints() -> None:
         {"name": "virtlogd", "files": []},
     ]
     health: list[dict[str, Any]] = [
-        {"name": "Nova", "url": "http://192.0.2.1:8774/", "unit": "nova-api"},
+        {"name": "Nova", "url": "https://192.0.2.1:8774/", "unit": "nova-api"},
         {"name": "proxy", "host": "192.0.2.1", "port": 6080},
         {"name": "twice", "unit": "nova-api"},
     ]
     assert checks_of(units, health) == [
         {"unit": "nova-api", "log": "/var/log/nova/nova-api.log"},
         {"unit": "virtlogd"},
-        {"name": "Nova", "url": "http://192.0.2.1:8774/", "unit": "nova-api", "log": "/var/log/nova/nova-api.log"},
+        {"name": "Nova", "url": "https://192.0.2.1:8774/", "unit": "nova-api", "log": "/var/log/nova/nova-api.log"},
         {"name": "proxy", "host": "192.0.2.1", "port": 6080},
     ]
 

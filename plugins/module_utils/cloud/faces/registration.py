@@ -30,14 +30,17 @@ def _without_proxy() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def register(auth: Mapping[str, Any], document: Mapping[str, Any], check: bool) -> tuple[set[str], dict[str, Any], str]:
+def register(
+    auth: Mapping[str, Any], document: Mapping[str, Any], check: bool, ca_cert: str = ""
+) -> tuple[set[str], dict[str, Any], str]:
     """Bring the identity service to a document.
 
     :param auth: the administrator's login.
+    :param ca_cert: who vouches for the identity service; the system's own list otherwise.
     :returns: what must not be shown, what was done (as ``cloud_state`` tells it), and why that failed, or nothing.
     """
     # The catalogue is what is written here: it may name no identity service yet, or an outdated address.
-    login = Login(auth=auth, endpoint_overrides={"identity": str(auth["auth_url"])})
+    login = Login(auth=auth, ca_cert=ca_cert, endpoint_overrides={"identity": str(auth["auth_url"])})
     with _without_proxy():
         result, failure = converge(login, document, Options(check=check))
     result["warnings"] = [clean(warning) for warning in result["warnings"]]
