@@ -70,7 +70,7 @@ def test_the_specifications_are_a_document_that_is_registered_once(cloud: CloudS
     names = {one["name"] for one in wanted["services"]}
     assert names >= {"glance", "nova"}
     assert {s["name"] for s in cloud.all("service")} == {"keystone", *names}
-    ours = [e for e in cloud.all("endpoint") if e["url"].startswith(("http://192.0.2.10:", "http://198.51.100.10:"))]
+    ours = [e for e in cloud.all("endpoint") if e["url"].startswith(("https://192.0.2.10:", "https://198.51.100.10:"))]
     assert len(ours) == len(wanted["endpoints"]) == 2 * len(names)
     users = [one["name"] for one in wanted["users"] if "password" in one]
     for name in users:
@@ -109,11 +109,11 @@ def test_a_new_address_is_put_into_the_endpoint_that_is_there(cloud: CloudSimula
     result = register(cloud, document(stackwright_public_address="cloud.example.com"))
     assert len(result["changes"]) == len(document()["services"])
     assert (
-        "update endpoint glance public North: url http://198.51.100.10:9292 -> http://cloud.example.com:9292"
+        "update endpoint glance public North: url https://198.51.100.10:9292 -> https://cloud.example.com:9292"
         in result["changes"]
     )
     assert {e["id"] for e in cloud.all("endpoint")} == before
-    assert len(cloud.find("endpoint", url="http://cloud.example.com:9292")) == 1
+    assert len(cloud.find("endpoint", url="https://cloud.example.com:9292")) == 1
 
 
 def test_what_others_registered_is_left_alone(cloud: CloudSimulator) -> None:

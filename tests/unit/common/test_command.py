@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 import time
 from pathlib import Path
@@ -26,15 +27,25 @@ def test_program_that_does_not_exist_is_the_systems_error() -> None:
         command.run(["/nowhere/program"], 10)
 
 
+def ended(identifier: int) -> bool:
+    """Whether a process is over; one that was killed may take a while where processors are few."""
+    try:
+        process = os.pidfd_open(identifier)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([process], [], [], 30)[0])
+    finally:
+        os.close(process)
+
+
 def test_program_that_hangs_is_ended_with_its_children(tmp_path: Path) -> None:
-    script = f"echo begun; sleep 60 & echo $! > {tmp_path}/child; wait"
+    script = f"echo begun; sleep 600 & echo $! > {tmp_path}/child; wait"
     begun = time.monotonic()
     with pytest.raises(command.CommandTimeoutError, match=r"sh -c .* did not end within 0\.3 s; its last words: begun"):
         command.run(["sh", "-c", script], 0.3)
-    assert time.monotonic() - begun < 3
-    child = int((tmp_path / "child").read_text())
-    state = Path(f"/proc/{child}/stat")
-    assert not state.exists() or state.read_text().split()[2] in ("Z", "X")
+    assert time.monotonic() - begun < 60
+    assert ended(int((tmp_path / "child").read_text()))
 
 
 def test_child_that_left_and_holds_the_output_is_not_waited_for(
