@@ -254,9 +254,13 @@ class Trace:
     project: str = ""
 
 
+def _metadata(raw: Raw) -> Any:
+    return (raw.get("metadata") or {}).get("stackwright")
+
+
 # In this order they are told. Subnets go with their networks; key pairs have no field for a mark, only a name.
 TRACES: Mapping[str, Trace] = {
-    "server": Trace(lambda raw: _metadata(raw)),
+    "server": Trace(_metadata),
     "floating_ip": Trace(_description, "project_id"),
     "router": Trace(_description, "project_id"),
     "network": Trace(_description, "project_id"),
@@ -265,10 +269,6 @@ TRACES: Mapping[str, Trace] = {
     "flavor": Trace(_description),
     "image": Trace(lambda raw: raw.get("stackwright"), "owner"),
 }
-
-
-def _metadata(raw: Raw) -> Any:
-    return (raw.get("metadata") or {}).get("stackwright")
 
 
 # Those of the block storage service, which not every cloud has.

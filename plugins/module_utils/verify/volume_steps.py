@@ -253,12 +253,10 @@ class VolumeSteps:
     def forget_increments(self) -> None:
         """Remove increments of this and earlier runs first: what others stand on cannot be removed."""
         storage, prefix = self.test.cloud.block_storage, f"{self.test.settings.prefix}-"
-
-        def left() -> list[dict[str, Any]]:
-            listed = storage.get("/backups/detail", microversion=VERSION).json().get("backups", [])
-            return [one for one in listed if one.get("is_incremental") and str(one["name"]).startswith(prefix)]
-
-        for one in left():
+        listed = storage.get("/backups/detail", microversion=VERSION).json().get("backups", [])
+        for one in listed:
+            if not one.get("is_incremental") or not str(one["name"]).startswith(prefix):
+                continue
             path = f"/backups/{one['id']}"
             storage.delete(path, microversion=VERSION)
             self.test.wait("an increment must be removed", partial(self.gone, path))
