@@ -13,7 +13,8 @@ description:
     leaves the quorum, once it is clear that the others are a majority; an active manager hands over to another one.
     Then the module waits until the cluster is whole without the OSDs, several times in a row, and they are safe to be
     taken away.
-    An OSD that is down, and whose number stays, is not waited for, as long as all data is served without it.
+    An OSD that is down, and whose number stays, is not waited for, as long as all data is served without it; that is
+    judged once the others have agreed on what is left.
   - In the phase V(forget), after they were stopped, nothing remembers them; with O(keep_number) an OSD's number stays
     reserved for the disk that replaces it.
   - In the phase V(leave), on the host itself, the directories and keys of what left are removed.
@@ -119,6 +120,8 @@ REPLACE = (
 )
 LIBRARY = "/var/lib/ceph"
 KEYS = "/etc/ceph"
+# After an OSD is down, others agree on what is left of its data; within this time one placement group gets on, or none.
+STANDSTILL_SECONDS = 120
 MONITOR_KEYS = ("ceph.client.admin.keyring", "ceph.mon.keyring")
 ASKED = ("osd dump", "osd crush dump", "mon dump", "quorum_status", "mgr dump", "fs dump")
 
@@ -170,10 +173,22 @@ def _lacking(session: Session, osds: tuple[int, ...]) -> list[str]:
     return found
 
 
+def _settled(session: Session, pause: float) -> dict[str, Any]:
+    """What the manager says of placement groups once none is on its way to serve, or those that are get no further."""
+    groups: dict[str, Any] = session.ask(Command("pg stat", manager=True)) or {}
+    before, since = removal.passing(groups), time.monotonic()
+    while removal.passing(groups) and time.monotonic() - since < STANDSTILL_SECONDS:
+        time.sleep(pause)
+        groups = session.ask(Command("pg stat", manager=True)) or {}
+        if removal.passing(groups) != before:
+            before, since = removal.passing(groups), time.monotonic()
+    return groups
+
+
 def _drain(module: AnsibleModule, session: Session, state: plan.State, leaving: removal.Leaving) -> list[str]:
     what = module.params["host"] or _named(leaving.osds)
     if module.params["keep_number"] and removal.down(leaving.osds, state):
-        groups = session.ask(Command("pg stat", manager=True)) or {}
+        groups = _settled(session, module.params["pause"])
         if problems := removal.replaceable(leaving.osds, groups, state):
             module.fail_json(msg=f"{what} cannot be replaced: {'; '.join(problems)}", problems=problems)
         return []

@@ -14,6 +14,10 @@ PARTS = (OSD, MON, MGR, MDS)
 # A flag may be set on purpose; an OSD that leaves because its host is dead is down, and so is all that it stood in.
 _EXPECTED = re.compile(r"OSDMAP_FLAGS\Z")
 _EXPECTED_OF_THE_DEAD = re.compile(r"OSDMAP_FLAGS\Z|OSD_(?:[A-Z]+_)?DOWN\Z")
+# States that placement groups pass through by themselves once an OSD is down, and those in which they wait for one.
+# Source: "Placement group states" in Ceph's documentation of operations.
+_PASSING = frozenset({"activating", "creating", "peering", "stale", "unknown"})
+_WAITING = frozenset({"down", "incomplete"})
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,28 @@ def replaceable(osds: Collection[int], groups: Mapping[str, Any], state: plan.St
     """
     known = {int(one["osd"]) for one in state.of("osd dump", "osds") or []}
     found = [f"there is no osd.{one}" for one in osds if one not in known]
-    states = (groups.get("pg_summary") or {}).get("num_pg_by_state") or []
-    bad = sorted(f"{one['num']} {one['name']}" for one in states if "active" not in str(one["name"]).split("+"))
-    if bad:
-        listed = ", ".join(bad)
+    if bad := _idle(groups):
+        listed = ", ".join(sorted(f"{number} {name}" for name, number in bad.items()))
         found.append(f"placement groups do not serve their data ({listed}), which may be on these disks alone")
     return found
+
+
+def passing(groups: Mapping[str, Any]) -> dict[str, int]:
+    """Placement groups by state that do not serve their data yet, and are about to: their OSDs still agree on it.
+
+    :param groups: the manager's answer to ``pg stat``.
+    """
+    return {
+        name: number
+        for name, number in _idle(groups).items()
+        if _PASSING & {*name.split("+")} and not _WAITING & {*name.split("+")}
+    }
+
+
+def _idle(groups: Mapping[str, Any]) -> dict[str, int]:
+    """Placement groups by state that do not serve their data."""
+    states = (groups.get("pg_summary") or {}).get("num_pg_by_state") or []
+    return {str(one["name"]): int(one["num"]) for one in states if "active" not in str(one["name"]).split("+")}
 
 
 def down(osds: Collection[int], state: plan.State) -> bool:

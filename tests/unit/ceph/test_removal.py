@@ -276,3 +276,26 @@ def test_a_dead_disk_is_replaced_although_its_copies_have_no_other_place(
     cluster.said["pg stat"] = {"pg_summary": summary}
     assert "do not serve their data (1 down)" in run_module(ceph_removal, **given)["msg"]
     assert "there is no osd.9" in run_module(ceph_removal, **{**given, "osds": [9]})["msg"]
+
+
+def test_a_dead_disk_is_judged_once_the_others_have_agreed(
+    cluster: Cluster, run_module: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right after an OSD went, placement groups serve nothing for a moment: that says nothing of their data."""
+    given = {"osds": [0], "phase": "drain", "keep_number": True, "pause": 0}
+    cluster.said["osd dump"]["osds"][0]["up"] = 0
+    rounds = ["peering", "stale+peering", "activating", "active+undersized+degraded"]
+
+    def stat(_command: dict[str, Any], _data: bytes) -> tuple[int, bytes, str]:
+        state = rounds.pop(0) if len(rounds) > 1 else rounds[0]
+        return 0, json.dumps({"pg_summary": {"num_pg_by_state": [{"name": state, "num": 17}]}}).encode(), ""
+
+    cluster.answers["pg stat"] = stat
+    assert not run_module(ceph_removal, **given)["changed"]
+    assert rounds == ["active+undersized+degraded"]
+    rounds[:] = ["peering"]
+    monkeypatch.setattr(ceph_removal, "STANDSTILL_SECONDS", 0.05)
+    assert "do not serve their data (17 peering)" in run_module(ceph_removal, **given)["msg"]
+    rounds[:] = ["down+peering"]
+    monkeypatch.setattr(ceph_removal, "STANDSTILL_SECONDS", 3600)
+    assert "do not serve their data (17 down+peering)" in run_module(ceph_removal, **given)["msg"]
