@@ -1,10 +1,11 @@
 """Keeps objects in the object store, as a client of its proxies, and says whether all of them are still what they were.
 
-objects.py put NUMBER     so many more objects in each policy
+objects.py put NUMBER     so many more objects in each policy; the first time accounts with a container each as well, so
+                          many that every device has some of their databases, which no later request touches
 objects.py check          every object that was ever put, read and compared; exit status 1 when one is not
 objects.py load FILE      reads until there is such a file and counts what failed
 objects.py settle SECONDS waits until every server that the rings name for it has its copy or fragment of every object,
-                          and of the listings above
+                          and every database of accounts and containers
 
 No request is made a second time. The login lies as JSON in the file that OBJECTS_LOGIN names.
 """
@@ -31,6 +32,9 @@ from swift.common.storage_policy import POLICIES as STORED
 
 KEPT = pathlib.Path("/var/tmp/objects.json")
 POLICIES = ("gold", "ec22")
+# A device has three eighths of the partitions: that it has none of these is less likely than one in a million.
+ACCOUNTS = tuple(f"AUTH_objects-{number}" for number in range(32))
+CONTAINER = "listing"
 WORKERS = 4
 SHOWN = 20
 PAUSE = 2.0
@@ -72,8 +76,17 @@ def get(path: str, wanted: str) -> str:
     return "" if found == wanted else f"{path} is not what it was"
 
 
+def spread() -> None:
+    """Make the accounts and their containers, as the reseller's administrator."""
+    url, token = connection().get_auth()
+    for name in ACCOUNTS:
+        swiftclient.put_container(f"{url.rpartition('/')[0]}/{name}", token, CONTAINER)
+
+
 def store(kept: dict[str, str], number: int, pool: concurrent.futures.Executor) -> list[str]:
     """Store so many more objects in each policy; return what went wrong."""
+    if not kept:
+        spread()
     for policy in POLICIES:
         connection().put_container(policy, headers={"X-Storage-Policy": policy})
     first = len(kept) // len(POLICIES)
@@ -104,8 +117,12 @@ def copies(kept: dict[str, str]) -> Iterator[Copy]:
         for node in nodes:
             yield node, (node["ip"], node["port"]), "/".join(["", node["device"], str(part), *path])
 
-    for _, address, place in each(rings["account"], account):
-        yield Copy(address, place)
+    for name in (account, *ACCOUNTS):
+        for _, address, place in each(rings["account"], name):
+            yield Copy(address, place)
+    for name in ACCOUNTS:
+        for _, address, place in each(rings["container"], name, CONTAINER):
+            yield Copy(address, place)
     for name in POLICIES:
         policy = STORED.get_by_name(name)
         ring = Ring("/etc/swift", ring_name=policy.ring_name)

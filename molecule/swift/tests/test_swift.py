@@ -159,7 +159,7 @@ def test_the_drained_device_holds_nothing_in_the_rings_and_gets_empty(host):
         "          sum(1 for row in ring._replica2part2dev_id for n in row if ring.devs[n]['meta'] == 'object3/d2'))\n"
     )
     assert host.check_output("python3 -c %s", script).splitlines() == ["{('object3/d2', 0.0)} 0"] * 4
-    until_empty = 'until test -z "$(find /srv/node/d2/objects* -name "*.data")"; do sleep 2; done'
+    until_empty = 'until test -z "$(find /srv/node/d2 -name "*.data" -o -name "*.db")"; do sleep 2; done'
     host.check_output("timeout 600 sh -c %s", until_empty)
 
 

@@ -30,9 +30,11 @@ ASKED: Mapping[str, tuple[int, tuple[str, ...]]] = {
             "time",
         ),
     ),
-    "container": (6201, ("replication/container",)),
-    "account": (6202, ("replication/account",)),
+    "container": (6201, ("replication/container", "auditor/container")),
+    "account": (6202, ("replication/account", "auditor/account")),
 }
+# Kinds whose data are databases.
+DATABASES = ("account", "container")
 MOST_BYTES = 1 << 20
 HOUR, DAY = 3600.0, 86400.0
 Ask = Callable[[str, float], Any]
@@ -103,7 +105,8 @@ def _ahead(told: Any, asked: float, answered: float) -> float | None:
 
 @dataclass(frozen=True)
 class Row:
-    """What is told of one node. Times are seconds, None where nothing is known."""
+    """What is told of one node. Times are seconds, None where nothing is known. ``listings`` is how long ago the
+    databases of each kind were replicated, ``idle`` the kinds of which replicators see none though there are some."""
 
     name: str
     fullest: float | None
@@ -117,6 +120,13 @@ class Row:
     audited: float | None
     skew: float | None
     faults: tuple[str, ...]
+    listings: Mapping[str, float | None] = field(default_factory=dict)
+    idle: tuple[str, ...] = ()
+
+    @property
+    def oldest(self) -> float | None:
+        """How long ago the pass of replication was that is the longest ago."""
+        return max((one for one in (self.replicated, *self.listings.values()) if one is not None), default=None)
 
 
 def row(node: Node, now: float) -> Row:
@@ -137,7 +147,17 @@ def row(node: Node, now: float) -> Row:
         _number(_mapping(_mapping(answers.get("auditor/object")).get("object_auditor_stats_ALL")).get("audit_time")),
         node.ahead,
         tuple(node.faults),
+        {kind: _age(_mapping(answers.get(f"replication/{kind}")).get("replication_last"), now) for kind in DATABASES},
+        tuple(kind for kind in DATABASES if _idle(answers, kind)),
     )  # fmt: skip
+
+
+def _idle(answers: Mapping[str, Any], kind: str) -> bool:
+    """Whether the last pass of replication saw no database where the auditor read some: a replicator that does not find
+    its devices in the ring passes over all of them, and ends well."""
+    stats = _mapping(_mapping(answers.get(f"replication/{kind}")).get("replication_stats"))
+    read = _number(_mapping(answers.get(f"auditor/{kind}")).get(f"{kind}_audits_passed"))
+    return _number(stats.get("attempted")) == 0 and bool(read)
 
 
 def _unmounted(value: Any) -> tuple[str, ...]:
@@ -187,9 +207,16 @@ def problems(rows: Sequence[Row], nodes: Sequence[Node], rings: Mapping[str, str
             found.append(f"{one.name}: {one.quarantined} objects are quarantined")
         if one.pending > limits.pending:
             found.append(f"{one.name}: {one.pending} updates of listings are pending")
-        for what, age in (("replicated", one.replicated), ("reconstructed", one.reconstructed)):
+        ages = {"replicated": one.replicated, "reconstructed": one.reconstructed}
+        ages |= {f"replicated {kind} databases": age for kind, age in one.listings.items()}
+        for what, age in ages.items():
             if age is not None and age > limits.age:
                 found.append(f"{one.name}: last {what} {duration(age)} ago")
+        for kind in one.idle:
+            found.append(
+                f"{one.name}: its {kind} replicator sees no database though there are some: bind_ip in "
+                f"[{kind}-replicator] of {kind}-server.conf has to be the replication address that rings have"
+            )
         if one.skew is not None and abs(one.skew) > limits.skew:
             found.append(f"{one.name}: its clock is off by {one.skew:+.0f} s")
     for node in nodes:
@@ -236,7 +263,7 @@ def table(rows: Sequence[Row], days: float | None) -> str:
             ",".join(one.unmounted) or "-",
             str(one.quarantined),
             str(one.pending),
-            duration(one.replicated),
+            duration(one.oldest),
             duration(one.reconstructed),
             duration(one.audited),
         )

@@ -68,3 +68,13 @@ def test_every_daemon_has_a_section_that_is_not_empty(name: str) -> None:
     """One that is empty is none to the service, whose daemon then ends over and over."""
     options = component("swift", name)["files"][f"/etc/swift/{name}-server.conf"]["options"]
     assert [section for section, content in options.items() if not content] == []
+
+
+@pytest.mark.parametrize("section", ["account-replicator", "container-replicator", "container-sharder"])
+@pytest.mark.parametrize("apart", [{}, {"swift_replication_address": "198.51.100.31"}])
+def test_daemons_of_databases_know_the_address_that_rings_have_for_copies(section: str, apart: dict[str, str]) -> None:
+    """They know no ``ring_ip``: with another address they find no device of theirs, copy nothing, and end well."""
+    kind = section.split("-")[0]
+    options = component("swift", kind, **apart)["files"][f"/etc/swift/{kind}-server.conf"]["options"]
+    assert options[section]["bind_ip"] == apart.get("swift_replication_address", options["DEFAULT"]["bind_ip"])
+    assert options["DEFAULT"]["bind_ip"] == "192.0.2.11"

@@ -32,8 +32,10 @@ def answers(**more: Any) -> dict[str, Any]:
         "auditor/object": {"object_auditor_stats_ALL": {"audit_time": 120.0}},
         "ringmd5": {"/etc/swift/object.ring.gz": "a" * 32},
         "time": time.time,
-        "replication/container": {},
-        "replication/account": {},
+        "replication/container": {"replication_last": now - 150, "replication_stats": {"attempted": 2}},
+        "replication/account": {"replication_last": now - 30, "replication_stats": {"attempted": 1}},
+        "auditor/container": {"container_audits_passed": 2},
+        "auditor/account": {"account_audits_passed": 1},
         **more,
     }
 
@@ -89,6 +91,8 @@ def test_a_healthy_cluster_has_a_table_and_no_problem(servers: Servers, run_modu
         *"node used fullest unmounted quarantined pending replicated reconstructed audit".split()
     ]
     assert lines[1].split()[:4] == ["object1", "40.0", "%", "40.0"] and lines[1].endswith("2.0 min")
+    # the pass that is the longest ago
+    assert lines[1].split()[8:10] == ["2.5", "min"]
     assert lines[-1] == "2 nodes, 40.0 % used, full: not foreseen"
     assert answer["nodes"][0]["pending"] == 3 and len(json.loads(samples.read_text())) == 1
 
@@ -106,6 +110,7 @@ def test_everything_to_look_at_is_told(servers: Servers, run_module: Run, tmp_pa
     )
     said["async"] = {"async_pending": 5000}
     said["replication/object"] = {"object_replication_last": time.time() - 49 * HOUR}
+    said["replication/account"] = {"replication_last": time.time() - 72 * HOUR, "replication_stats": {"attempted": 0}}
     del said["replication/container"]
     nodes = {"object1": servers.add("object1", said), "object2": "127.0.0.1,object=1,container=1,account=1"}
     options = {"nodes": nodes, "rings": {"object.ring.gz": "a" * 32}, "samples": str(tmp_path / "none.json")}
@@ -118,6 +123,8 @@ def test_everything_to_look_at_is_told(servers: Servers, run_module: Run, tmp_pa
         "object1: 2 objects are quarantined",
         "object1: 5000 updates of listings are pending",
         "object1: last replicated 2.0 d ago",
+        "object1: last replicated account databases 3.0 d ago",
+        "object1: its account replicator sees no database though there are some",
         "object1: its clock is off by +60 s",
         "object1: /etc/swift/object.ring.gz is not the ring of the inventory",
         "object2: object server: ",
@@ -127,6 +134,14 @@ def test_everything_to_look_at_is_told(servers: Servers, run_module: Run, tmp_pa
     assert "is not mounted" not in "\n".join(
         run_module(swift_status, check=True, plain=["object1"], **options)["problems"]
     )
+
+
+def test_a_node_without_databases_is_not_idle() -> None:
+    said = answers()
+    said["replication/account"] = {"replication_stats": {"attempted": 0}}
+    for read, idle in (({}, ()), ({"account_audits_passed": 0}, ()), ({"account_audits_passed": 3}, ("account",))):
+        said["auditor/account"] = read
+        assert recon.row(recon.Node("object1", said), time.time()).idle == idle
 
 
 @pytest.mark.parametrize("said", [None, [], "text", {"object_replication_last": "yesterday"}, b"<html>"])
