@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[3]
+from scenario import resource_types_converge
 
 
 def address(host):
@@ -64,13 +59,4 @@ def test_nothing_failed(host):
 
 
 def test_every_resource_type_of_these_services_converges():
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--import-mode=importlib", "--no-cov", "-q", "-p", "no:randomly",
-         "tests/acceptance/cloud_state"],
-        cwd=ROOT,
-        env={**os.environ, "STACKWRIGHT_INVENTORY": "molecule/optional-services/inventory"},
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
+    resource_types_converge("optional-services")

@@ -4,14 +4,9 @@ than where it belongs."""
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).resolve().parents[3]
+from scenario import resource_types_converge
 
 proxy = pytest.mark.of("swift_proxy")
 storage = pytest.mark.of("swift_storage")
@@ -165,14 +160,5 @@ def test_the_drained_device_holds_nothing_in_the_rings_and_gets_empty(host):
 
 @proxy
 def test_containers_and_objects_are_resource_types_that_converge(host):
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--import-mode=importlib", "--no-cov", "-q", "-s", "-p", "no:randomly",
-         "tests/acceptance/cloud_state"],
-        cwd=ROOT,
-        env={**os.environ, "STACKWRIGHT_INVENTORY": "molecule/swift/inventory"},
-        capture_output=True,
-        text=True,
-        timeout=1800,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
-    assert "left out, the catalogue does not offer it: object-store" not in done.stdout
+    told = resource_types_converge("swift")
+    assert "left out, the catalogue does not offer it: object-store" not in told
