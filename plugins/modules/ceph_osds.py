@@ -11,8 +11,8 @@ version_added: 0.1.0
 description:
   - Registers an OSD for every named disk that is none yet, writes its identity and key, makes its store, and starts it.
     Those that are there are started and enabled.
-  - A disk is used only when it is named and proven empty. One with data, a partition table, a mount, a swap area, LVM
-    or another OSD is refused with what it holds, before any disk is touched. Nothing is ever erased.
+  - A disk is used only when it is named or described, and proven empty. One with data, a partition table, a mount, a
+    swap area, LVM or another OSD is refused with what it holds, before any disk is touched. Nothing is ever erased.
   - What was broken off goes on where it was, with the same OSD.
   - Runs on the host of the disks, as root, with the key that may register OSDs.
 author: The Stackwright developers
@@ -28,9 +28,33 @@ options:
     required: true
     suboptions:
       path:
-        description: A whole block device, best as C(/dev/disk/by-id/...), or the path of a sparse file.
+        description:
+          - A whole block device, best as C(/dev/disk/by-id/...), or the path of a sparse file. Either this or
+            O(devices[].match).
         type: str
-        required: true
+      match:
+        description:
+          - In place of a path what the disks are like. Those that fit are used if they are as many as
+            O(devices[].count) says, and are all refused otherwise, or if one of them is not empty.
+        type: dict
+        suboptions:
+          size:
+            description: A range such as V(7T..9T), V(7T..) or V(..500G). V(1T) is 2 to the power of 40 bytes.
+            type: str
+          rotational:
+            description: Whether the kernel says that they rotate.
+            type: bool
+          model:
+            description: Their model, as C(lsblk -o MODEL) shows it; V(*) stands for anything.
+            type: str
+          except:
+            description: Paths of disks that are not meant, such as that of the system.
+            type: list
+            elements: str
+            default: []
+      count:
+        description: How many disks O(devices[].match) stands for.
+        type: int
       size:
         description: Size of a sparse file, such as V(10G). A block device has none.
         type: str
@@ -72,6 +96,12 @@ EXAMPLES = r"""
     devices:
       - {path: /dev/disk/by-id/nvme-eui.0123456789abcdef}
       - {path: /srv/ceph/disk1, size: 10G}
+
+- name: Eight large disks are OSDs
+  stackwright.cloud.ceph_osds:
+    cluster: "{{ stackwright_secrets.ceph_cluster }}"
+    devices:
+      - {match: {size: 7T..9T, rotational: true}, count: 8, device_class: archive}
 """
 
 RETURN = r"""
@@ -90,14 +120,21 @@ osds:
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import osds
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import chosen, osds
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph.session import CephError, connected
-from ansible_collections.stackwright.cloud.plugins.module_utils.host import disks, systemd
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import disks, drives, systemd
 
 NAME = "client.bootstrap-osd"
 HINT = "No disk was erased. See journalctl -u 'ceph-osd@*' on the host; run again once the cause is mended."
 
 
+# What disks are like that are described.
+MATCH: dict[str, Any] = {
+    "size": {"type": "str"},
+    "rotational": {"type": "bool"},
+    "model": {"type": "str"},
+    "except": {"type": "list", "elements": "str", "default": []},
+}
 # What of an OSD is kept apart.
 APART: dict[str, Any] = {"path": {"type": "str", "required": True}, "size": {"type": "str"}}
 
@@ -125,8 +162,12 @@ def main() -> None:
                 "type": "list",
                 "elements": "dict",
                 "required": True,
+                "required_one_of": [("path", "match")],
+                "required_together": [("match", "count")],
                 "options": {
-                    "path": {"type": "str", "required": True},
+                    "path": {"type": "str"},
+                    "match": {"type": "dict", "options": MATCH},
+                    "count": {"type": "int"},
                     "size": {"type": "str"},
                     "device_class": {"type": "str"},
                     "number": {"type": "int"},
@@ -140,7 +181,10 @@ def main() -> None:
     )
     check = module.check_mode
     try:
-        wanted = osds.disks_of(module.params["devices"])
+        entries, wrong = chosen.resolved(module.params["devices"], drives.present())
+        if wrong:
+            raise osds.OsdError(wrong)
+        wanted = osds.disks_of(entries)
         todo = osds.plan(wanted, osds.present(), module.params["cluster"], disks.holds)
         changes = [f"make an OSD of {disk.path}" for disk in todo.make]
         made = []

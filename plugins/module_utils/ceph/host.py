@@ -8,21 +8,26 @@ from __future__ import annotations
 import os
 import pwd
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import osds
-from ansible_collections.stackwright.cloud.plugins.module_utils.host import disks
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import chosen, osds
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import disks, drives
 
 CONFIGURATION = "/etc/ceph/ceph.conf"
 LIBRARY = "/var/lib/ceph"
 ACCOUNT = "ceph"
 
 
-def look(paths: Iterable[str]) -> dict[str, Any]:
-    """Everything that the judge needs to know. :param paths: disks that are to become OSDs."""
+def look(paths: Iterable[str], described: Iterable[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    """Everything that the judge needs to know.
+
+    :param paths: disks that are to become OSDs. :param described: entries that describe more of them.
+    """
     own = osds.present()
+    named = list(paths)
+    matches = _matches(list(described), named)
     by_block = {path: one for one in own for path in (one.block, *one.apart.values())}
     found: dict[str, Any] = {
         "cluster": _cluster(),
@@ -31,8 +36,9 @@ def look(paths: Iterable[str]) -> dict[str, Any]:
         "osds": [{"number": one.number, "cluster": one.cluster, "ready": one.ready} for one in own],
         "foreign_keys": _foreign_keys(),
         "disks": {},
+        "matches": matches,
     }
-    for path in paths:
+    for path in [*named, *(disk["path"] for match in matches for disk in match["disks"])]:
         osd = by_block.get(os.path.realpath(path))
         if osd and osd.ready:
             found["disks"][path] = {"osd": osd.number, "cluster": osd.cluster}
@@ -41,6 +47,18 @@ def look(paths: Iterable[str]) -> dict[str, Any]:
         else:
             found["disks"][path] = _disk(path)
     return found
+
+
+def _matches(entries: list[Mapping[str, Any]], named: list[str]) -> list[dict[str, Any]]:
+    """For each entry that describes disks what it stands for here, or what is wrong with that."""
+    return [
+        {
+            "phrase": chosen.phrase(one.entry),
+            "fault": one.fault,
+            "disks": [{"path": drive.path, "told": str(drive)} for drive in one.drives],
+        }
+        for one in chosen.resolve(entries, drives.present() if entries else [], named)
+    ]
 
 
 def _lost(directory: Path) -> bool:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph.session import Command, Session
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph.sizes import bytes_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.common import command as programs
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.cephx import new_key
 from ansible_collections.stackwright.cloud.plugins.module_utils.host import files
@@ -26,7 +27,6 @@ DIRECTORY = "/var/lib/ceph/osd"
 INTENTIONS = "/var/lib/stackwright/ceph"
 ACCOUNT = "ceph"
 MKFS_SECONDS = 600.0
-SUFFIXES = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 # Below this BlueStore has no room for its own data.
 SMALLEST = 1 << 30
 
@@ -71,19 +71,6 @@ class Osd:
     def unit(self) -> str:
         """Its systemd unit."""
         return f"ceph-osd@{self.number}"
-
-
-def bytes_of(text: str) -> int:
-    """The bytes of a size such as ``10G``.
-
-    :raises ValueError: it is none.
-    """
-    given = text.strip().upper().removesuffix("IB").removesuffix("B")
-    suffix = given[-1:] if given[-1:].isalpha() else ""
-    number = given[: len(given) - len(suffix)]
-    if suffix not in SUFFIXES or not number.isdigit() or not int(number):
-        raise ValueError(f"{text!r} is no size such as 10G")
-    return int(number) << SUFFIXES[suffix]
 
 
 def disks_of(entries: Iterable[dict[str, Any]]) -> list[Disk]:

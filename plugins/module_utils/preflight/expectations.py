@@ -102,9 +102,15 @@ def _storage(host: Host, inventory: Snapshot, policy: Policy) -> dict[str, Any]:
             if one.settings["of"] in carried
             for disk in storage.paths(host, one.option)
         ]
+        matches = [
+            [one.option, entry]
+            for one in policy.rules.kind("disks")
+            if one.settings["of"] in carried
+            for entry in storage.described(host, one.option)
+        ]
         monitors = [one.name for one in inventory.hosts.values() if rule.settings["monitors"] in policy.services(one)]
         cluster = {"cluster": str(host.get(rule.option) or ""), "cluster_option": rule.option}
-        return {**cluster, "disks": disks, "monitors": monitors}
+        return {**cluster, "disks": disks, "matches": matches, "monitors": monitors}
     return {}
 
 

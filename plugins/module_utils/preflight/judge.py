@@ -26,9 +26,7 @@ def wanted(expected: Mapping[str, Any]) -> dict[str, Any]:
         "peers": expected["peers"],
         "mirror": bool(expected["check_mirror"] and expected["services"]),
         "sources": expected["sources"],
-        "storage": [path for _variable, path, _size in expected["storage"]["disks"]]
-        if expected.get("storage")
-        else None,
+        "storage": storage.wanted(expected["storage"]) if expected.get("storage") else None,
         "timeout": expected["timeout_seconds"],
     }
 
@@ -292,6 +290,7 @@ def notes(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> list[str]:
             f"{service} runs here ({', '.join(units)}), though nothing lists it for this host: list it again, or with "
             f"state: absent"
         )
+    found += storage.notes(seen.get("storage") or {})
     for server in sorted({server for line in expected["sources"] if (server := _any_key(line))}):
         found.append(
             f"packages of {server} may be signed with any key that apt knows: name the mirror's own "

@@ -40,8 +40,8 @@ def observe(wanted: dict[str, Any]) -> dict[str, Any]:
 
     :param wanted: `ports` (numbers), `units` (names), `others` (services that are not to be here, with their units and
         files), `names` (to resolve), `peers` (mappings with address and port), `mirror` (whether to ask the package
-        sources), `sources` (their lines, instead of the host's own), `storage` (paths of disks, where Ceph is looked
-        at), `timeout` (seconds of one attempt).
+        sources), `sources` (their lines, instead of the host's own), `storage` (where Ceph is looked at: `paths` of
+        disks, `matches` that describe some), `timeout` (seconds of one attempt).
     """
     timeout = float(wanted.get("timeout") or 5)
     carried = _addresses()
@@ -70,7 +70,7 @@ def observe(wanted: dict[str, Any]) -> dict[str, Any]:
             "kvm": Path("/dev/kvm").exists(),
             "hosts_rewritten": _hosts_rewritten(),
             "authorities": _authorities(),
-            "storage": ceph.look(wanted["storage"]) if wanted.get("storage") is not None else {},
+            "storage": ceph.look(**wanted["storage"]) if wanted.get("storage") else {},
             "modules": {name: _has_module(name) for name in ("openvswitch", "geneve")},
             "peers": [one.result() for one in peers],
             "mirrors": {url: one.result() for url, one in servers.items()},

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import chosen, plan
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import document as documents
-from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import plan
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph.osds import PARTS, OsdError, disks_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy
@@ -139,12 +139,19 @@ def _of_the_object_store(inventory: Snapshot, policy: Policy, carried: set[str])
                 )
 
 
+def _given(host: Host, option: str) -> list[dict[str, Any]]:
+    given = host.get(option)
+    return [dict(one) for one in given if isinstance(one, Mapping)] if isinstance(given, list) else []
+
+
 def entries(host: Host, option: str) -> list[dict[str, Any]]:
     """The disks that are named on a host, as far as they are well-formed."""
-    given = host.get(option)
-    return (
-        [dict(one) for one in given if isinstance(one, Mapping) and one.get("path")] if isinstance(given, list) else []
-    )
+    return [one for one in _given(host, option) if one.get("path") and not chosen.described(one)]
+
+
+def described(host: Host, option: str) -> list[dict[str, Any]]:
+    """The entries of a host that describe disks, as far as they are well-formed."""
+    return [one for one in _given(host, option) if chosen.described(one) and not list(chosen.faults(one))]
 
 
 def paths(host: Host, option: str) -> list[list[str]]:
@@ -157,11 +164,16 @@ def paths(host: Host, option: str) -> list[list[str]]:
 
 
 def _disks(host: Host, option: str) -> Iterator[Problem]:
+    given = _given(host, option)
+    found = [fault for one in given if chosen.described(one) for fault in chosen.faults(one)]
+    if any(not chosen.described(one) and not one.get("path") for one in given):
+        found.append("an entry names no disk: give it a path, or match and count")
     try:
         disks_of(entries(host, option))
     except OsdError as error:
-        for fault in error.problems:
-            yield problem_of(host.name, option, fault, "Correct the entry.", host.where(option))
+        found += error.problems
+    for fault in found:
+        yield problem_of(host.name, option, fault, "Correct the entry.", host.where(option))
 
 
 def _cluster(hosts: Sequence[Host], disks: str, policy: Policy, cloud: Sequence[str]) -> Iterator[Problem]:
@@ -194,11 +206,11 @@ def _location(host: Host, options: Mapping[str, str]) -> dict[str, str]:
 
 
 def simulated(hosts: Sequence[Host], disks: str) -> plan.State:
-    """The cluster as it will be once every named disk is an OSD."""
+    """The cluster as it will be once every disk that is named or described is an OSD."""
     buckets: list[dict[str, Any]] = [{"id": -1, "name": ROOT, "type_name": "root", "items": []}]
     devices: list[dict[str, Any]] = []
     for number, host in enumerate(hosts, start=2):
-        named = entries(host, disks)
+        named = [*entries(host, disks), *(one for one in described(host, disks) for _disk in range(one["count"]))]
         items = [{"id": len(devices) + place} for place in range(len(named))]
         devices += [
             {"id": item["id"], "class": one.get("device_class") or plan.ANY_CLASS}
@@ -218,9 +230,27 @@ def simulated(hosts: Sequence[Host], disks: str) -> plan.State:
     return plan.State({"osd crush dump": crush, "osd dump": {"osds": osds, "erasure_code_profiles": profiles}})
 
 
-def judge(host: str, expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Problem]:
-    """The problems of one host. :param expected: `cluster`, `cluster_option`, `disks` (option, path, size).
+def wanted(expected: Mapping[str, Any]) -> dict[str, Any]:
+    """What the probe has to look for: arguments of `ceph.host.look`."""
+    return {
+        "paths": [path for _variable, path, _size in expected["disks"]],
+        "described": [entry for _variable, entry in expected["matches"]],
+    }
 
+
+def notes(seen: Mapping[str, Any]) -> list[str]:
+    """The disks that descriptions stand for. :param seen: what `ceph.host.look` returned."""
+    return [
+        f"{match['phrase']} stands for {'; '.join(one['told'] for one in match['disks'])}"
+        for match in seen.get("matches") or []
+        if match["disks"]
+    ]
+
+
+def judge(host: str, expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Problem]:
+    """The problems of one host.
+
+    :param expected: `cluster`, `cluster_option`, `disks` (option, path, size), `matches` (option, entry).
     :param seen: what `ceph.host.look` returned.
     """
     wanted, option = str(expected["cluster"]), str(expected["cluster_option"])
@@ -245,6 +275,12 @@ def judge(host: str, expected: Mapping[str, Any], seen: Mapping[str, Any]) -> It
     for variable, path, size in expected["disks"]:
         if fault := _disk_fault(str(path), bool(size), seen["disks"].get(path) or {}):
             yield problem_of(host, str(variable), *fault)
+    for (variable, _entry), match in zip(expected["matches"], seen["matches"], strict=True):
+        if match["fault"]:
+            yield problem_of(host, str(variable), match["fault"], chosen.MEND)
+        for disk in match["disks"]:
+            if fault := _disk_fault(disk["path"], False, seen["disks"].get(disk["path"]) or {}):
+                yield problem_of(host, str(variable), f"{match['phrase']}: {fault[0]}", fault[1])
 
 
 def _disk_fault(path: str, file: bool, found: Mapping[str, Any]) -> tuple[str, str] | None:

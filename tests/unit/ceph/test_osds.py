@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import osds
+from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import osds, sizes
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph.session import Session
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.command import CommandTimeoutError
 from ansible_collections.stackwright.cloud.plugins.modules import ceph_osds
@@ -63,7 +63,7 @@ def cluster_of(number: int) -> Cluster:
 
 @pytest.mark.parametrize(("text", "number"), [("10G", 10 << 30), ("2048MiB", 2 << 30), ("1TB", 1 << 40), ("5", 5)])
 def test_sizes(text: str, number: int) -> None:
-    assert osds.bytes_of(text) == number
+    assert sizes.bytes_of(text) == number
 
 
 def test_wrong_entries_are_told_at_once(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import cloudcase
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import host as ceph_host
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import osds
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import drives
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import judge, storage
 from ansible_collections.stackwright.cloud.tests.stand_ins import Said, StandIns
 
@@ -144,7 +145,46 @@ def test_what_is_kept_apart_is_looked_at_as_well(tmp_path: Path) -> None:
     machines = named["inventory"]["all"]["children"]["ceph_osd"]["hosts"]
     machines["storage2"]["ceph_osd_devices"] = [{"path": "/dev/vdb", "db": {"path": "/dev/nvme0n1p1"}}]
     expected = cloudcase.expectations_of(cloudcase.write(named, tmp_path / "inventory"))
-    assert judge.wanted(expected["storage2"])["storage"] == ["/dev/vdb", "/dev/nvme0n1p1"]
+    assert judge.wanted(expected["storage2"])["storage"]["paths"] == ["/dev/vdb", "/dev/nvme0n1p1"]
+
+
+DESCRIBED = {"match": {"size": "7T..9T"}, "count": 2}
+DRIVES = [drives.Drive(f"/dev/disk/by-id/wwn-{number}", 8 << 40, True, "ST8000") for number in (1, 2)]
+
+
+def test_described_disks_count_as_osds_and_are_looked_at(tmp_path: Path) -> None:
+    named = case()
+    machines = named["inventory"]["all"]["children"]["ceph_osd"]["hosts"]
+    for machine in machines.values():
+        machine["ceph_osd_devices"] = [DESCRIBED]
+    inventory = cloudcase.write(named, tmp_path / "inventory")
+    assert cloudcase.examine(inventory) == []
+    expected = cloudcase.expectations_of(inventory)["storage2"]
+    assert judge.wanted(expected)["storage"] == {"paths": [], "described": [DESCRIBED]}
+    machines["storage2"]["ceph_osd_devices"] = [{"match": {"size": "8T"}, "count": 2}, {"device_class": "ssd"}]
+    problems = cloudcase.examine(cloudcase.write(named, tmp_path / "wrong"))
+    assert sorted(one.cause for one in problems if one.host == "storage2") == [
+        "an entry names no disk: give it a path, or match and count",
+        "match: '8T' is no range of sizes such as 7T..9T, 7T.. or ..500G",
+    ]
+
+
+def test_what_a_description_stands_for_is_shown_and_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ceph_host.drives, "present", lambda: DRIVES)
+    monkeypatch.setattr(ceph_host, "_disk", lambda path: {"holds": ["mounted at /"] if path.endswith("2") else []})
+    expected = {**EXPECTED, "disks": [], "matches": [["ceph_osd_devices", DESCRIBED]]}
+    seen = {**NEW, **{key: ceph_host.look([], [DESCRIBED])[key] for key in ("disks", "matches")}}
+    assert storage.notes(seen) == [
+        "match {size: 7T..9T} stands for /dev/disk/by-id/wwn-1 (8T, rotational, ST8000); "
+        "/dev/disk/by-id/wwn-2 (8T, rotational, ST8000)"
+    ]
+    (problem,) = storage.judge("storage1", expected, seen)
+    assert problem.cause == "match {size: 7T..9T}: /dev/disk/by-id/wwn-2 is not empty: mounted at /"
+    named = ceph_host.look(["/dev/disk/by-id/wwn-1"], [DESCRIBED])
+    seen = {**NEW, "disks": {}, "matches": named["matches"]}
+    (problem,) = storage.judge("storage1", expected, seen)
+    assert problem.cause.startswith("match {size: 7T..9T} is to be 2 disks, and 1 fit: /dev/disk/by-id/wwn-2")
+    assert storage.notes(seen) == []
 
 
 def test_hosts_are_looked_at_for_what_they_are_to_carry(tmp_path: Path) -> None:
@@ -154,7 +194,7 @@ def test_hosts_are_looked_at_for_what_they_are_to_carry(tmp_path: Path) -> None:
     assert found["disks"] == [["ceph_osd_devices", "/dev/vdb", ""], ["ceph_osd_devices", "/dev/vdc", ""]]
     assert (found["cluster_option"], found["monitors"]) == ("ceph_cluster", ["storage1"])
     assert len(found["cluster"]) == 36
-    assert judge.wanted(expected["storage2"])["storage"] == ["/dev/vdb", "/dev/vdc"]
+    assert judge.wanted(expected["storage2"])["storage"] == {"paths": ["/dev/vdb", "/dev/vdc"], "described": []}
     assert judge.wanted(expected["controller1"])["storage"] is None
 
 
@@ -162,9 +202,18 @@ EXPECTED = {
     "cluster": FSID,
     "cluster_option": "ceph_cluster",
     "monitors": ["storage1"],
+    "matches": [],
     "disks": [["ceph_osd_devices", path, "10G" if path == "/srv/file" else ""] for path in ("/dev/vdb", "/srv/file")],
 }
-NEW: dict[str, Any] = {"cluster": "", "monitors": [], "osds": [], "lost": [], "foreign_keys": [], "disks": {}}
+NEW: dict[str, Any] = {
+    "cluster": "",
+    "monitors": [],
+    "osds": [],
+    "lost": [],
+    "foreign_keys": [],
+    "disks": {},
+    "matches": [],
+}
 
 
 def faults(**seen: Any) -> list[str]:
@@ -247,6 +296,7 @@ def test_a_host_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, st
             str(tmp_path / "new"): {"missing": True},
             "/dev/null": {"holds": ["neither a block device nor a file"]},
         },
+        "matches": [],
     }
     stand_ins.add("blkid", Said(status=4, errors="no"))
     assert "closed" in ceph_host.look([str(full)])["disks"][str(full)]
