@@ -19,6 +19,10 @@ options:
     type: list
     elements: raw
     required: true
+  issued:
+    description: Return the names of the services that have certificates instead, shown or not.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -29,9 +33,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _raw:
-  description: "Places: C(service), C(host), C(port), C(name), C(protocol) and C(ca)."
+  description: "Places: C(service), C(host), C(port), C(name), C(protocol) and C(ca). With O(issued), names."
   type: list
-  elements: dict
+  elements: raw
 """
 
 from typing import Any
@@ -45,14 +49,16 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service.specific
 class LookupModule(LookupBase):  # type: ignore[misc,unused-ignore]
     """Collect the places in the host's own variables."""
 
-    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[dict[str, Any]]:
-        """Return the places of all terms."""
+    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:
+        """Return the places of all terms, or the services that have certificates."""
         variables = variables or {}
         works = host_view.view(self._loader, variables)
         book, site = host_view.book(variables), host_view.site(works)
         names = [name for given in terms for name in ([given] if isinstance(given, str) else given)]
         try:
             found = book.services(names, works, "account", "api", "certificates")
+            if kwargs.get("issued"):
+                return [term for term, component in found if derive.certificates(component, site)]
             return [place for term, component in found for place in derive.places(term, component, site)]
         except SpecificationError as error:
             raise AnsibleError(f"service_certificates: {error}") from error

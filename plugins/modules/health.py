@@ -48,7 +48,12 @@ options:
         description: File with the certificate authorities that may vouch for an HTTPS server; the system's otherwise.
         type: path
       certificate:
-        description: File with the certificate that an HTTPS server has to show, and no other.
+        description: File with the certificate that a server has to show over TLS, and no other.
+        type: path
+      client:
+        description:
+          - Directory with C(certificate.pem) and C(key.pem), by which a TCP server is asked over TLS. Needs
+            O(checks[].ca).
         type: path
       host:
         description: Host name or address of a TCP check.

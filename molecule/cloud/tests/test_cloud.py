@@ -96,6 +96,90 @@ def test_an_account_without_rights_gets_nowhere_on_a_compute_node(compute, comma
     assert compute.run(f"timeout 10 {command}").rc == (1 if "6640" in command else 0)
 
 
+# Asks OVN's databases at an address and ports what any client may ask: in clear text, over TLS without a certificate,
+# with one of another authority, and with that of a directory. Prints what was answered, by port and client.
+OVN_CLIENTS = """
+import json, socket, ssl, sys
+address, directory, ports = sys.argv[1], sys.argv[2], [int(port) for port in sys.argv[3:]]
+clients = {"clear": None, "nothing": "", "stranger": "/root/stranger", "own": directory}
+said = {}
+for port in ports:
+    for client, own in clients.items():
+        try:
+            with socket.create_connection((address, port), timeout=10) as connection:
+                if own is not None:
+                    context = ssl.create_default_context(cafile="/etc/ssl/stackwright/ca.pem")
+                    if own:
+                        context.load_cert_chain(own + "/certificate.pem", own + "/key.pem")
+                    connection = context.wrap_socket(connection, server_hostname=address)
+                connection.sendall(b'{"method": "echo", "params": [], "id": 1}')
+                answer = connection.recv(100).decode()
+        except OSError as error:
+            answer = type(error).__name__
+        said[f"{port} {client}"] = "served" if "result" in answer else "refused"
+print(json.dumps(said))
+"""
+STRANGER = (
+    "mkdir -p /root/stranger && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+    "-subj /CN=compute1 -keyout /root/stranger/key.pem -out /root/stranger/certificate.pem"
+)
+
+
+def ovn_clients(host, address, directory, *ports):
+    host.run_expect([0], STRANGER)
+    ports = " ".join(map(str, ports))
+    return json.loads(host.check_output(f"python3 -c %s {address} {directory} {ports}", OVN_CLIENTS))
+
+
+def test_databases_of_the_network_serve_no_client_without_a_certificate_of_the_cloud(controller):
+    address = controller.ansible.get_variables()["lab_management_address"]
+    ports = (6641, 6642, 16642)
+    said = ovn_clients(controller, address, "/etc/ovn/stackwright", *ports)
+    assert {name for name, what in said.items() if what == "served"} == {f"{port} own" for port in ports}
+
+
+def southbound(host, directory):
+    """ovn-sbctl at the port of chassis, with the certificate of a directory."""
+    remote = host.check_output("ovs-vsctl get Open_vSwitch . external_ids:ovn-remote").strip('"')
+    key, certificate = f"{directory}/key.pem", f"{directory}/certificate.pem"
+    return f"ovn-sbctl --timeout=10 --db={remote} -p {key} -c {certificate} -C /etc/ssl/stackwright/ca.pem"
+
+
+def test_a_compute_node_writes_its_own_rows_and_no_others(compute):
+    name = compute.check_output("ovs-vsctl get Open_vSwitch . external_ids:system-id").strip('"')
+    assert name == compute.ansible.get_variables()["inventory_hostname"]
+    ask = southbound(compute, "/etc/openvswitch/stackwright")
+    assert name in compute.check_output(f"{ask} --bare --columns=name list Chassis").split()
+    compute.run_expect([0], f"{ask} set Chassis_Private {name} external_ids:stackwright-proof=1")
+    compute.run_expect([0], f"{ask} remove Chassis_Private {name} external_ids stackwright-proof")
+    binding = compute.check_output(f"{ask} --bare --columns=_uuid list Port_Binding").split()[0]
+    for change in (
+        "chassis-add another geneve 192.0.2.9",
+        f"destroy Port_Binding {binding}",
+        "set SB_Global . options:stackwright-proof=1",
+        f"set Chassis {name} name=another",
+    ):
+        refused = compute.run(f"{ask} {change}")
+        assert refused.rc != 0 and "prohibit" in refused.stderr, change
+
+
+def test_a_compute_node_does_not_reach_what_is_for_services(compute):
+    remote = compute.check_output("ovs-vsctl get Open_vSwitch . external_ids:ovn-remote").strip('"')
+    said = ovn_clients(compute, remote.split(":")[1], "/etc/openvswitch/stackwright", 6641, 6642, 16642)
+    assert {name for name, what in said.items() if what == "served"} == {"6642 own"}
+
+
+def test_a_certificate_does_not_alter_the_rows_of_another_chassis(controller):
+    chassis = controller.check_output("ovn-sbctl --bare --columns=name list Chassis").split()[0]
+    address = controller.ansible.get_variables()["lab_management_address"]
+    own = "-p /etc/ovn/stackwright/key.pem -c /etc/ovn/stackwright/certificate.pem -C /etc/ssl/stackwright/ca.pem"
+    ask = f"ovn-sbctl --timeout=10 --db=ssl:{address}:6642 {own}"
+    assert chassis in controller.check_output(f"{ask} --bare --columns=name list Chassis")
+    for table in ("Chassis", "Chassis_Private"):
+        refused = controller.run(f"{ask} set {table} {chassis} external_ids:stackwright-proof=1")
+        assert refused.rc != 0 and "prohibit" in refused.stderr, table
+
+
 def test_compute_nodes_ask_no_cache(compute):
     assert "memcache" not in compute.check_output("cat /etc/nova/nova.conf")
 

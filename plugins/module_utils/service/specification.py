@@ -312,6 +312,7 @@ class Health:
     contains: str | None = _key(TEXT, "What the answer must contain.")
     ca: str | None = _key(TEXT, "File with the certificate authorities. With it, a TCP port is asked over TLS.")
     certificate: str | None = _key(TEXT, "File with the certificate that has to be shown, and no other.")
+    client: str | None = _key(TEXT, "Directory of the certificate by which a TCP port is asked over TLS.")
     unit: str | None = _key(TEXT, "Unit that explains a failure, or, alone, must be active.")
     log: str | None = _key(TEXT, "Log file that explains a failure.")
     timeout: Any = _key(NUMBER, "Seconds for one answer.")
@@ -338,7 +339,8 @@ class Served:
     address: str | None = _key(TEXT, "Address; by default the host's own.")
     protocol: str = _key(
         TEXT,
-        "`tls`, the default; `https`; or `mysql`, whose clients ask for TLS after the server's greeting.",
+        "`tls`, the default; `mutual`, whose clients show a certificate of the cloud's as well; `https`; or `mysql`, "
+        "whose clients ask for TLS after the server's greeting.",
         default="tls",
     )
 
@@ -347,8 +349,9 @@ class Served:
 class Certificate:
     """A certificate of the host with a key of its own, which the cloud's authority issues.
 
-    It bears the host's name and address, `localhost`, and the names that are given. The certificate is written to
-    `certificate.pem`, the key to `key.pem` of its directory. Who else is trusted stands in the file `pki_ca_file`.
+    The host shows it to its clients, or to servers as their client. It bears the host's name, which is its common name,
+    its address, `localhost`, and the names that are given. The certificate is written to `certificate.pem`, the key to
+    `key.pem` of its directory. Who else is trusted stands in the file `pki_ca_file`.
     """
 
     path: str = _key(TEXT, "Directory that holds the two files.", required=True)
@@ -442,7 +445,9 @@ class Component:
         Shape("paths and files", _files, File), "Files by their paths.", factory=dict
     )
     certificates: Sequence[Certificate] = _key(
-        _some(Certificate), "Certificates of the host that the component shows to its clients.", default=()
+        _some(Certificate),
+        "Certificates that the component shows to its clients, or to servers whose client it is.",
+        default=(),
     )
     identity: Mapping[str, Any] = _key(
         MAPPING, "What else the identity service knows, as `cloud_state` takes it.", factory=dict

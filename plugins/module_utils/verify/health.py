@@ -34,6 +34,8 @@ JOURNAL_LINES = 5
 MAX_PARALLEL = 16
 LINE = 240
 _END = "-----END CERTIFICATE-----"
+# What a certificate's directory holds.
+CERTIFICATE, KEY = "certificate.pem", "key.pem"
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,9 @@ class Check:
     """One thing that must hold.
 
     ``kind`` is ``http``, ``tcp`` or ``unit``; ``target`` is the URL, ``host:port`` or the unit's name.
-    ``timeout`` is in seconds. With ``ca``, a TCP port is asked over TLS. ``certificate`` is a file with the one that an
-    HTTPS server has to show, which it does once it took it anew. ``evidence_unit`` names the unit whose journal
-    explains a failure.
+    ``timeout`` is in seconds. With ``ca``, a TCP port is asked over TLS, and with ``client`` by a certificate, which
+    lies in that directory with its key. ``certificate`` is a file with the one that a server has to show, which it does
+    once it took it anew. ``evidence_unit`` names the unit whose journal explains a failure.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Check:
     timeout: float = 5.0
     ca: str | None = None
     certificate: str | None = None
+    client: str | None = None
     contains: str | None = None
     send: str | None = None
     host: str = ""
@@ -138,6 +141,8 @@ def parse_check(data: dict[str, Any]) -> Check:
             target=target,
             timeout=timeout,
             ca=given.get("ca"),
+            certificate=given.get("certificate"),
+            client=given.get("client"),
             host=host,
             port=port,
             send=given.get("send"),
@@ -239,7 +244,10 @@ def connected(check: Check, timeout: float) -> socket.socket:
         return plain
     with contextlib.ExitStack() as failing:
         failing.enter_context(plain)
-        secure = ssl.create_default_context(cafile=check.ca).wrap_socket(plain, server_hostname=check.host)
+        context = ssl.create_default_context(cafile=check.ca)
+        if check.client:
+            context.load_cert_chain(f"{check.client}/{CERTIFICATE}", f"{check.client}/{KEY}")
+        secure = context.wrap_socket(plain, server_hostname=check.host)
         failing.pop_all()
         return secure
 
@@ -254,6 +262,8 @@ def check_tcp(check: Check, timeout: float) -> str:
     deadline = time.monotonic() + timeout
     try:
         with connected(check, timeout) as connection:
+            if check.certificate and (other := _shows_other(connection, check.certificate)):
+                return other
             if check.send:
                 connection.sendall(check.send.encode())
             while check.contains and check.contains.encode() not in said:

@@ -40,6 +40,7 @@ HEALTH: Spec = {
             "send": {"type": "str"},
             "ca": {"type": "path"},
             "certificate": {"type": "path"},
+            "client": {"type": "path"},
             "host": {"type": "str", "default": "127.0.0.1"},
             "port": {"type": "int"},
             "unit": {"type": "str"},

@@ -318,9 +318,12 @@ def check_messaging(given: Mapping[str, Any]) -> Found:
 
 
 def check_clear_text(given: Mapping[str, Any]) -> Found:
-    """That a server at ``host`` and ``port`` refuses clients which do not encrypt; ``protocol`` as `served` has it."""
-    place = served.Place(given["protocol"], given["host"], int(given["port"]), "", protocol=given["protocol"])
-    said = served.takes_clear_text(place)
+    """That a server at ``host`` and ``port`` refuses clients which do not encrypt; ``protocol`` as `served` has it.
+
+    One that is ``mutual`` refuses those without a certificate, too; ``ca`` is the file of who vouches for it.
+    """
+    place = served.place_of({"service": given["protocol"], "ca": "", **given, "port": int(given["port"])})
+    said = served.takes_too_many(place)
     return not said, said or f"refused at {place.host}:{place.port}"
 
 

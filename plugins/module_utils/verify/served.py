@@ -20,8 +20,8 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.common.text impo
 
 SECONDS = 30.0
 DAY = 86400.0
-MYSQL, HTTPS = "mysql", "https"
-PROTOCOLS = ("tls", HTTPS, MYSQL)
+MYSQL, HTTPS, MUTUAL = "mysql", "https", "mutual"
+PROTOCOLS = ("tls", HTTPS, MYSQL, MUTUAL)
 # MariaDB's protocol. Source: mariadb.com/kb/en/connection.
 _CAPABILITIES = 0x00080000 | 0x00008000 | 0x00000200  # plug-ins of authentication, secure authentication, protocol 4.1
 _SSL = 0x00000800
@@ -30,6 +30,8 @@ _NEEDS_TLS = 3159  # ER_SECURE_TRANSPORT_REQUIRED
 _ERROR, _ALERT = 0xFF, 0x15
 # The header of AMQP 0-9-1, which other servers take for nonsense.
 _HELLO = b"AMQP\x00\x00\x09\x01"
+# What a database of Open vSwitch answers whoever is let in (RFC 7047, 4.1.11).
+_ECHO = b'{"method": "echo", "params": [], "id": 1}'
 # A server of clear-text HTTP answers what it is asked under the name that it is known by.
 _REQUEST = "GET / HTTP/1.0\r\nHost: {name}\r\n\r\n"
 
@@ -170,6 +172,34 @@ def takes_clear_text(place: Place) -> str:
     return "" if refused else f"a client without TLS is answered: {clean(said.decode(errors='replace'))!r}"
 
 
+def takes_strangers(place: Place) -> str:
+    """How a server whose clients have to show a certificate answers one that has none; empty if it refuses.
+
+    It may do so in its handshake, or, by TLS 1.3, once the client takes the connection for made.
+    """
+    try:
+        context = ssl.create_default_context(cafile=place.ca)
+        with (
+            _connected(place) as plain,
+            context.wrap_socket(plain, server_hostname=place.name or place.host) as secure,
+        ):
+            secure.sendall(_ECHO)
+            said = secure.recv(64)
+    except TimeoutError:
+        return f"no refusal of a client without a certificate within {SECONDS:g} s"
+    except (ssl.SSLError, ConnectionError):
+        return ""
+    except OSError as error:
+        return clean(str(error))
+    return f"a client without a certificate is answered: {clean(said.decode(errors='replace'))!r}" if said else ""
+
+
+def takes_too_many(place: Place) -> str:
+    """Whom a server answers that it should refuse: who does not encrypt, and, where clients show a certificate, who has
+    none. Empty if it refuses them."""
+    return takes_clear_text(place) or (takes_strangers(place) if place.protocol == MUTUAL else "")
+
+
 def place_of(data: Mapping[str, Any]) -> Place:
     """A place from a module's argument."""
     known = ("service", "host", "port", "ca", "name", "protocol")
@@ -187,5 +217,5 @@ def _judged(place: Place) -> Seen:
     seen = look(place)
     if seen.cause:
         return seen
-    said = takes_clear_text(place)
+    said = takes_too_many(place)
     return Seen(place, seen.days, seen.issuer, said) if said else seen

@@ -82,7 +82,7 @@ def place(directory: Path, port: int, protocol: str = "tls", name: str = "") -> 
     return served.Place("orbit", "127.0.0.1", port, str(directory / "ca.pem"), name, protocol)
 
 
-@pytest.mark.parametrize("protocol", served.PROTOCOLS)
+@pytest.mark.parametrize("protocol", ["tls", "https", "mysql"])
 def test_days_left_are_counted_and_clear_text_is_refused(tmp_path: Path, protocol: str) -> None:
     known = authority.new(NOW)
     own = context(tmp_path, known)
@@ -206,3 +206,46 @@ def test_health_of_an_api_waits_for_the_certificate_that_is_on_the_disk(tmp_path
         assert f"the certificate in {shown} cannot be used" in cause(port)
         shown.unlink()
         assert cause(port) == f"the certificate in {shown} cannot be used: No such file or directory"
+
+
+def mutual(tmp_path: Path, known: authority.Authorities, required: bool = True) -> ssl.SSLContext:
+    own = context(tmp_path, known)
+    if required:
+        own.verify_mode = ssl.CERT_REQUIRED
+        own.load_verify_locations(tmp_path / "ca.pem")
+    return own
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_who_has_no_certificate_is_refused_by_a_server_whose_clients_show_one(
+    tmp_path: Path, version: ssl.TLSVersion
+) -> None:
+    own = mutual(tmp_path, authority.new(NOW))
+    own.maximum_version = version
+    with server(tls(own, b'{"result": []}')) as port:
+        assert served.takes_too_many(place(tmp_path, port, "mutual")) == ""
+
+
+def test_a_server_that_answers_a_client_without_a_certificate_is_told(tmp_path: Path) -> None:
+    with server(tls(mutual(tmp_path, authority.new(NOW), required=False), b'{"result": []}')) as port:
+        (seen,) = served.look_at_all([place(tmp_path, port, "mutual")])
+        given = {"host": "127.0.0.1", "port": port, "protocol": "mutual", "ca": str(tmp_path / "ca.pem")}
+        passed, said = check_clear_text(given)
+    assert seen.cause == "a client without a certificate is answered: '{\"result\": []}'"
+    assert (passed, said) == (False, seen.cause)
+
+
+def test_a_port_is_asked_by_a_certificate_and_has_to_show_the_one_in_the_file(tmp_path: Path) -> None:
+    known = authority.new(NOW)
+    asked = {"host": "127.0.0.1", "ca": str(tmp_path / "ca.pem"), "send": "?", "contains": "pong"}
+    with server(tls(mutual(tmp_path, known), b"pong")) as port:
+        shown = {"certificate": str(tmp_path / "certificate.pem")}
+        check = health.parse_check({**asked, **shown, "port": port, "client": str(tmp_path)})
+        assert health.check_tcp(check, 10) == ""
+        assert health.check_tcp(health.parse_check({**asked, "port": port}), 10) != ""
+        another = leaf.issue(known, "controller2", "/etc/orbit", ["127.0.0.1"], leaf.Terms(), NOW)
+        (tmp_path / "certificate.pem").write_text(another.certificate)
+        (tmp_path / "key.pem").write_text(another.key)
+        assert health.check_tcp(check, 10) == (
+            f"the certificate that is shown is not the one in {tmp_path / 'certificate.pem'}"
+        )
