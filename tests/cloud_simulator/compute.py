@@ -725,6 +725,14 @@ def history(state: State, request: Request, match: dict[str, str]) -> Answer:
     return Answer(200, {"instanceAction": one | {"events": events}})
 
 
+def remote_console(state: State, request: Request, match: dict[str, str]) -> Answer:
+    """POST of a console: its address, with a token that opens it."""
+    server = fetch(state, request, state.types["server"], {"id": match["id"]})
+    wanted = request.json()["remote_console"]
+    url = f"https://console.example:6080/vnc_lite.html?path=%3Ftoken%3D{server['id']}"
+    return Answer(200, {"remote_console": {**wanted, "url": url}})
+
+
 def diagnostics(state: State, request: Request, match: dict[str, str]) -> Answer:
     """What the hypervisor says now: refused with the state's name when the domain does not run."""
     server = fetch(state, request, state.types["server"], {"id": match["id"]})
@@ -969,6 +977,7 @@ ROUTES = [
     Route(SERVICE, "DELETE", "/v2.1/os-keypairs/{name}", keypair, "keypair"),
     Route(SERVICE, "POST", "/v2.1/os-aggregates/{id}/action", aggregate_action, "aggregate"),
     Route(SERVICE, "POST", "/v2.1/servers/{id}/action", server_action, "server_action"),
+    Route(SERVICE, "POST", "/v2.1/servers/{id}/remote-consoles", remote_console, "remote_console"),
     Route(SERVICE, "GET", "/v2.1/servers/{id}/diagnostics", diagnostics, "server_diagnostics"),
     Route(SERVICE, "GET", "/v2.1/servers/{id}/os-instance-actions", history, "server_history"),
     Route(SERVICE, "GET", "/v2.1/servers/{id}/os-instance-actions/{request}", history, "server_history"),

@@ -22,6 +22,7 @@ from typing import Any
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.converge import Options, converge
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify import vnc
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_content import (
     TRACES,
     VOLUME_TRACES,
@@ -161,10 +162,11 @@ class BootTest:
         large_pinger: Callable[[str, int], Answer] = large_ping,
         pinger_v6: Callable[[str, int], Answer] = ping_v6,
         here: Runner = run_here,
+        screen: Callable[[str, str | None], str] = vnc.through_proxy,
     ) -> None:
         self.cloud, self.engine, self.settings, self.shell = cloud, engine, settings, shell
         self.now, self.sleep, self.pinger, self.large_pinger = now, sleep, pinger, large_pinger
-        self.pinger_v6, self.here = pinger_v6, here
+        self.pinger_v6, self.here, self.screen = pinger_v6, here, screen
         self.route: Route | None = None
         self.steps = Steps(now)
         self.this_run = Run(settings.prefix)
@@ -297,6 +299,7 @@ class BootTest:
             ("key pair is made", self.make_key),
             ("servers boot" if several else "server boots", self.boot_guests),
             ("console log tells that the guest is ready", self.read_consoles),
+            ("screen is shown through the console's proxy", self.see_screen),
             ("floating address answers to ping", self.reach_by_ping),
             ("SSH logs in through the floating address, data pass both ways", self.reach_by_ssh),
             ("large packets pass, or are answered", self.send_large_packets),
@@ -443,6 +446,18 @@ class BootTest:
     def read_consoles(self) -> str:
         """Wait until every guest says on its console that it is ready; remember its host key."""
         return ", ".join(f"{self.wait_ready(guest):.0f} s after power on" for guest in self.made.guests)
+
+    def see_screen(self) -> str:
+        """Open the screen of the first guest as a browser does."""
+        console = self.cloud.compute.create_console(self.first.id, console_type="novnc")
+        trusted = self.cloud.session.verify
+        try:
+            return self.screen(str(console["url"]), trusted if isinstance(trusted, str) else None)
+        except (OSError, vnc.VncError) as error:
+            raise BootTestError(
+                f"the console of {self.first.name} cannot be opened: {error}; see nova-novncproxy, and the guest's log "
+                "in /var/log/libvirt/qemu on its host"
+            ) from error
 
     def wait_ready(self, guest: Guest, old_key: str = "") -> float:
         """Wait for the guest's report with another host key than ``old_key``; return the seconds its boot took."""

@@ -13,6 +13,7 @@ import os
 import pwd
 import re
 import stat
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -20,10 +21,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from glob import glob
 from typing import Any
+from urllib.parse import urlsplit
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.host import systemd
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import databases, messaging
-from ansible_collections.stackwright.cloud.plugins.module_utils.verify import served
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify import served, vnc
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.security import Row, SecurityError
 
 Found = tuple[bool, str]
@@ -327,6 +329,51 @@ def check_clear_text(given: Mapping[str, Any]) -> Found:
     return not said, said or f"refused at {place.host}:{place.port}"
 
 
+CONSOLE = "stackwright-console-check"
+# A machine that never runs, and has nothing but a console as libvirt gives one to guests.
+MACHINE = """<domain type='qemu'>
+  <name>{name}</name>
+  <memory unit='MiB'>16</memory>
+  <os><type arch='x86_64' machine='pc'>hvm</type></os>
+  <devices><graphics type='vnc' autoport='yes' listen='{address}'/></devices>
+</domain>
+"""
+
+
+def _virsh(*words: str, given: str = "") -> str:
+    done = subprocess.run(
+        ["virsh", "-q", "-c", "qemu:///system", *words], input=given, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SecurityError(f"virsh {words[0]}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def _console(guest: str) -> tuple[str, int] | None:
+    """Address and port of a running guest's console; None where it has none."""
+    parts = urlsplit(_virsh("domdisplay", guest, "--type", "vnc"))
+    return (parts.hostname or "127.0.0.1", 5900 + (parts.port or 0)) if parts.scheme == "vnc" else None
+
+
+def check_consoles(given: Mapping[str, Any]) -> Found:
+    """That consoles of guests serve nobody without TLS and a certificate: those of all that run here, and that of a
+    machine which is made for it, at the ``address`` where guests get theirs."""
+    known = _virsh("list", "--name").split()
+    if CONSOLE not in known:
+        _virsh("create", "--paused", "--file", "/dev/stdin", given=MACHINE.format(name=CONSOLE, **given))
+    try:
+        wrong, guests = [], [*{*known, CONSOLE}]
+        for guest in guests:
+            place = _console(guest)
+            if place and (said := vnc.serves_strangers(*place)):
+                wrong.append(f"{guest}: {said}")
+    except vnc.VncError as error:
+        raise SecurityError(str(error)) from error
+    finally:
+        _virsh("destroy", CONSOLE)
+    return not wrong, _names(wrong) if wrong else f"refused by {len(guests)} consoles"
+
+
 KINDS: dict[str, Callable[[Mapping[str, Any]], Found]] = {
     "files": check_files,
     "age": check_age,
@@ -338,6 +385,7 @@ KINDS: dict[str, Callable[[Mapping[str, Any]], Found]] = {
     "query": check_query,
     "messaging": check_messaging,
     "clear_text": check_clear_text,
+    "consoles": check_consoles,
 }
 KEYS = {"check", "service", "services", "title", "mend", "open"}
 

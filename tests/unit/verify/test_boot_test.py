@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.api import Cloud, Login
-from ansible_collections.stackwright.cloud.plugins.module_utils.verify import boot_content, boot_test, guest_shell
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify import boot_content, boot_test, guest_shell, vnc
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_content import MARK, Settings
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_test import BootTest
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import connect
@@ -176,6 +176,8 @@ class Bench:
         # What this machine's own programs say, by the beginning of the command, and all that they were told.
         self.here: dict[str, Answer] = {}
         self.told: list[str] = []
+        # What the console's proxy shows at an address, or why it does not.
+        self.screen: Callable[[str, str | None], str] = lambda url, ca: f"{url}, 720 x 400"
         self.before = self.held()
 
     def held(self) -> set[tuple[str, str]]:
@@ -205,6 +207,7 @@ class Bench:
             lambda address, size: self.large_pings.get(size, Answer(0, "")),
             self.ping_v6,
             self.run_here,
+            lambda url, ca: self.screen(url, ca),
         )
 
     def ping_v6(self, address: str, size: int) -> Answer:
@@ -250,6 +253,16 @@ def made_by(test: BootTest) -> None:
     test.boot_guests()
     test.read_consoles()
     test.reach_by_ping()
+
+
+def test_console_that_cannot_be_opened_fails_with_the_reason(bench: Bench) -> None:
+    def refused(url: str, ca: str | None) -> str:
+        raise vnc.VncError("the server hung up")
+
+    bench.screen = refused
+    step, error, test = bench.fails()
+    assert step == "screen is shown through the console's proxy"
+    assert f"the console of {test.first.name} cannot be opened: the server hung up" in str(error)
 
 
 def test_whole_test_passes_and_leaves_only_what_was_there(bench: Bench) -> None:

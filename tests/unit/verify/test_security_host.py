@@ -16,6 +16,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service import d
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify import security_host as host
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.security import SecurityError
 from ansible_collections.stackwright.cloud.plugins.modules import security_checks as module
+from ansible_collections.stackwright.cloud.tests.stand_ins import Call, Said, StandIns
 
 ME = getpass.getuser()
 CATALOGUE = Path(__file__).parents[3] / "roles/verify/vars/security.yml"
@@ -325,4 +326,52 @@ def test_catalogue_is_sound_and_names_each_check_once_for_a_service() -> None:
     wanted = {f"Check-{area}-{number:02}" for area, numbers in guide.items() for number in numbers}
     assert wanted <= set(names)
     # nothing that is still to be done is called passed
-    assert {one.check for one in checks if one.kind == "open"} == {"Extra-Compute-Console", "Check-Block-07"}
+    assert {one.check for one in checks if one.kind == "open"} == {"Check-Block-07"}
+
+
+class Hypervisor:
+    """libvirt with guests; ``served`` says whom a console serves that it should refuse."""
+
+    def __init__(self, stand_ins: StandIns, guests: dict[str, str]) -> None:
+        self.guests, self.served = guests, dict[int, str]()
+        stand_ins.add("virsh", self.virsh)
+
+    def virsh(self, call: Call) -> Said:
+        words = call.words[3:]
+        if words[0] == "list":
+            return Said("".join(f"{name}\n" for name in self.guests))
+        if words[0] == "create":
+            assert "listen='192.0.2.31'" in call.given
+            self.guests[host.CONSOLE] = "vnc://192.0.2.31:9"
+        elif words[0] == "domdisplay":
+            return Said(f"{self.guests[words[1]]}\n")
+        else:
+            del self.guests[words[1]]
+        return Said()
+
+
+def test_consoles_of_guests_and_of_a_machine_made_for_it_are_tried(
+    stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hypervisor = Hypervisor(stand_ins, {"instance-1": "vnc://192.0.2.31:0", "instance-2": ""})
+    monkeypatch.setattr(host.vnc, "serves_strangers", lambda address, port: hypervisor.served.get(port, ""))
+    given = {"address": "192.0.2.31"}
+    assert host.check_consoles(given) == (True, "refused by 3 consoles")
+    hypervisor.served[5900] = "a client without TLS is offered none"
+    assert host.check_consoles(given) == (False, "instance-1: a client without TLS is offered none")
+    hypervisor.served[5909] = "a client without a certificate is served"
+    assert f"{host.CONSOLE}: a client without a certificate is served" in host.check_consoles(given)[1]
+    assert set(hypervisor.guests) == {"instance-1", "instance-2"}
+
+
+def test_the_machine_made_for_its_console_goes_where_the_console_says_nonsense(
+    stand_ins: StandIns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nonsense(address: str, port: int) -> str:
+        raise host.vnc.VncError("the server hung up")
+
+    hypervisor = Hypervisor(stand_ins, {})
+    monkeypatch.setattr(host.vnc, "serves_strangers", nonsense)
+    with pytest.raises(SecurityError, match="the server hung up"):
+        host.check_consoles({"address": "192.0.2.31"})
+    assert hypervisor.guests == {}
