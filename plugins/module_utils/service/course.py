@@ -64,11 +64,12 @@ def rest(plan: Mapping[str, Any], wishes: Wishes, variable: Callable[[str], Any]
 def _alone(plan: Mapping[str, Any], wishes: Wishes, variable: Callable[[str], Any]) -> list[Part]:
     """What waits for no other host."""
     found = []
-    if plan["switch"]:
-        found.append(_part("switch", "Open vSwitch is set, and its bridges exist", **plan["switch"]))
     if plan["files"]:
         title = "The services' configuration is written"
         found.append(_part("files", title, files=plan["files"], secrets=plan["secrets"]))
+    # behind the file from which the switch takes its name again whenever it starts
+    if plan["switch"]:
+        found.append(_part("switch", "Open vSwitch is set, and its bridges exist", **plan["switch"]))
     if plan["databases"] and "databases" not in wishes.elsewhere:
         asked = {"databases": plan["databases"], "hosts": variable("services_database_clients")}
         found.append(_part("databases", "The services' databases exist", **asked))
