@@ -89,6 +89,11 @@ problems:
   type: list
   elements: str
   returned: always
+missing:
+  description: Those of them that name a server that does not answer or a device that is not mounted.
+  type: list
+  elements: str
+  returned: always
 seconds:
   description: How long the asking took.
   type: float
@@ -149,6 +154,7 @@ def main() -> None:
         nodes=[dataclasses.asdict(one) for one in rows],
         days=days,
         problems=recon.problems(rows, nodes, rings, limits),
+        missing=recon.missing(rows),
         seconds=round(seconds, 2),
     )
 

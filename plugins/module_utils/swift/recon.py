@@ -192,6 +192,18 @@ class Limits:
     skew: float = 5.0
 
 
+def missing(rows: Sequence[Row]) -> list[str]:
+    """A sentence for each server and each device without which copies are fewer than they should be."""
+    return [
+        line
+        for one in rows
+        for line in (
+            *(f"{one.name}: {fault}" for fault in one.faults),
+            *(f"{one.name}: device {device} is not mounted" for device in one.unmounted),
+        )
+    ]
+
+
 def problems(rows: Sequence[Row], nodes: Sequence[Node], rings: Mapping[str, str], limits: Limits) -> list[str]:
     """A sentence for everything that an operator should look at.
 
@@ -199,8 +211,7 @@ def problems(rows: Sequence[Row], nodes: Sequence[Node], rings: Mapping[str, str
     """
     found = []
     for one in rows:
-        found += [f"{one.name}: {fault}" for fault in one.faults]
-        found += [f"{one.name}: device {device} is not mounted" for device in one.unmounted]
+        found += missing([one])
         if one.fullest is not None and one.fullest >= limits.full:
             found.append(f"{one.name}: its fullest disk is {one.fullest:.0f} % full")
         if one.quarantined > limits.quarantined:

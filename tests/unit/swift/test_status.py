@@ -130,6 +130,9 @@ def test_everything_to_look_at_is_told(servers: Servers, run_module: Run, tmp_pa
         "object2: object server: ",
     ):
         assert expected in told
+    about = [one.partition(": ")[2].split(" ")[0] for one in answer["missing"]]
+    assert about == ["container", "device", *["object", "container", "account"]]
+    assert set(answer["missing"]) < set(answer["problems"])
     assert not (tmp_path / "none.json").exists()
     assert "is not mounted" not in "\n".join(
         run_module(swift_status, check=True, plain=["object1"], **options)["problems"]
