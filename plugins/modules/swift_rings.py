@@ -135,6 +135,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import archives
 from ansible_collections.stackwright.cloud.plugins.module_utils.swift import builder
 
 LIBRARY = "swift.common.ring"
@@ -159,7 +160,7 @@ def main() -> None:
         directory = Path(here)
         try:
             answer = work(module, library, directory)
-        except (builder.RingError, OSError, tarfile.TarError) as error:
+        except (builder.RingError, archives.ArchiveError, OSError, tarfile.TarError) as error:
             module.fail_json(msg=str(error), problems=[str(error)])
     module.exit_json(changed=False, library=True, **answer)
 
@@ -169,7 +170,7 @@ def work(module: AnsibleModule, library: builder.Library, directory: Path) -> di
     given = module.params
     if given["archive"]:
         with tarfile.open(given["archive"]) as packed:
-            packed.extractall(directory, filter="data")
+            archives.extract_all(packed, str(directory))
     records = {name: builder.describe(library.load(str(directory / f"{name}.builder"))) for name in given["describe"]}
     told: dict[str, Any] = {}
     changed: list[str] = []

@@ -152,10 +152,9 @@ def test_a_compute_node_writes_its_own_rows_and_no_others(compute):
     assert name in compute.check_output(f"{ask} --bare --columns=name list Chassis").split()
     compute.run_expect([0], f"{ask} set Chassis_Private {name} external_ids:stackwright-proof=1")
     compute.run_expect([0], f"{ask} remove Chassis_Private {name} external_ids stackwright-proof")
-    binding = compute.check_output(f"{ask} --bare --columns=_uuid list Port_Binding").split()[0]
     for change in (
         "chassis-add another geneve 192.0.2.9",
-        f"destroy Port_Binding {binding}",
+        "create Datapath_Binding tunnel_key=4242",
         "set SB_Global . options:stackwright-proof=1",
         f"set Chassis {name} name=another",
     ):

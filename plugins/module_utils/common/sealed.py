@@ -19,6 +19,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import IO
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import archives
+
 MAGIC = b"stackwright sealed 1\n"
 SALT = 16
 ROUNDS = 200_000
@@ -161,9 +163,9 @@ def opened(path: str, passphrase: str) -> Iterator[tarfile.TarFile]:
 
 def _extract(archive: tarfile.TarFile, entry: tarfile.TarInfo, directory: str) -> None:
     try:
-        archive.extract(entry, directory, filter="data")
-    except tarfile.FilterError as error:
-        raise SealError(f"{entry.name} would lie elsewhere than below {directory}: {error}") from error
+        archives.extract(archive, entry, directory)
+    except archives.ArchiveError as error:
+        raise SealError(str(error)) from error
 
 
 def unseal(path: str, passphrase: str, directory: str = "") -> dict[str, str]:

@@ -82,6 +82,20 @@ def test_a_resize_keeps_the_server(desk: Desk) -> None:
     assert (server["id"], server["status"], server["flavor"]["id"]) == (first, "ACTIVE", "big")
 
 
+@pytest.mark.parametrize("power", ["paused", "suspended", "shelved"])
+@pytest.mark.parametrize("change", [{"flavor": "big"}, {"image": "alpine", "rebuild": True}], ids=["resize", "rebuild"])
+def test_a_server_that_takes_no_change_as_it_stands_goes_back_to_where_it_was(
+    desk: Desk, power: str, change: dict[str, Any]
+) -> None:
+    desk.run(document(power=power))
+    status = desk.one("server", name="web")["status"]
+    desk.run(document(**change))
+    assert desk.one("server", name="web")["status"] == status != "ACTIVE"
+    assert not desk.run(document(power=power, **change))["changed"]
+    desk.run(document(power="started", **change))
+    assert desk.one("server", name="web")["status"] == "ACTIVE"
+
+
 def test_a_resize_without_room_is_an_error(desk: Desk) -> None:
     desk.run(document())
     desk.cloud.fail_next["resize"] = 1

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible_collections.stackwright.cloud.plugins.module_utils.common import archives
 from ansible_collections.stackwright.cloud.plugins.module_utils.swift import builder, layout, report, rings, store
 from ansible_collections.stackwright.cloud.plugins.modules import swift_rings
 from ansible_collections.stackwright.cloud.tests.unit.swift.library import RingBuilder
@@ -426,7 +427,7 @@ def test_the_module_computes_on_a_host_and_hands_builders_and_rings_back(run_mod
     assert answer["altered"] == ["object"] and answer["told"]["object"]["moved"] == 96
     with tarfile.open(result) as packed:
         assert sorted(packed.getnames()) == ["object.builder", "object.ring.gz"]
-        packed.extractall(tmp_path, filter="data")
+        archives.extract_all(packed, str(tmp_path))
     assert builder.md5(tmp_path / "object.ring.gz") == answer["records"]["object"]["ring_md5"]
     assert run_module(swift_rings, describe=["object"], archive=str(result))["records"]["object"]["version"] == 4
 

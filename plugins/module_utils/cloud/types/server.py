@@ -320,9 +320,12 @@ def _steps(op: Operation, changes: Mapping[str, Any]) -> None:
     if op.raw.get("locked") and changes.keys() - {"metadata", "tags", "description", "name", "locked"}:
         _act(op, "unlock")
         changes = {"locked": True, **changes}
+    rebuilt = changes.keys() & {"image", "user_data", "user_data_base64", "keypair"}
+    if rebuilt or "flavor" in changes:
+        changes = _awake(op, changes)
     if "flavor" in changes:
         _resize(op, changes["flavor"])
-    if changes.keys() & {"image", "user_data", "user_data_base64", "keypair"}:
+    if rebuilt:
         _rebuild(op)
     if "networks" in changes:
         _set_interfaces(op)
@@ -346,6 +349,17 @@ def _act(op: Operation, action: str, argument: Any = None, **options: Any) -> No
 
 def _await(op: Operation, *states: str) -> None:
     op.raw = {**op.raw, **op.wait_until(*states)}
+
+
+def _awake(op: Operation, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Start a server that is shelved, paused or suspended, which nobody can resize or rebuild; return the changes, with
+    the state that it goes back to."""
+    now = POWER.get(str(op.raw.get("status")), "")
+    if now == "stopped" or now not in INTO:
+        return changes
+    _act(op, BACK[now])
+    _await(op, "ACTIVE")
+    return {"power": now, **changes}
 
 
 def _resize(op: Operation, flavor: str) -> None:
