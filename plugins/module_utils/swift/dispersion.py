@@ -50,9 +50,14 @@ def _ask(run: Run, argv: Sequence[str], what: str) -> str:
 def populate(policy: str, run: Run) -> None:
     """Spread containers and objects of a policy over its partitions, in the same places whenever this is done.
 
+    Objects come first: the program makes their one container before them, and with it the account. Of the many
+    containers that it makes at once some would find the account missing while the first of them makes it, and a proxy
+    keeps that answer for seconds.
+
     :raises DispersionError: the object store does not take them.
     """
-    _ask(run, [POPULATE, "--policy-name", policy], f"spreading objects of the policy {policy}")
+    for what in ("object", "container"):
+        _ask(run, [POPULATE, "--policy-name", policy, f"--{what}-only"], f"spreading {what}s of the policy {policy}")
 
 
 def report(policy: str, run: Run) -> list[Dispersion]:

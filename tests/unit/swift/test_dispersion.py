@@ -55,7 +55,10 @@ def test_copies_that_are_on_their_way_are_waited_for(
         "gold: 100.00 % of object copies (24 of 24)",
     ]
     assert (answer["changed"], answer["seconds"]) == (False, module.PAUSE)
-    assert programs.asked[0] == f"{dispersion.POPULATE} --policy-name gold"
+    # the one container of the objects makes the account, before many are made at once
+    assert programs.asked[:2] == [
+        f"{dispersion.POPULATE} --policy-name gold --{it}-only" for it in ("object", "container")
+    ]
     # check mode spreads nothing
     programs = Programs(24)
     monkeypatch.setattr(module, "_run", programs)
