@@ -18,7 +18,7 @@ attributes:
   idempotent: {support: full, description: "Compares password hashes and permissions before it writes."}
 options:
   users:
-    description: Users with full permissions in their virtual host, and in no other.
+    description: Users with permissions in their virtual host, and in no other.
     type: list
     elements: dict
     required: true
@@ -35,6 +35,24 @@ options:
         description: Virtual host; C(/) and the user's name when left out.
         type: str
         default: ''
+      configure:
+        description: Regular expression over the names of queues and exchanges that it may declare and delete.
+        type: str
+        default: .*
+      write:
+        description: The same for what it may publish to and bind.
+        type: str
+        default: .*
+      read:
+        description: The same for what it may consume and bind to.
+        type: str
+        default: .*
+      topics:
+        description:
+          - Topic exchanges, each with C(write) and C(read), regular expressions over the routing keys
+            that it may publish with and bind queues to. All may be used in exchanges that are not named.
+        type: dict
+        default: {}
   absent:
     description: Users that must not exist.
     type: list

@@ -258,6 +258,53 @@ def test_a_service_may_use_its_own_virtual_host_and_no_other(controller):
     assert "permitted" not in (said["/neutron"], said["/"])
 
 
+# Logs in to the message queue as a compute node does, and tries each on a channel of its own.
+RIGHTS = """
+import configparser, json, ssl, urllib.parse
+import amqp
+configuration = configparser.ConfigParser(interpolation=None, strict=False)
+configuration.read("/etc/nova/nova.conf")
+url = urllib.parse.urlsplit(configuration["DEFAULT"]["transport_url"])
+TLS = {"ca_certs": "/etc/ssl/stackwright/ca.pem", "cert_reqs": ssl.CERT_REQUIRED, "server_hostname": url.hostname}
+OWN = "compute.stackwright-stand-in"
+QUEUE = {"queue": OWN, "exclusive": True, "arguments": {"x-queue-type": "classic"}}
+TRIES = {
+    "have a queue": lambda channel: channel.queue_declare(**QUEUE),
+    "hear what is for compute nodes": lambda channel: channel.queue_bind(OWN, "nova", OWN),
+    "speak to compute nodes": lambda channel: channel.basic_publish(amqp.Message("{}"), "nova", OWN),
+    "take the conductor's messages": lambda channel: channel.basic_get("conductor"),
+    "take the scheduler's messages": lambda channel: channel.basic_get("scheduler"),
+    "hear what is for the conductor": lambda channel: channel.queue_bind(OWN, "nova", "conductor"),
+    "hear all": lambda channel: channel.queue_bind(OWN, "nova", "#"),
+    "hear what is for all schedulers": lambda channel: channel.queue_bind(OWN, "scheduler_fanout", ""),
+    "speak to the scheduler": lambda channel: channel.basic_publish(amqp.Message("{}"), "nova", "scheduler"),
+    "have a queue of another name": lambda channel: channel.queue_declare("conductor.stand-in", exclusive=True),
+    "remove the conductor's queue": lambda channel: channel.queue_delete("conductor"),
+}
+login = {"host": f"{url.hostname}:{url.port}", "userid": url.username, "password": url.password}
+said = {"user": url.username}
+with amqp.Connection(**login, ssl=TLS, virtual_host=url.path[1:], confirm_publish=True, read_timeout=10) as connection:
+    connection.connect()
+    for what, attempt in TRIES.items():
+        try:
+            attempt(connection.channel())
+            said[what] = "done"
+        except amqp.exceptions.AccessRefused:
+            said[what] = "refused"
+print(json.dumps(said))
+"""
+
+
+def test_a_compute_node_hears_in_the_message_queue_what_is_for_compute_nodes_alone(compute):
+    said = json.loads(compute.check_output("python3 -c %s", RIGHTS))
+    assert said.pop("user") == "nova_compute"
+    done = {what for what, came in said.items() if came == "done"}
+    assert done == {"have a queue", "hear what is for compute nodes", "speak to compute nodes"}
+    # what it may not do was no hindrance to its own work
+    log = compute.file("/var/log/nova/nova-compute.log").content_string
+    assert "ACCESS_REFUSED" not in log and "access to " not in log
+
+
 # Logs in to the database as Nova does, from its own address and from another one of the same machine.
 LOGINS = """
 import configparser, json, urllib.parse

@@ -378,14 +378,22 @@ def databases(term: str, component: Component, site: Site) -> list[dict[str, str
     return [{"name": name, "user": account.name, "password": password} for name in component.databases]
 
 
-def messaging(term: str, component: Component, site: Site) -> list[dict[str, str]]:
-    """The user of the message queue with its password."""
+def messaging(term: str, component: Component, site: Site) -> list[dict[str, Any]]:
+    """The users of the message queue with their passwords, the account's own first."""
     if not component.messaging:
         return []
     account = _account(term, component)
-    return [
-        {"name": account.name, "password": account.secrets.messaging or site.secret(f"{account.name}_messaging", term)}
+    own = account.secrets.messaging or site.secret(f"{account.name}_messaging", term)
+    further = [
+        {
+            **plain(user),
+            "topics": {exchange: plain(rights) for exchange, rights in user.topics.items()},
+            "password": site.secret(f"{user.name}_messaging", term),
+            "vhost": f"/{account.name}",
+        }
+        for user in component.queue_users
     ]
+    return [{"name": account.name, "password": own}, *further]
 
 
 def logins(component: Component, site: Site) -> dict[str, Any]:
@@ -395,9 +403,14 @@ def logins(component: Component, site: Site) -> dict[str, Any]:
         return {}
     secrets = site.variable("stackwright_secrets") or {}
     own = account.secrets
+    queue_user = account.queue_user or account.name
     identity, database, messages = (
-        given or secrets.get(f"{account.name}_{kind}")
-        for kind, given in (("identity", own.identity), ("database", own.database), ("messaging", own.messaging))
+        given or secrets.get(f"{name}_{kind}")
+        for name, kind, given in (
+            (account.name, "identity", own.identity),
+            (account.name, "database", own.database),
+            (queue_user, "messaging", own.messaging),
+        )
     )
     found: dict[str, Any] = {}
     if identity:
@@ -412,7 +425,7 @@ def logins(component: Component, site: Site) -> dict[str, Any]:
         }
     if messages:
         hosts = site.variable("stackwright_messaging_address")
-        found["transport_url"] = transport_url(str(messages), account.name, hosts, f"/{account.name}", MESSAGING_PORT)
+        found["transport_url"] = transport_url(str(messages), queue_user, hosts, f"/{account.name}", MESSAGING_PORT)
     return found
 
 
@@ -424,7 +437,7 @@ class Derived:
     packages: list[str]
     files: dict[str, dict[str, Any]]
     databases: list[dict[str, str]]
-    messaging: list[dict[str, str]]
+    messaging: list[dict[str, Any]]
     identity: dict[str, list[Any]]
     bootstrap: list[dict[str, Any]]
     units: list[dict[str, Any]]
@@ -482,7 +495,7 @@ def planned(book: Book, term: str, view: WideView, site: Site, keys: Sequence[st
     :param keys: what of it is worked out; all that belongs to a plan by default.
     :raises SpecificationError: it is unknown or malformed, or lacks what something else of it needs.
     """
-    own = book.component(term, view, "account", "databases", "messaging")
+    own = book.component(term, view, "account", "databases", "messaging", "queue_users")
     derived(term, own, site)  # a secret that is nowhere is told, and not what the files lack of it
     known = {ACCOUNT: logins(own, site)}
     return derived(term, book.component(term, lambda raw: view(raw, known), *(keys or PLANNED)), site)

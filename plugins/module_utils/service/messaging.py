@@ -30,13 +30,24 @@ class MessagingError(Exception):
     """The broker does not answer or refuses the definitions."""
 
 
+ALL = ".*"
+
+
 @dataclass
 class User:
-    """A user with full permissions in one virtual host, and none in those that are not named for it."""
+    """A user with permissions in one virtual host, full ones by default, and none in those that are not named for it.
+
+    ``configure``, ``write`` and ``read`` are regular expressions over the names of queues and exchanges. ``topics`` has
+    what it may ``write`` and ``read`` by routing key, by topic exchange; in those that are not named, all of it.
+    """
 
     name: str
     password: str
     vhost: str = ""
+    configure: str = ALL
+    write: str = ALL
+    read: str = ALL
+    topics: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # each service has a virtual host of its own, called after its user
@@ -94,9 +105,10 @@ class Difference:
 
     changes: list[str] = field(default_factory=list)
     write: dict[str, list[dict[str, Any]]] = field(
-        default_factory=lambda: {"vhosts": [], "users": [], "permissions": []}
+        default_factory=lambda: {"vhosts": [], "users": [], "permissions": [], "topic_permissions": []}
     )
     forbid: list[tuple[str, str]] = field(default_factory=list)
+    unbound: list[tuple[str, str, str]] = field(default_factory=list)
     users: list[str] = field(default_factory=list)
     vhosts: list[str] = field(default_factory=list)
 
@@ -112,6 +124,10 @@ def difference(present: dict[str, Any], wanted: list[User], absent: list[str]) -
     permissions = {
         (p["user"], p["vhost"]): (p["configure"], p["write"], p["read"]) for p in present.get("permissions", [])
     }
+    topics = {
+        (t["user"], t["vhost"], t["exchange"]): (t["write"], t["read"]) for t in present.get("topic_permissions", [])
+    }
+    limited = {(user.name, user.vhost, exchange) for user in wanted for exchange in user.topics}
     own = {(user.name, user.vhost) for user in wanted}
     names = {user.name for user in wanted}
     result = Difference()
@@ -134,13 +150,24 @@ def difference(present: dict[str, Any], wanted: list[User], absent: list[str]) -
                 "limits": {},
             }
             result.write["users"].append(users[user.name])
-        if permissions.get((user.name, user.vhost)) != (".*", ".*", ".*"):
+        place = {"user": user.name, "vhost": user.vhost}
+        rights = {"configure": user.configure, "write": user.write, "read": user.read}
+        if permissions.get((user.name, user.vhost)) != tuple(rights.values()):
             result.changes.append(f"permit message queue user {user.name} in {user.vhost}")
-            result.write["permissions"].append(
-                {"user": user.name, "vhost": user.vhost, "configure": ".*", "write": ".*", "read": ".*"}
-            )
+            result.write["permissions"].append({**place, **rights})
+        for exchange, by_key in user.topics.items():
+            if topics.get((user.name, user.vhost, exchange)) != (by_key["write"], by_key["read"]):
+                result.changes.append(f"limit message queue user {user.name} by topics of {exchange} in {user.vhost}")
+                result.write["topic_permissions"].append(
+                    {**place, "exchange": exchange, "write": by_key["write"], "read": by_key["read"]}
+                )
     result.forbid = sorted(pair for pair in permissions if pair[0] in names and pair not in own)
     result.changes += [f"forbid message queue user {user} in {vhost}" for user, vhost in result.forbid]
+    result.unbound = sorted(limit for limit in topics if limit[0] in names and limit not in limited)
+    result.changes += [
+        f"no longer limit message queue user {user} by topics of {exchange} in {vhost}"
+        for user, vhost, exchange in result.unbound
+    ]
     result.users = [user["name"] for user in present.get("users", []) if user["name"] in absent]
     result.changes += [f"remove message queue user {name}" for name in result.users]
     left = {vhost for user, vhost in {*permissions, *own} - set(result.forbid) if user not in result.users}
@@ -163,6 +190,8 @@ def converge(wanted: list[User], absent: list[str], check_mode: bool) -> list[st
             _control(["import_definitions", definitions.name])
     for user, vhost in due.forbid:
         _control(["clear_permissions", "-p", vhost, user])
+    for user, vhost, exchange in due.unbound:
+        _control(["clear_topic_permissions", "-p", vhost, user, exchange])
     for name in due.users:
         _control(["delete_user", name])
     for vhost in due.vhosts:

@@ -207,10 +207,43 @@ class Account:
         default=("admin", "service"),
     )
     secrets: Secrets = _key(_one(Secrets), "Passwords that lie elsewhere.", default=Secrets())
+    queue_user: str | None = _key(
+        TEXT,
+        "User of the message queue, where it is one of the `queue_users` of another component of the account; its "
+        "password is the secret `<queue_user>_messaging`.",
+    )
 
 
 def _account(where: str, value: Any) -> Account:
     return read(Account, where, {"name": value} if isinstance(value, str) else value)
+
+
+@dataclass(frozen=True)
+class TopicRights:
+    """Which routing keys of a topic exchange a user may write to, and bind queues to: regular expressions."""
+
+    write: str = _key(TEXT, "Routing keys that it may publish with.", required=True)
+    read: str = _key(TEXT, "Routing keys that it may bind queues to.", required=True)
+
+
+def _topics(where: str, value: Any) -> dict[str, TopicRights]:
+    if not isinstance(value, Mapping):
+        raise SpecificationError(f"{where} must map exchanges to rights, not {value!r}")
+    return {str(exchange): read(TopicRights, f"{where}: {exchange}", given) for exchange, given in value.items()}
+
+
+@dataclass(frozen=True)
+class QueueUser:
+    """A further user in the account's virtual host, for hosts that may do less there than the account. What it may
+    configure, write and read are regular expressions over the names of queues and exchanges."""
+
+    name: str = _key(TEXT, "Name; its password is the secret `<name>_messaging`.", required=True)
+    configure: str = _key(TEXT, "What it may declare and delete.", required=True)
+    write: str = _key(TEXT, "What it may publish to, and bind.", required=True)
+    read: str = _key(TEXT, "What it may consume, and bind to.", required=True)
+    topics: Mapping[str, TopicRights] = _key(
+        Shape("exchanges and rights", _topics, TopicRights), "Rights by routing keys, by topic exchange.", factory=dict
+    )
 
 
 @dataclass(frozen=True)
@@ -436,6 +469,9 @@ class Component:
     databases: Sequence[str] = _key(TEXTS, "Databases that the account owns.", default=())
     messaging: bool = _key(
         FLAG, "Whether the account has a virtual host of the message queue, named after it.", default=False
+    )
+    queue_users: Sequence[QueueUser] = _key(
+        _some(QueueUser), "Further users in that virtual host, with fewer rights.", default=()
     )
     api: Sequence[Api] = _key(Shape("a mapping, or a list of such", _apis, Api), "HTTP servers.", default=())
     facts: Facts | None = _key(_one(Facts), "What is found out on the host first.")

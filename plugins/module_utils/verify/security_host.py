@@ -308,11 +308,21 @@ def check_query(given: Mapping[str, Any]) -> Found:
 
 
 def check_messaging(given: Mapping[str, Any]) -> Found:
-    """Rights in the message queue: each user has a virtual host of its own, called after it, and no rights in
-    others."""
+    """Rights in the message queue: each user has a virtual host of its own, called after it, and no rights in others;
+    one that is called after another, such as ``nova_compute``, has some of the rights in that one's."""
     present = messaging.read()
-    permissions = sorted((one["user"], one["vhost"]) for one in present.get("permissions", []))
-    wrong = [f"{user} may use {vhost}" for user, vhost in permissions if vhost != f"/{user}"]
+    rights = {(one["user"], one["vhost"]): one for one in present.get("permissions", [])}
+    permissions = sorted(rights)
+    shared = {pair for pair in permissions if pair[0].startswith(f"{pair[1][1:]}_") and pair[1] != "/"}
+    wrong = [
+        f"{user} may use {vhost}" for user, vhost in permissions if vhost != f"/{user}" and (user, vhost) not in shared
+    ]
+    wrong += [
+        f"{user} may {what} everything in {vhost}"
+        for user, vhost in sorted(shared)
+        for what in ("configure", "write", "read")
+        if rights[user, vhost][what] == messaging.ALL
+    ]
     wrong += [f"the user {one['name']} exists" for one in present.get("users", []) if one["name"] == "guest"]
     return not wrong, _names(wrong) if wrong else ", ".join(
         f"{user} in {vhost}" for user, vhost in permissions

@@ -72,6 +72,23 @@ def test_an_account_logs_in_everywhere_with_its_own_secrets() -> None:
     ]
 
 
+def test_hosts_that_may_do_less_have_a_user_of_their_own_in_the_accounts_virtual_host() -> None:
+    rights = {"configure": "^node$", "write": "^orbit$", "read": "^node$"}
+    keys = {"write": "^main$", "read": "^node"}
+    users = [{"name": "orbit_node", **rights, "topics": {"orbit": keys}}]
+    secrets = {**VARIABLES["stackwright_secrets"], "orbit_node_messaging": "of nodes"}
+    found = derived({**FACTS, "queue_users": users}, stackwright_secrets=secrets)
+    assert found.messaging == [
+        {"name": "orbit", "password": "of queues"},
+        {"name": "orbit_node", "password": "of nodes", "vhost": "/orbit", **rights, "topics": {"orbit": keys}},
+    ]
+    node = component("orbit.node", {"account": {"name": "orbit", "roles": [], "queue_user": "orbit_node"}})
+    site = derive.Site({**VARIABLES, **SHARED, "stackwright_secrets": secrets}.__getitem__)
+    login = "orbit_node:of%20nodes"
+    url = f"rabbit://{login}@192.0.2.10:5671,{login}@192.0.2.11:5671//orbit"
+    assert derive.logins(node, site)["transport_url"] == url
+
+
 def test_a_secret_may_lie_elsewhere_and_one_that_is_nowhere_is_told() -> None:
     account = {"name": "orbit", "roles": [], "secrets": {"database": "another"}}
     assert derived({"account": account, "databases": ["orbit"]}).databases[0]["password"] == "another"

@@ -172,13 +172,26 @@ def test_a_list_that_is_none_and_an_unknown_service_are_told(module: Any, tmp_pa
             looked_up(module, tmp_path, "compute1", "nava")
 
 
-SHARED = {"memcached_encryption", "neutron_identity", "neutron_metadata_proxy", "nova_identity", "nova_messaging"}
+SHARED = {
+    "memcached_encryption",
+    "neutron_identity",
+    "neutron_metadata_proxy",
+    "nova_identity",
+    "nova_compute_messaging",
+}
 HELD = {
     "infrastructure": set(),
     "compute": SHARED - {"memcached_encryption"},
     "controller": SHARED
     | {f"{one}_database" for one in ("glance", "horizon", "keystone", "neutron", "nova", "placement")}
-    | {"glance_identity", "placement_identity", "neutron_messaging", "keystone_admin", "horizon_secret_key"},
+    | {
+        "glance_identity",
+        "placement_identity",
+        "neutron_messaging",
+        "nova_messaging",
+        "keystone_admin",
+        "horizon_secret_key",
+    },
 }
 
 

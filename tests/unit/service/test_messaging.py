@@ -27,6 +27,7 @@ class Broker:
     users: dict[str, dict[str, Any]] = field(default_factory=lambda: {"guest": {"name": "guest", "password_hash": ""}})
     vhosts: list[str] = field(default_factory=lambda: ["/"])
     permissions: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    topics: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     said: dict[str, Said] = field(default_factory=dict)
     modes: list[int] = field(default_factory=list)
 
@@ -36,7 +37,12 @@ class Broker:
         if command in self.said:
             return self.said[command]
         if command == "export_definitions":
+            limits = [
+                {"user": user, "vhost": vhost, "exchange": exchange, **one}
+                for (user, vhost, exchange), one in self.topics.items()
+            ]
             definitions = {
+                "topic_permissions": limits,
                 "users": list(self.users.values()),
                 "vhosts": [{"name": name} for name in self.vhosts],
                 "permissions": [
@@ -50,10 +56,18 @@ class Broker:
             self.vhosts += [one["name"] for one in given["vhosts"]]
             self.users |= {one["name"]: one for one in given["users"]}
             self.permissions |= {(p["user"], p["vhost"]): {key: p[key] for key in ALL} for p in given["permissions"]}
+            self.topics |= {
+                (t["user"], t["vhost"], t["exchange"]): {key: t[key] for key in ("write", "read")}
+                for t in given["topic_permissions"]
+            }
         elif command == "clear_permissions":
             option, vhost, user = rest
             assert option == "-p"
             del self.permissions[user, vhost]
+        elif command == "clear_topic_permissions":
+            option, vhost, user, exchange = rest
+            assert option == "-p"
+            del self.topics[user, vhost, exchange]
         elif command == "delete_vhost":
             assert not [user for user, vhost in self.permissions if vhost == rest[0]]
             self.vhosts.remove(rest[0])
@@ -102,6 +116,28 @@ def test_users_are_made_with_one_import_and_the_second_run_only_reads(
     assert broker.modes == [0o600]
     assert "sesame" not in repr(stand_ins.calls) + repr(broker.users)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_user_has_some_of_the_rights_in_anothers_virtual_host(broker: Broker, run_module: Run) -> None:
+    rights = {"configure": "^compute$", "write": "^nova$", "read": "^compute$"}
+    keys = {"write": "^conductor$", "read": "^compute"}
+    nova = {**NOVA, "vhost": "/nova"}
+    node = {"name": "nova_compute", "password": "other", "vhost": "/nova", **rights, "topics": {"nova": keys}}
+    answer = run_module(module, users=[nova, node])
+    assert answer["changes"][-4:-2] == [
+        "permit message queue user nova_compute in /nova",
+        "limit message queue user nova_compute by topics of nova in /nova",
+    ]
+    assert broker.permissions == {("nova", "/nova"): ALL, ("nova_compute", "/nova"): rights}
+    assert broker.topics == {("nova_compute", "/nova", "nova"): keys}
+    assert not run_module(module, users=[nova, node])["changed"]
+    # rights that somebody widened are those that were named again, and limits that are named no more go
+    broker.permissions["nova_compute", "/nova"] = ALL
+    assert run_module(module, users=[nova, {**node, "topics": {}}])["changes"] == [
+        "permit message queue user nova_compute in /nova",
+        "no longer limit message queue user nova_compute by topics of nova in /nova",
+    ]
+    assert (broker.permissions["nova_compute", "/nova"], broker.topics) == (rights, {})
 
 
 def test_check_mode_foretells_and_writes_nothing(broker: Broker, run_module: Run, stand_ins: StandIns) -> None:

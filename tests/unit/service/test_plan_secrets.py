@@ -93,7 +93,7 @@ def test_a_compute_node_learns_no_secret_of_the_control_plane(plan_of: Any) -> N
     found = plan_of("nova.compute", "neutron.metadata", stackwright_secrets=secrets)
     assert "problem" not in found, found
     held = {name for name, value in secrets.items() if value in found["secrets"]}
-    assert held == {"nova_messaging", "nova_identity", "neutron_identity", "neutron_metadata_proxy"} | (
+    assert held == {"nova_compute_messaging", "nova_identity", "neutron_identity", "neutron_metadata_proxy"} | (
         held & {"memcached_encryption"}
     )
     assert not [name for name in held if name.startswith("keystone") or name.endswith("_database")]

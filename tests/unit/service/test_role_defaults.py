@@ -104,17 +104,17 @@ def test_glance_fetches_from_named_servers_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "name", "path"),
+    ("role", "name", "path", "user"),
     [
-        ("nova", "api", "nova/nova.conf"),
-        ("nova", "compute", "nova/nova.conf"),
-        ("neutron", "server", "neutron/neutron.conf"),
+        ("nova", "api", "nova/nova.conf", "nova"),
+        ("nova", "compute", "nova/nova.conf", "nova_compute"),
+        ("neutron", "server", "neutron/neutron.conf", "neutron"),
     ],
 )
-def test_each_service_speaks_in_a_virtual_host_of_its_own(role: str, name: str, path: str) -> None:
+def test_each_service_speaks_in_a_virtual_host_of_its_own(role: str, name: str, path: str, user: str) -> None:
     probe = {"services_facts": {"kvm": False, "security_module": "", "boots": True}}
     url = component(role, name, **probe)["files"][f"/etc/{path}"]["options"]["DEFAULT"]["transport_url"]
-    assert url == f"rabbit://{role}:the-{role}_messaging@192.0.2.11:5671//{role}"
+    assert url == f"rabbit://{user}:the-{user}_messaging@192.0.2.11:5671//{role}"
 
 
 @pytest.mark.parametrize(

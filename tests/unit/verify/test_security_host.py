@@ -261,6 +261,12 @@ def test_rights_in_another_virtual_host_fail(monkeypatch: pytest.MonkeyPatch) ->
     present["permissions"].pop()
     present["users"].append({"name": "guest"})
     assert host.check_messaging({}) == (False, "the user guest exists")
+    # a user that is called after another has some of the rights in that one's virtual host, never all
+    some = {"user": "nova_compute", "vhost": "/nova", "configure": "^compute", "write": "^nova$", "read": "^compute"}
+    present["users"], present["permissions"] = [], [some]
+    assert host.check_messaging({}) == (True, "nova_compute in /nova")
+    some["read"] = messaging.ALL
+    assert host.check_messaging({}) == (False, "nova_compute may read everything in /nova")
 
 
 CHECK = {"check": "Check-A-01", "service": "nova", "services": ["nova.api"], "title": "closed", "mend": "Run site.yml."}
