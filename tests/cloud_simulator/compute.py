@@ -654,11 +654,17 @@ def server_action(state: State, request: Request, match: dict[str, str]) -> Answ
     if action not in ACTIONS:
         raise Refusal(400, f"There is no such action: {action}.")
     allowed, after = ACTIONS[action]
+    if action in ("confirmResize", "revertResize"):
+        after = server.pop("_before_resize", after)
+    elif action == "rebuild" and server["status"] == "SHUTOFF":
+        after = "SHUTOFF"
     if allowed and server["status"] not in allowed:
         raise Refusal(
             409, f"Cannot '{action}' instance {server['id']} while it is in vm_state {server['status'].lower()}."
         )
     answer = Answer(202)
+    if after == "VERIFY_RESIZE":
+        server["_before_resize"] = server["status"]
     if action == "resize":
         flavor = state.get("flavor", given["flavorRef"], 400)
         if flavor["id"] == server["flavor"]["id"]:

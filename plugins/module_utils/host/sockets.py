@@ -1,4 +1,4 @@
-"""Sockets of the host this runs on: who listens where. Reads only, without any program.
+"""Sockets: who listens where on the host this runs on, without any program, and reading from a connection.
 
 Runs on targets too old for the rest, to say so: kept to what Python 3.8 understands.
 """
@@ -130,4 +130,18 @@ def ports_of_ancestors(proc: str = "/proc") -> set[int]:
                     found.add(inodes[target[8:-1]])
         match = re.search(r"^PPid:\s+(\d+)", _read(f"{proc}/{process}/status"), re.MULTILINE)
         process = match[1] if match else ""
+    return found
+
+
+def exactly(connection: socket.socket, size: int, hung_up: Exception) -> bytes:
+    """So many bytes of a connection.
+
+    :raises Exception: ``hung_up``, where it ends before; OSError of the connection.
+    """
+    found = b""
+    while len(found) < size:
+        part = connection.recv(size - len(found))
+        if not part:
+            raise hung_up
+        found += part
     return found

@@ -280,12 +280,17 @@ VOLUME_TRACES: Mapping[str, Trace] = {
 }
 
 
+def traces(volumes: bool) -> Mapping[str, Trace]:
+    """How the work of a run is told from that of others, by resource type; with those of block storage or without."""
+    return {**TRACES, **VOLUME_TRACES} if volumes else TRACES
+
+
 def remains(cloud: Cloud, prefix: str, kind: str) -> Document:
     """What runs with this prefix left of one type, as a document that removes it.
 
     :raises ApiError: it cannot be listed.
     """
-    trace = {**TRACES, **VOLUME_TRACES}[kind]
+    trace = traces(volumes=True)[kind]
     own = {trace.project: cloud.project_id} if trace.project else {}
     declared = replace(BY_NAME[kind], list_params={**BY_NAME[kind].list_params, **own})
     names = []

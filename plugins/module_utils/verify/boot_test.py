@@ -24,14 +24,13 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.engine.con
 from ansible_collections.stackwright.cloud.plugins.module_utils.cloud.errors import ApiError
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify import vnc
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_content import (
-    TRACES,
-    VOLUME_TRACES,
     Document,
     Run,
     Settings,
     document,
     external_document,
     remains,
+    traces,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.boot_guest import BootTestError, Guest
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import API_ERRORS, Steps, first_line
@@ -849,7 +848,7 @@ class BootTest:
         """Remove what earlier runs with the same prefix left."""
         found: Document = {}
         problems: list[str] = []
-        for kind in {**TRACES, **(VOLUME_TRACES if self.settings.volumes else {})}:
+        for kind in traces(self.settings.volumes):
             try:
                 found |= remains(self.engine, self.settings.prefix, kind)
             except ApiError as error:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.text import clean
+from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets import exactly
 
 SECONDS = 30.0
 DAY = 86400.0
@@ -81,18 +82,9 @@ class Seen:
 
 def _packet(connection: socket.socket) -> bytes:
     """One packet of MariaDB's protocol, without its header."""
-    header = _exactly(connection, 4)
-    return _exactly(connection, int.from_bytes(header[:3], "little"))
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    found = b""
-    while len(found) < size:
-        part = connection.recv(size - len(found))
-        if not part:
-            raise ServedError("the server hung up in the middle of its greeting")
-        found += part
-    return found
+    hung_up = ServedError("the server hung up in the middle of its greeting")
+    header = exactly(connection, 4, hung_up)
+    return exactly(connection, int.from_bytes(header[:3], "little"), hung_up)
 
 
 def _login(capabilities: int, rest: bytes = b"") -> bytes:

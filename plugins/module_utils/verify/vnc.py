@@ -14,6 +14,8 @@ import struct
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlsplit
 
+from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets import exactly
+
 SECONDS = 30.0
 VERSION = b"RFB 003.008\n"
 NONE, VENCRYPT = 1, 19
@@ -31,16 +33,7 @@ Write = Callable[[bytes], object]
 
 
 def _exactly(connection: socket.socket) -> Read:
-    def read(size: int) -> bytes:
-        found = b""
-        while len(found) < size:
-            part = connection.recv(size - len(found))
-            if not part:
-                raise VncError("the server hung up")
-            found += part
-        return found
-
-    return read
+    return lambda size: exactly(connection, size, VncError("the server hung up"))
 
 
 def _offered(read: Read, write: Write) -> list[int]:
