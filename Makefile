@@ -8,8 +8,13 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export LC_ALL := C.UTF-8
 # `make cloud COMPUTES=2` makes two compute nodes. The lab remembers it.
 export STACKWRIGHT_COMPUTES := $(COMPUTES)
-# `make cloud STORAGE=ceph` makes three storage nodes, `STORAGE=local` none. The lab remembers that, too.
-export STACKWRIGHT_STORAGE_NODES := $(if $(STORAGE),$(if $(filter ceph,$(STORAGE)),3,$(if $(filter local,$(STORAGE)),0,$(error STORAGE is ceph or local, not $(STORAGE)))))
+# `make cloud STORAGE=ceph` makes three storage nodes, `STORAGE=swift` three that keep objects, `STORAGE=local` none. The
+# lab remembers that, too.
+ifneq ($(filter-out ceph swift local,$(STORAGE))$(word 2,$(STORAGE)),)
+$(error STORAGE is ceph, swift or local, not $(STORAGE))
+endif
+export STACKWRIGHT_STORAGE_NODES := $(if $(STORAGE),$(if $(filter ceph,$(STORAGE)),3,0))
+export STACKWRIGHT_OBJECT_NODES := $(if $(STORAGE),$(if $(filter swift,$(STORAGE)),3,0))
 # `make molecule SCENARIO=keystone` runs one scenario.
 SCENARIO ?= $(notdir $(patsubst %/molecule.yml,%,$(wildcard molecule/*/molecule.yml)))
 
@@ -22,10 +27,10 @@ setup: ## Prepare this machine as a control node: host packages and the locked v
 lab-setup: ## Prepare it for the lab as well: podman and what makes machines out of containers.
 	@tools/setup lab
 
-lab: lab-setup ## Make the lab's machines (COMPUTES=n STORAGE=ceph).
+lab: lab-setup ## Make the lab's machines (COMPUTES=n STORAGE=ceph|swift).
 	@ansible-playbook playbooks/lab.yml
 
-cloud: lab-setup ## Make the lab's machines, deploy a cloud on them and prove it (COMPUTES=n STORAGE=ceph).
+cloud: lab-setup ## Make the lab's machines, deploy a cloud on them and prove it (COMPUTES=n STORAGE=ceph|swift).
 	@tools/vault-key create >/dev/null
 	@ansible-playbook playbooks/lab.yml
 	@ansible-playbook playbooks/secrets.yml

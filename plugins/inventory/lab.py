@@ -33,6 +33,8 @@ options:
       - C(count) is the number of machines (1), C(first) the last part of the first machine's addresses, C(count_from)
         the name of an environment variable that overrides C(count). The playbook remembers such a size, so that later
         calls without the variable see the same hosts.
+      - C(brings) names groups that come to be as soon as this one has machines, each with the group whose machines are
+        in it then.
     required: true
     type: dict
   user:
@@ -65,6 +67,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin
 from ansible.template import trust_as_template
 from ansible_collections.stackwright.cloud.plugins.module_utils.lab.definition import (
     Lab,
+    brought,
     control_path_directory,
     find_state_root,
     resolve,
@@ -143,3 +146,7 @@ class InventoryModule(BaseInventoryPlugin):  # type: ignore[misc]
             }
             for key, value in {**connection_variables(lab, user), **own}.items():
                 inventory.set_variable(machine.name, key, trusted(value))
+        for group, hosts in brought(content["groups"], lab).items():
+            inventory.add_group(group)
+            for host in hosts:
+                inventory.add_child(group, host)

@@ -176,12 +176,37 @@ def _count(
     return declared, False
 
 
+def _check_brought(group: str, brings: Any, groups: Mapping[str, Any], source: str) -> None:
+    """Refuse what a group cannot bring."""
+    if not isinstance(brings, dict) or not all(GROUP.match(str(name)) and of in groups for name, of in brings.items()):
+        raise _fail(
+            source,
+            f"groups.{group}.brings: {brings!r} does not name groups of this lab",
+            "Name the group that comes to be, and the one whose machines it gets: {swift_proxy: controller}",
+        )
+
+
+def brought(groups: Mapping[str, Any], lab: Lab) -> dict[str, list[str]]:
+    """Return the groups that come to be because others have machines, each with its hosts.
+
+    Args:
+        groups: As in :func:`resolve`.
+        lab: What that returned.
+    """
+    found: dict[str, list[str]] = {}
+    for group, options in groups.items():
+        if any(machine.group == group for machine in lab.machines.values()):
+            for name, of in ((options or {}).get("brings") or {}).items():
+                found[name] = [machine.name for machine in lab.machines.values() if machine.group == of]
+    return found
+
+
 def resolve(content: Mapping[str, Any], source: str, state_root: Path, environment: Mapping[str, str]) -> Lab:
     """Turn the content of an inventory file into a whole lab.
 
     Args:
         content: Keys ``name``, ``network`` (a range of at least 1024 addresses) and ``groups``
-            ({group: {"count": int, "first": int, "count_from": str}}).
+            ({group: {"count": int, "first": int, "count_from": str, "brings": {group: group}}}).
         source: The file's name, for messages.
         state_root: Directory that holds one directory per lab.
         environment: The process's environment.
@@ -203,10 +228,11 @@ def resolve(content: Mapping[str, Any], source: str, state_root: Path, environme
     taken: dict[int, str] = {}
     for position, (group, options) in enumerate(groups.items()):
         options = options or {}
-        unknown = sorted(set(options) - {"count", "first", "count_from"})
+        unknown = sorted(set(options) - {"count", "first", "count_from", "brings"})
         if not GROUP.match(str(group)) or unknown:
             problem = f"unknown key {unknown[0]}" if unknown else "not a group's name"
-            raise _fail(source, f"groups.{group}: {problem}", "A group has the keys count, first and count_from")
+            raise _fail(source, f"groups.{group}: {problem}", "A group has the keys count, first, count_from and brings")
+        _check_brought(group, options.get("brings") or {}, groups, source)
         declared = options.get("count", 1)
         first = options.get("first", FIRST_ADDRESS + ADDRESSES_PER_GROUP * position)
         if not isinstance(declared, int) or not isinstance(first, int) or declared < 0 or first < 2:

@@ -50,3 +50,11 @@ def test_a_wrong_definition_is_explained(tmp_path: Path) -> None:
     done = inventory(tmp_path, CONTENT.replace("10.137.88.0/22", "10.137.88.0/24"))
     assert "10.137.88.0/24 is too small" in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_a_group_brings_another_as_soon_as_it_has_machines(tmp_path: Path) -> None:
+    content = CONTENT + "  object: {count: 0, first: 41, count_from: OBJECTS, brings: {swift_proxy: controller}}\n"
+    without, with_machines = (json.loads(inventory(tmp_path, content, OBJECTS=count).stdout) for count in ("0", "2"))
+    assert "swift_proxy" not in without
+    assert with_machines["swift_proxy"]["hosts"] == ["controller1"]
+    assert with_machines["object"]["hosts"] == ["object1", "object2"]
