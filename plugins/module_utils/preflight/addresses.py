@@ -203,9 +203,9 @@ def _entry_points(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
 
 
 def _members(inventory: Snapshot, groups: list[str]) -> list[Host]:
-    return [
-        inventory.hosts[name] for group in groups for name in inventory.groups.get(group, []) if name in inventory.hosts
-    ]
+    """The hosts of groups. One that is in several of them is one host."""
+    names = dict.fromkeys(name for group in groups for name in inventory.groups.get(group, []))
+    return [inventory.hosts[name] for name in names if name in inventory.hosts]
 
 
 def _networks(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:

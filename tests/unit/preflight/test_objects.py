@@ -44,6 +44,12 @@ def test_an_inventory_whose_rings_can_be_made_has_no_problem(tmp_path: Path) -> 
     assert said(tmp_path) == []
 
 
+def test_a_controller_that_is_a_proxy_as_well_is_one_host_of_apis(tmp_path: Path) -> None:
+    described = case(stackwright_internal_address="10.9.0.11", stackwright_public_address="10.9.0.11")
+    described["inventory"]["all"]["children"]["controller"] = {"hosts": {"controller2": None, "controller3": None}}
+    assert cloudcase.examine(cloudcase.write(described, tmp_path)) == []
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
