@@ -70,25 +70,38 @@ class Stacks(Things):
 
 
 class Volumes(Things):
-    """Volumes and snapshots, and RBD with them: it answers from what is held."""
+    """Volumes, snapshots and backups, and RBD with them: it answers from what is held. ``self.files`` is the directory
+    of volumes that are files."""
+
+    files: Path | None = None
 
     def service(self, admin: bool, project: str, method: str, parts: list[str], json: Any = None) -> Reply:
         match method, parts:
-            case "POST", ["volumes" | "snapshots" as kind]:
+            case "POST", ["volumes" | "snapshots" | "backups" as kind]:
                 wanted = json[kind[:-1]]
                 one = {"id": self.new(), "project": project, "kind": kind, "status": "creating", **wanted}
                 self.held[one["id"]] = one
+                if kind == "volumes" and self.files:
+                    (self.files / f"volume-{one['id']}").touch()
                 return Reply(202, {kind[:-1]: one})
             case "GET", ["volumes", one] if admin:
                 backend = "other" if self.wrong("elsewhere") else "ceph"
                 return Reply(200, {"volume": {**self.held[one], "os-vol-host-attr:host": f"c1@{backend}#{backend}"}})
-            case "GET", ["volumes" | "snapshots" as kind, one]:
+            case "GET", ["volumes" | "snapshots" | "backups" as kind, one]:
                 if not (thing := self.seen(one, project)):
                     return Reply(404, {})
                 answer = dict(thing)
-                thing["status"] = "error" if self.wrong(f"{kind} fail") else "available"
+                if thing["status"] in ("creating", "restoring-backup"):
+                    thing["status"] = "error" if self.wrong(f"{kind} fail") else "available"
                 return Reply(200, {kind[:-1]: answer})
-            case "DELETE", ["volumes" | "snapshots", one]:
+            case "POST", ["backups", one, "restore"]:
+                into = json["restore"]["volume_id"]
+                self.held[into]["status"] = "error_restoring" if self.wrong("cannot restore") else "restoring-backup"
+                if self.files and not self.wrong("forgets"):
+                    kept = (self.files / f"volume-{self.held[one]['volume_id']}").read_bytes()
+                    (self.files / f"volume-{into}").write_bytes(kept)
+                return Reply(202, {})
+            case "DELETE", ["volumes" | "snapshots" | "backups", one]:
                 if not self.seen(one, project):
                     return Reply(404, {})
                 if [1 for other in self.held.values() if other.get("volume_id") == one]:
@@ -204,6 +217,41 @@ def test_volumes_are_proved_on_every_back_end_and_clones_in_ceph(
     cloud = Volumes(fault)
     monkeypatch.setattr(volumes.command, "run", cloud.rbd)
     assert volumes.prove(cloud.bench()) == [TRANSFERRED, told]
+    assert cloud.is_empty()
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of a share."""
+    share = tmp_path / "share"
+    share.mkdir()
+    monkeypatch.setattr(volumes, "FILES", str(tmp_path))
+    monkeypatch.setattr(volumes, "MARK_AT", 3)
+    return share
+
+
+def test_a_volume_in_files_is_backed_up_and_restored(cinder: Path, files: Path) -> None:
+    cloud = Volumes("elsewhere")
+    cloud.files = files
+    told = [TRANSFERRED, "a snapshot becomes another volume", "a backup gives another volume what the first one held"]
+    assert volumes.prove(cloud.bench()) == told
+    assert cloud.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("backups fail", "a backup is not made; see the log of cinder-backup"),
+        ("cannot restore", "a volume that a backup is restored into is error_restoring; see the log of cinder-backup"),
+        ("forgets", "a volume that was restored from a backup does not hold what the other one held"),
+    ],
+)
+def test_faults_of_backups_are_found(fault: str, said: str, cinder: Path, files: Path) -> None:
+    cloud = Volumes("elsewhere", fault)
+    cloud.files = files
+    with pytest.raises(ProofError) as told:
+        volumes.prove(cloud.bench())
+    assert said in str(told.value)
     assert cloud.is_empty()
 
 

@@ -1,6 +1,7 @@
 """The block storage service makes volumes in their project, clones them, hands them over, and takes them away.
 
-In Ceph a clone has to be one: RBD is asked what it stands on.
+In Ceph a clone has to be one: RBD is asked what it stands on. Where volumes are files of this host, one is backed up
+and restored; elsewhere a server does that with its disks, see volume_steps.
 """
 
 from __future__ import annotations
@@ -8,6 +9,9 @@ from __future__ import annotations
 import configparser
 import contextlib
 import json
+import os
+import pathlib
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +21,10 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.verify.proofs.be
 
 SERVICE = "block-storage"
 CONFIGURATION = "/etc/cinder/cinder.conf"
+# Where files of volumes lie, below a directory for each share.
+FILES = "/var/lib/cinder/mnt"
+# A mark in the middle of a volume, in bytes.
+MARK_AT, MARK_SIZE = 300 << 20, 4096
 RBD = "/usr/bin/rbd"
 RBD_DRIVER = "cinder.volume.drivers.rbd.RBDDriver"
 RBD_SECONDS = 30.0
@@ -29,7 +37,7 @@ def _ask(tenant: Tenant, method: str, path: str, *statuses: int, **more: Any) ->
 
 @contextlib.contextmanager
 def _made(bench: Bench, kind: str, body: dict[str, Any], *tenants: Tenant) -> Iterator[str]:
-    """A volume or snapshot of the first tenant for the time of a block, which may hand it to another; its identifier.
+    """A volume, snapshot or backup of the first tenant for the time of a block, which may hand it to another.
 
     :raises ProofError: it is not made, or does not go.
     """
@@ -49,7 +57,8 @@ def _made(bench: Bench, kind: str, body: dict[str, Any], *tenants: Tenant) -> It
 
     try:
         if bench.wait(f"a {kind} is made or fails", settled) != "available":
-            raise ProofError(f"a {kind} is not made; see the logs of cinder-scheduler and cinder-volume")
+            logs = "log of cinder-backup" if kind == "backup" else "logs of cinder-scheduler and cinder-volume"
+            raise ProofError(f"a {kind} is not made; see the {logs}")
         yield identifier
     except BaseException:
         # what went wrong first is what is told
@@ -107,8 +116,49 @@ def _told_by_ceph(bench: Bench, volume: str, snapshot: str, clone: str) -> str:
     return "; RBD names the snapshot as the clone's parent"
 
 
+def _file_of(volume: str) -> pathlib.Path | None:
+    """The file of a volume; None where it is not one that this program may write to: in Ceph, or on a share that does
+    not let root."""
+    found = next(pathlib.Path(FILES).glob(f"*/volume-{volume}"), None)
+    return found if found and os.access(found, os.W_OK) else None
+
+
+def _backed_up(bench: Bench, owner: Tenant, volume: str) -> list[str]:
+    """A volume that is restored from a backup holds what the other one held.
+
+    :raises ProofError: there is no backup, or something else came back.
+    """
+    if (place := _file_of(volume)) is None:
+        return []
+    mark = secrets.token_bytes(MARK_SIZE)
+    with place.open("r+b") as stream:
+        stream.seek(MARK_AT)
+        stream.write(mark)
+    with (
+        _made(bench, "backup", {"volume_id": volume}, owner) as backup,
+        _made(bench, "volume", {"size": 1}, owner) as restored,
+    ):
+        _ask(owner, "POST", f"/backups/{backup}/restore", 202, json={"restore": {"volume_id": restored}})
+
+        def settled() -> str:
+            state = str(_ask(owner, "GET", f"/volumes/{restored}", 200)["volume"]["status"])
+            return "" if state == "restoring-backup" else state
+
+        if (state := bench.wait("a backup is restored", settled)) != "available":
+            raise ProofError(f"a volume that a backup is restored into is {state}; see the log of cinder-backup")
+        found = b""
+        if (copy := _file_of(restored)) is not None:
+            with copy.open("rb") as kept:
+                kept.seek(MARK_AT)
+                found = kept.read(MARK_SIZE)
+        if found != mark:
+            raise ProofError("a volume that was restored from a backup does not hold what the other one held")
+    return ["a backup gives another volume what the first one held"]
+
+
 def prove(bench: Bench) -> list[str]:
-    """Make a volume of a GiB and a clone of it, transfer it to another project, and remove it there.
+    """Make a volume of a GiB, a backup where it is a file of this host, and a clone of it, transfer it to another
+    project, and remove it there.
 
     :raises ProofError: the service fails.
     """
@@ -119,6 +169,8 @@ def prove(bench: Bench) -> list[str]:
     ):
         path = f"/volumes/{volume}"
         other.client.refused(SERVICE, "GET", path, "a project sees another one's volume")
+        # before there is a snapshot: with one, a volume in files is a chain of them and cannot be backed up
+        backed_up = _backed_up(bench, owner, volume)
         with (
             _made(bench, "snapshot", {"volume_id": volume}, owner) as snapshot,
             _made(bench, "volume", {"size": 1, "snapshot_id": snapshot}, owner) as clone,
@@ -136,4 +188,5 @@ def prove(bench: Bench) -> list[str]:
     return [
         "a volume is made, shown to its project alone, transferred to another by its key, and removed",
         f"a snapshot becomes another volume{lies}",
+        *backed_up,
     ]
