@@ -58,6 +58,10 @@ class Client:
         where = {"service_type": service, "interface": self.interface, "region_name": self.region}
         return str(self.cloud.session.get_endpoint(**where))
 
+    def has(self, service: str) -> bool:
+        """Whether the catalogue has a service of this type."""
+        return "://" in self.endpoint(service)
+
     def need(self, service: str, method: str, path: str, *statuses: int, **more: Any) -> Answer:
         """Send a request that must be answered with one of ``statuses``.
 
@@ -84,11 +88,13 @@ class Client:
 
 @dataclass
 class Tenant:
-    """A project of its own with one user, who has the role ``member`` in it."""
+    """A project of its own with one user, who has the role ``member`` in it; both have the same name."""
 
     project: str
     user: str
     client: Client
+    name: str
+    password: str = field(repr=False)
 
     @property
     def ask(self) -> Callable[..., Answer]:
@@ -157,7 +163,8 @@ class Bench:
             role = roles[0]["id"]
             self.admin.need("identity", "PUT", f"/projects/{project}/users/{user}/roles/{role}", 204)
             cloud = self._login(name, password, name)
-            yield Tenant(project, user, Client(cloud, self.admin.interface, self.admin.region, name))
+            client = Client(cloud, self.admin.interface, self.admin.region, name)
+            yield Tenant(project, user, client, name, password)
 
     def clear(self) -> None:
         """Remove the projects and users that a run left which was killed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.proofs import (
     alarming,
+    dashboard,
     key_manager,
     names,
     objects,
@@ -19,6 +20,7 @@ PROOFS: dict[str, Proof] = {
     "cinder.cinder": volumes.prove,
     "designate.designate": names.prove,
     "heat.heat": orchestration.prove,
+    "horizon.horizon": dashboard.prove,
     "manila.manila": shares.prove,
     "swift.proxy": objects.prove,
 }
