@@ -231,7 +231,9 @@ def resolve(content: Mapping[str, Any], source: str, state_root: Path, environme
         unknown = sorted(set(options) - {"count", "first", "count_from", "brings"})
         if not GROUP.match(str(group)) or unknown:
             problem = f"unknown key {unknown[0]}" if unknown else "not a group's name"
-            raise _fail(source, f"groups.{group}: {problem}", "A group has the keys count, first, count_from and brings")
+            raise _fail(
+                source, f"groups.{group}: {problem}", "A group has the keys count, first, count_from and brings"
+            )
         _check_brought(group, options.get("brings") or {}, groups, source)
         declared = options.get("count", 1)
         first = options.get("first", FIRST_ADDRESS + ADDRESSES_PER_GROUP * position)
