@@ -49,6 +49,8 @@ def variables(**given: Any) -> dict[str, Any]:
         "ansible_host": "192.0.2.11",
         "ansible_facts": {},
         "stackwright_secrets": secrets,
+        # asked of the whole inventory by plays
+        "rabbitmq_members": {"controller1": "192.0.2.11"},
     }
     return host | given
 

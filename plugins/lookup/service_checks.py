@@ -51,7 +51,7 @@ def checks_of(units: list[dict[str, Any]], health: list[dict[str, Any]]) -> list
     logs = {unit["name"]: unit["log"] for unit in units if unit.get("log")}
     checks = [{"unit": unit["name"], **({"log": unit["log"]} if unit.get("log") else {})} for unit in running]
     for check in health:
-        if set(check) & {"url", "port"}:
+        if set(check) & {"url", "port", "command"}:
             log = logs.get(check.get("unit", ""))
             checks.append({**({"log": log} if log else {}), **check})
     return checks

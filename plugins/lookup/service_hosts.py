@@ -26,7 +26,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _raw:
   description:
-    - C(hosts), a list of hosts for each component by its whole name (C(glance.glance)), and C(agents), what
+    - C(hosts), a list of hosts for each component by its whole name (C(glance.glance)), C(members), the same with the
+      management address of each, and C(agents), what
       M(stackwright.cloud.agents)
       takes, from the key C(agents) of the specifications.
   type: list
@@ -41,6 +42,9 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service import h
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.specification import SpecificationError
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import canonical
 
+# What was asked last, and the answer: many options of many hosts ask the same of one inventory.
+_LAST: list[tuple[Any, Any, dict[str, Any]]] = []
+
 
 class LookupModule(LookupBase):  # type: ignore[misc]
     """Read the variables of all hosts."""
@@ -50,22 +54,29 @@ class LookupModule(LookupBase):  # type: ignore[misc]
         own = variables or {}
         if len(terms) != 1 or not isinstance(terms[0], dict):
             raise AnsibleError("service_hosts: give one mapping of inventory groups to node roles")
+        if _LAST and _LAST[0][0] is own["hostvars"] and _LAST[0][1] == terms[0]:
+            return [_LAST[0][2]]
+        found = self._asked(terms[0], own)
+        _LAST[:] = [(own["hostvars"], dict(terms[0]), found)]
+        return [found]
+
+    def _asked(self, carriers: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         hostvars, groups, book = own["hostvars"], own["groups"], host_view.book(own)
-        hosts: dict[str, list[str]] = {name: [] for name in sorted(book.names())}
+        members: dict[str, dict[str, str]] = {name: {} for name in sorted(book.names())}
         agents: dict[tuple[str, str], list[str]] = {}
         try:
-            for group, carried in terms[0].items():
+            for group, carried in carriers.items():
                 for host in map(str, groups.get(group, [])):
-                    for term in book.services_of(
-                        carried, host_view.view(self._loader, hostvars.raw_get(host), hostvars)
-                    ):
-                        found = hosts.setdefault(canonical(term), [])
+                    works = host_view.view(self._loader, hostvars.raw_get(host), hostvars)
+                    address = str(works("{{ stackwright_management_address }}"))
+                    for term in book.services_of(carried, works):
+                        found = members.setdefault(canonical(term), {})
                         if host in found:
                             continue
-                        found.append(host)
+                        found[host] = address
                         for agent in book.read(term).agents:
                             agents.setdefault((agent.api, agent.binary), []).append(host)
         except SpecificationError as error:
             raise AnsibleError(f"service_hosts: {error}") from error
         expected = [{"service": api, "binary": binary, "hosts": found} for (api, binary), found in agents.items()]
-        return [{"hosts": hosts, "agents": expected}]
+        return {"hosts": {name: list(one) for name, one in members.items()}, "members": members, "agents": expected}

@@ -23,7 +23,7 @@ author:
   - The Stackwright developers
 options:
   checks:
-    description: The checks. Each holds O(checks[].url), O(checks[].port) or O(checks[].unit).
+    description: The checks. Each holds O(checks[].url), O(checks[].port), O(checks[].command) or O(checks[].unit).
     type: list
     elements: dict
     default: []
@@ -62,10 +62,17 @@ options:
       port:
         description: TCP port that must accept a connection and, with O(checks[].contains), answer on it.
         type: int
+      command:
+        description:
+          - Command and arguments that look themselves, without a shell. Exit status 0 is well; 3 says that something is
+            missing that is there twice, so that it serves all the same; any other, that it does not. What it prints is
+            told.
+        type: list
+        elements: str
       unit:
         description:
           - systemd unit that must be active. C(.service) may be left out.
-          - Beside O(checks[].url) or O(checks[].port), the unit whose journal explains a failure.
+          - Beside O(checks[].url), O(checks[].port) or O(checks[].command), the unit whose journal explains a failure.
         type: str
       log:
         description: Log file of the service, whose last lines explain a failure beside the journal.
@@ -135,10 +142,10 @@ checks:
       description: Name of the check.
       type: str
     kind:
-      description: V(http), V(tcp) or V(unit).
+      description: V(http), V(tcp), V(command) or V(unit).
       type: str
     target:
-      description: URL, address or unit.
+      description: URL, address, command or unit.
       type: str
     ok:
       description: Whether it passed in the last round.
@@ -150,6 +157,14 @@ checks:
       description: Last lines of the journal of the unit concerned.
       type: list
       elements: str
+    degraded:
+      description: What is missing although it passed; empty otherwise.
+      type: str
+degraded:
+  description: What is missing although everything serves, a sentence each.
+  returned: always
+  type: list
+  elements: str
 rounds:
   description: How often the checks were repeated.
   returned: always

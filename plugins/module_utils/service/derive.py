@@ -322,7 +322,7 @@ def health(component: Component, site: Site) -> list[dict[str, Any]]:
         }
         for api in component.api
     ]
-    return [*own, *map(plain, component.health)]
+    return [*own, *(plain(one) for one in component.health if one.command is None or one.command)]
 
 
 def filter_entries(component: Component, site: Site) -> list[Any]:

@@ -346,6 +346,11 @@ class Health:
     ca: str | None = _key(TEXT, "File with the certificate authorities. With it, a TCP port is asked over TLS.")
     certificate: str | None = _key(TEXT, "File with the certificate that has to be shown, and no other.")
     client: str | None = _key(TEXT, "Directory of the certificate by which a TCP port is asked over TLS.")
+    command: Any = _key(
+        TEXTS,
+        "Command on the host that looks itself. Its exit status says how it is: 0 well; 3 something is missing that "
+        "is there twice, so that it serves all the same; otherwise it does not. An empty one asks nothing.",
+    )
     unit: str | None = _key(TEXT, "Unit that explains a failure, or, alone, must be active.")
     log: str | None = _key(TEXT, "Log file that explains a failure.")
     timeout: Any = _key(NUMBER, "Seconds for one answer.")

@@ -33,6 +33,10 @@ BODY_EXCERPT = 200
 JOURNAL_LINES = 5
 MAX_PARALLEL = 16
 LINE = 240
+# What a command says by its exit status: something is missing that is there twice.
+DEGRADED = 3
+# Seconds for which that is waited for, as after a restart; then it is told.
+PATIENCE = 30.0
 _END = "-----END CERTIFICATE-----"
 # What a certificate's directory holds.
 CERTIFICATE, KEY = "certificate.pem", "key.pem"
@@ -42,7 +46,8 @@ CERTIFICATE, KEY = "certificate.pem", "key.pem"
 class Check:
     """One thing that must hold.
 
-    ``kind`` is ``http``, ``tcp`` or ``unit``; ``target`` is the URL, ``host:port`` or the unit's name.
+    ``kind`` is ``http``, ``tcp``, ``command`` or ``unit``; ``target`` is the URL, ``host:port``, the command's name or
+    the unit's.
     ``timeout`` is in seconds. With ``ca``, a TCP port is asked over TLS, and with ``client`` by a certificate, which
     lies in that directory with its key. ``certificate`` is a file with the one that a server has to show, which it does
     once it took it anew. ``evidence_unit`` names the unit whose journal explains a failure.
@@ -60,18 +65,21 @@ class Check:
     send: str | None = None
     host: str = ""
     port: int = 0
+    command: tuple[str, ...] = ()
     evidence_unit: str | None = None
     log: str | None = None
 
 
 @dataclass
 class Outcome:
-    """Result of one check: ``cause`` is empty when it passed; ``final`` when waiting cannot mend it."""
+    """Result of one check: ``cause`` is empty when it passed; ``final`` when waiting cannot mend it; ``degraded`` is
+    what is missing although it passed."""
 
     check: Check
     cause: str = ""
     final: bool = False
     evidence: list[str] = field(default_factory=list)
+    degraded: str = ""
 
     @property
     def passed(self) -> bool:
@@ -150,12 +158,23 @@ def parse_check(data: dict[str, Any]) -> Check:
             evidence_unit=unit,
             log=given.get("log"),
         )
+    if "command" in given:
+        command = tuple(map(str, given["command"]))
+        return Check(
+            name=str(given.get("name", command[0])),
+            kind="command",
+            target=" ".join(command),
+            timeout=timeout,
+            command=command,
+            evidence_unit=unit,
+            log=given.get("log"),
+        )
     if unit:
         unit = str(unit) if "." in str(unit) else f"{unit}.service"
         return Check(
             name=str(given.get("name", unit)), kind="unit", target=unit, evidence_unit=unit, log=given.get("log")
         )
-    raise ValueError(f"check {given!r}: give url (HTTP), host and port (TCP) or unit (systemd)")
+    raise ValueError(f"check {given!r}: give url (HTTP), host and port (TCP), command or unit (systemd)")
 
 
 def run_command(command: Sequence[str]) -> tuple[int, str]:
@@ -282,6 +301,28 @@ def check_tcp(check: Check, timeout: float) -> str:
     return ""
 
 
+def check_command(check: Check) -> tuple[str, str]:
+    """Run the command; return the cause of failure, and what is missing although it serves."""
+    try:
+        done = subprocess.run(
+            check.command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=check.timeout,
+            check=False,
+        )
+    except FileNotFoundError:
+        return f"{check.command[0]} is not there", ""
+    except subprocess.TimeoutExpired:
+        return f"no answer within {check.timeout:g} s", ""
+    said = excerpt(done.stderr.strip() or done.stdout, 2 * LINE) or f"exit status {done.returncode}"
+    if done.returncode == DEGRADED:
+        return "", said
+    return (said if done.returncode else ""), ""
+
+
 def check_units(
     checks: Sequence[Check], lasting: Lasting, run: Runner, now: Callable[[], float]
 ) -> dict[str, tuple[str, bool]]:
@@ -313,22 +354,29 @@ def one_round(
     run: Runner,
     now: Callable[[], float],
 ) -> list[Outcome]:
-    """Do every check once, the network ones in parallel, none longer than ``remaining`` seconds (at least 1)."""
+    """Do every check once, all but the units in parallel, the network ones none longer than ``remaining`` seconds (at
+    least 1)."""
     probes = {"http": check_http, "tcp": check_tcp}
     network = [check for check in checks if check.kind in probes]
+    looking = [check for check in checks if check.kind == "command"]
     causes: dict[int, tuple[str, bool]] = {}
-    with ThreadPoolExecutor(max_workers=min(MAX_PARALLEL, max(1, len(network)))) as pool:
+    missing: dict[int, str] = {}
+    with ThreadPoolExecutor(max_workers=min(MAX_PARALLEL, max(1, len(network) + len(looking)))) as pool:
         pending = [
             (check, pool.submit(probes[check.kind], check, max(1.0, min(check.timeout, remaining))))
             for check in network
         ]
+        commands = [(check, pool.submit(check_command, check)) for check in looking]
         units = check_units([check for check in checks if check.kind == "unit"], lasting, run, now)
         for check, future in pending:
             causes[id(check)] = (future.result(), False)
+        for check, answer in commands:
+            cause, missing[id(check)] = answer.result()
+            causes[id(check)] = (cause, False)
     outcomes = []
     for check in checks:
         cause, final = units[check.target] if check.kind == "unit" else causes[id(check)]
-        outcomes.append(Outcome(check, cause, final))
+        outcomes.append(Outcome(check, cause, final, degraded=missing.get(id(check), "")))
     return outcomes
 
 
@@ -344,8 +392,9 @@ def wait_healthy(
     """Repeat rounds until every check passes in the same round, one fails for good, or ``timeout`` seconds went by in
     which nothing came up that had not been up before.
 
-    A host that boots brings its services up one by one, on a slow processor over minutes: as long as it gets on, it is
-    waited for. At least one round is done. Evidence (journal lines) is gathered for what failed in the last round.
+    What is degraded is waited for, too, up to :data:`PATIENCE`. A host that boots brings its services up one by one, on
+    a slow processor over minutes: as long as it gets on, it is waited for. At least one round is done. Evidence
+    (journal lines) is gathered for what failed in the last round.
     """
     wanted = list(checks)
     start = got_on = now()
@@ -356,11 +405,12 @@ def wait_healthy(
         outcomes = one_round(wanted, got_on + timeout - now(), lasting, run, now)
         report = Report(outcomes, rounds, now() - start)
         up = {id(outcome.check) for outcome in outcomes if outcome.passed}
+        lacking = any(outcome.degraded for outcome in outcomes) and now() - start < min(PATIENCE, timeout)
         if not up <= been_up:
             been_up |= up
             got_on = now()
         remaining = got_on + timeout - now()
-        if not report.failed or any(outcome.final for outcome in report.failed) or remaining <= 0:
+        if (not report.failed and not lacking) or any(outcome.final for outcome in report.failed) or remaining <= 0:
             break
         sleep(min(interval, max(0.05, remaining)))
     for outcome in report.failed:
@@ -384,11 +434,11 @@ def failure_message(report: Report) -> str:
 
 def summary(report: Report) -> list[str]:
     """One line that counts what passed, by kind."""
-    words = {"unit": "units active", "http": "endpoints answer", "tcp": "ports open"}
+    words = {"unit": "units active", "http": "endpoints answer", "tcp": "ports open", "command": "clusters whole"}
     parts = []
     for kind, word in words.items():
         outcomes = [outcome for outcome in report.outcomes if outcome.check.kind == kind]
-        passed = sum(outcome.passed for outcome in outcomes)
+        passed = sum(outcome.passed and not outcome.degraded for outcome in outcomes)
         if outcomes:
             parts.append(f"{passed} {word}" if passed == len(outcomes) else f"{passed} of {len(outcomes)} {word}")
     return [", ".join(parts) or "nothing to check"]

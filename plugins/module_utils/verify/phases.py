@@ -43,6 +43,7 @@ HEALTH: Spec = {
             "client": {"type": "path"},
             "host": {"type": "str", "default": "127.0.0.1"},
             "port": {"type": "int"},
+            "command": {"type": "list", "elements": "str"},
             "unit": {"type": "str"},
             "log": {"type": "path"},
             "timeout": {"type": "float", "default": 5},
@@ -81,11 +82,13 @@ def be_healthy(asked: Mapping[str, Any], context: Context) -> Result:
             "ok": outcome.passed,
             "cause": outcome.cause,
             "evidence": outcome.evidence,
+            "degraded": outcome.degraded,
         }
         for outcome in report.outcomes
     ]
     told = {"checks": outcomes, "rounds": report.rounds, "seconds": round(report.seconds, 2)}
-    result: Result = {"changed": False, **told, "summary": summary(report)}
+    degraded = [f"{outcome.check.name}: {outcome.degraded}" for outcome in report.outcomes if outcome.degraded]
+    result: Result = {"changed": False, **told, "summary": summary(report), "degraded": degraded}
     if report.failed:
         raise PhaseError(failure_message(report), **result)
     return result

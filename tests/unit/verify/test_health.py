@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -203,6 +204,36 @@ def test_checks_run_in_parallel(server: Server) -> None:
     assert not wait(*[{"url": url(server), "timeout": 30}] * 8, timeout=30).failed
 
 
+@pytest.mark.parametrize(
+    ("script", "cause", "degraded"),
+    [
+        ("echo whole", "", ""),
+        ("echo two of three; exit 3", "", "two of three"),
+        ("echo none at all >&2; exit 1", "none at all", ""),
+        ("exit 7", "exit status 7", ""),
+        ("sleep 5", "no answer within 0.2 s", ""),
+    ],
+)
+def test_command_says_how_it_is_by_its_exit_status(script: str, cause: str, degraded: str) -> None:
+    (outcome,) = wait({"command": ["sh", "-c", script], "timeout": 0.2 if "sleep" in script else 5}).outcomes
+    assert (outcome.cause, outcome.degraded, outcome.check.kind) == (cause, degraded, "command")
+
+
+def test_command_that_is_not_there_is_told() -> None:
+    assert wait({"command": ["/nowhere/at/all"]}).failed[0].cause == "/nowhere/at/all is not there"
+
+
+def test_what_is_degraded_is_waited_for_a_while_and_then_told(tmp_path: Path) -> None:
+    clock, mark = Clock(0), tmp_path / "mark"
+    check = {"name": "queue", "command": ["sh", "-c", f"test -e {mark} || {{ echo one missing; exit 3; }}"]}
+    report = wait(check, timeout=300, now=clock, sleep=clock.sleep)
+    assert not report.failed
+    assert (report.outcomes[0].degraded, clock.now) == ("one missing", health.PATIENCE)
+    assert health.summary(report) == ["0 of 1 clusters whole"]
+    mark.touch()
+    assert health.summary(wait(check)) == ["1 clusters whole"]
+
+
 def test_server_that_recovers_is_waited_for(server: Server) -> None:
     server.failures_left = 3
     report = wait({"url": url(server)}, timeout=20, interval=0.01)
@@ -349,7 +380,7 @@ def test_message_names_every_failure_with_cause_and_evidence(server: Server) -> 
 @pytest.mark.parametrize(
     ("entry", "words"),
     [
-        ({}, "give url (HTTP), host and port (TCP) or unit (systemd)"),
+        ({}, "give url (HTTP), host and port (TCP), command or unit (systemd)"),
         ({"name": "x", "host": "h"}, "give url (HTTP)"),
         ({"url": "ftp://h/"}, "url must be http://HOST"),
         ({"url": "http://h:99999/"}, "url must be http://HOST"),
