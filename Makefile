@@ -1,7 +1,7 @@
 # The project's verbs. README.md says what they do for you; `make help` lists them.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup lab-setup lab cloud cloud-clean test lint locks unit inventories molecule acceptance docs lock
+.PHONY: help setup lab-setup lab cloud cloud-clean test lint locks unit inventories molecule acceptance swift-functional interop docs lock
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Ansible wants a UTF-8 locale, which a minimal machine does not set.
@@ -65,6 +65,12 @@ molecule: test-setup ## Run the Molecule scenarios, two at a time (SCENARIO=name
 
 acceptance: test-setup ## Prove the running cloud of the lab by faults, interrupted runs and every resource type (TESTS=path runs some).
 	@.venv/bin/pytest --no-cov -p no:randomly -v $(or $(TESTS),tests/acceptance)
+
+swift-functional: test-setup ## Run Swift's own functional and S3 tests on the lab's object store (INVENTORY=path, WORKERS=2, TESTS=files runs some).
+	@INVENTORY=$(INVENTORY) WORKERS=$(WORKERS) tools/swift-functional $(TESTS)
+
+interop: test-setup ## Run the interoperability guideline's tests of an object store on the lab (INVENTORY=path).
+	@INVENTORY=$(INVENTORY) tools/interop
 
 docs: test-setup ## Write the modules of resource types and the reference anew from what the code declares.
 	@tools/modules
