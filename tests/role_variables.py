@@ -13,27 +13,40 @@ from unittest import mock
 
 from ansible._internal._templating._jinja_plugins import JinjaPluginIntercept
 from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import lookup_loader
 from ansible_collections.stackwright.cloud.plugins.module_utils.secrets.declare import generate, load_declarations
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive, host_view
 
 ROLES = Path(__file__).resolve().parents[1] / "roles"
-PLUGINS = ROLES.parent / "plugins" / "filter"
-FILTERS = [
-    import_module(f"ansible_collections.stackwright.cloud.plugins.filter.{path.stem}")
-    for path in sorted(PLUGINS.glob("[a-z]*.py"))
-]
+PREFIX = "stackwright.cloud."
+
+
+def _plugins(kind: str) -> dict[str, Any]:
+    return {
+        path.stem: import_module(f"ansible_collections.stackwright.cloud.plugins.{kind}.{path.stem}")
+        for path in sorted((ROLES.parent / "plugins" / kind).glob("[a-z]*.py"))
+    }
+
+
+FILTERS, LOOKUPS = _plugins("filter"), _plugins("lookup")
 
 
 @contextmanager
-def filters_of_the_collection() -> Iterator[None]:
-    """Roles name filters of this collection in full, which Ansible's own loader of collections would find."""
-    own = {f"stackwright.cloud.{n}": f for one in FILTERS for n, f in one.FilterModule().filters().items()}
-    find = JinjaPluginIntercept.__getitem__
+def plugins_of_the_collection() -> Iterator[None]:
+    """Roles name filters and lookups of this collection in full, which Ansible's own loader of collections would
+    find."""
+    own = {f"{PREFIX}{n}": f for one in FILTERS.values() for n, f in one.FilterModule().filters().items()}
+    find, get = JinjaPluginIntercept.__getitem__, lookup_loader.get
 
     def item(self: JinjaPluginIntercept, key: str) -> Any:
         return own[key] if key in own else find(self, key)
 
-    with mock.patch.object(JinjaPluginIntercept, "__getitem__", item):
+    def lookup(name: str, *arguments: Any, **keywords: Any) -> Any:
+        if (short := name.removeprefix(PREFIX)) in LOOKUPS and short != name:
+            return LOOKUPS[short].LookupModule(*arguments, **keywords)
+        return get(name, *arguments, **keywords)
+
+    with mock.patch.object(JinjaPluginIntercept, "__getitem__", item), mock.patch.object(lookup_loader, "get", lookup):
         yield
 
 
@@ -60,5 +73,5 @@ def component(role: str, name: str, **given: Any) -> dict[str, Any]:
     values = variables(**given)
     works = host_view.view(DataLoader(), values)
     term = f"{role}.{name}"
-    with filters_of_the_collection():
+    with plugins_of_the_collection():
         return asdict(derive.planned(host_view.book(values), term, works, host_view.site(works)))

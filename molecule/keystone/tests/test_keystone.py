@@ -122,7 +122,7 @@ def test_a_wrong_password_is_refused(host):
 
 def test_keys_and_configuration_are_private(host):
     keys = host.file("/etc/keystone/fernet-keys")
-    assert (keys.user, keys.mode) == ("keystone", 0o700)
+    assert (keys.user, keys.group, keys.mode) == ("root", "keystone", 0o750)
     configuration = host.file("/etc/keystone/keystone.conf")
     assert (configuration.user, configuration.group, configuration.mode) == ("root", "keystone", 0o640)
 
@@ -144,27 +144,89 @@ def no_timer(host):
         host.check_output("systemctl start keystone-fernet-rotate.timer")
 
 
-def test_rotation_gives_a_new_key_and_ends_no_token(host, no_timer):
-    keys = "/etc/keystone/fernet-keys"
+# Takes new tokens beside the one it has, with the password in the environment's place, and asks Keystone itself about
+# them: what it remembers of tokens is taken from it.
+KEYS = """
+import glob, os, socket, subprocess, time
+from urllib.error import HTTPError
+keys = "/etc/keystone/fernet-keys"
+program = "/usr/local/lib/stackwright/keystone-keys"
+def token():
+    a = u.urlopen(u.Request(b + "auth/tokens", sys.argv[1].encode(), {"Content-Type": "application/json"}))
+    return a.headers["X-Subject-Token"]
+def primary():
+    return max((os.path.basename(path) for path in glob.glob(keys + "/*")), key=int)
+def text(name):
+    with open(f"{keys}/{name}") as file:
+        return file.read()
+def rotate(period):
+    subprocess.run([program, "/etc/keystone-keys/tokens", "tokens", f"--period={period}", "--keep=5", keys], check=True)
+def asked(held):
+    with socket.create_connection(("127.0.0.1", 11211), timeout=10) as cache:
+        cache.sendall(b"flush_all\\r\\n")
+        assert cache.recv(16) == b"OK\\r\\n"
+    said = []
+    for one in held:
+        try:
+            said.append(u.urlopen(u.Request(b + "users", headers={"X-Auth-Token": one})).status)
+        except HTTPError as error:
+            said.append(error.code)
+    return said
+"""
+
+
+def test_tokens_are_good_through_three_rotations_and_afterwards(host, no_timer):
+    script = KEYS + (
+        "def turn():\n"
+        "    time.sleep(3 - time.time() % 3 + 0.1)\n"
+        "    staged = text('0')\n"
+        "    rotate(3)\n"
+        "    return text(primary()) == staged != text('0')\n"
+        "rotate(3)\n"
+        "held, turned = [t['X-Auth-Token']], []\n"
+        "for each in range(3):\n    held.append(token())\n    turned.append(turn())\n"
+        "during = asked(held)\n"
+        "subprocess.run(['systemctl', 'start', 'keystone-fernet-rotate.service'], check=True)\n"
+        "print(json.dumps([turned, during, asked([*held, token()]), sorted(os.listdir(keys))]))\n"
+    )
     with host.sudo():
-        # the unit's own run, with the token of before asked for afterwards
-        script = (
-            "import subprocess\n"
-            "subprocess.run(['systemctl', 'start', 'keystone-fernet-rotate.service'], check=True)\n"
-            "print(json.dumps(u.urlopen(u.Request(b + 'users', headers=t)).status))\n"
-        )
-        before = {name: host.file(f"{keys}/{name}").sha256sum for name in host.file(keys).listdir()}
-        assert as_administrator(host, script) == 200
-        after = {name: host.file(f"{keys}/{name}").sha256sum for name in host.file(keys).listdir()}
-        primary = str(max(int(name) for name in after))
-        # the key that waited becomes the one that signs, and a new one waits
-        assert after[primary] == before["0"] != after["0"]
-        for name in after:
-            key = host.file(f"{keys}/{name}")
-            assert (key.user, key.group, key.mode) == ("keystone", "keystone", 0o600)
-        assert host.file(f"{keys}/0.tmp").exists is False
+        turned, during, after, names = as_administrator(host, script)
+        # the key that waited becomes the one that encrypts, and a new one waits
+        assert turned == [True] * 3
+        assert (during, after) == ([200] * 4, [200] * 5)
+        assert all(name.isdigit() for name in names)
+        for name in names:
+            key = host.file(f"/etc/keystone/fernet-keys/{name}")
+            assert (key.user, key.group, key.mode) == ("root", "keystone", 0o640)
     assert host.service("keystone-fernet-rotate.timer").is_enabled
-    assert ask(host, secret(host, "keystone_admin"))[0] == 201
+
+
+def test_without_the_keys_of_before_their_tokens_end(host, no_timer):
+    script = KEYS + (
+        "held, before = token(), text(primary())\n"
+        "subprocess.run(['rm', *glob.glob(keys + '/*')], check=True)\n"
+        "subprocess.run(['systemctl', 'start', 'keystone-fernet-rotate.service'], check=True)\n"
+        "same = asked([held])\n"
+        "for name in os.listdir(keys):\n    os.rename(f'{keys}/{name}', f'/etc/keystone-keys/{name}')\n"
+        "with open('/etc/keystone-keys/other', 'w') as file:\n    file.write('ab' * 32)\n"
+        "call = ['/etc/keystone-keys/other', 'tokens', '--period=86400', '--keep=5', keys]\n"
+        "subprocess.run([program, *call], check=True)\n"
+        "ended = asked([held, token()])\n"
+        "subprocess.run(['rm', *glob.glob(keys + '/*'), '/etc/keystone-keys/other'], check=True)\n"
+        "for path in glob.glob('/etc/keystone-keys/[0-9]*'):\n"
+        "    os.rename(path, f'{keys}/{os.path.basename(path)}')\n"
+        "print(json.dumps([same, ended, asked([held]), text(primary()) == before]))\n"
+    )
+    with host.sudo():
+        # the root makes the same keys again, another root makes others
+        assert as_administrator(host, script) == [[200], [401, 200], [200], True]
+
+
+def test_the_account_of_the_service_writes_no_keys_and_reads_no_root(host):
+    with host.sudo("keystone"):
+        assert host.run("cat /etc/keystone/fernet-keys/0").rc == 0
+        assert host.run("touch /etc/keystone/fernet-keys/99999").rc != 0
+        assert host.run("cat /etc/keystone-keys/tokens").rc != 0
 
 
 def test_keys_last_as_long_as_tokens(host):

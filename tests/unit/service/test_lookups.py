@@ -17,6 +17,7 @@ from ansible.vars.manager import VariableManager
 from ansible_collections.stackwright.cloud.plugins.lookup import (
     ceph_clients,
     option,
+    program,
     service_certificates,
     service_facts,
     service_hosts,
@@ -25,7 +26,7 @@ from ansible_collections.stackwright.cloud.plugins.lookup import (
     service_plan,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import host_view
-from ansible_collections.stackwright.cloud.tests.role_variables import MADE, filters_of_the_collection
+from ansible_collections.stackwright.cloud.tests.role_variables import MADE, plugins_of_the_collection
 
 INVENTORY = """
 all:
@@ -50,7 +51,7 @@ def looked_up(module: Any, tmp_path: Path, host: str, *terms: Any, **variables: 
     options = {"issued": variables.pop("issued")} if "issued" in variables else {}
     manager._extra_vars = variables
     known = {**manager.get_vars(host=inventory.get_host(host)), "hostvars": HostVars(inventory, manager, loader)}
-    with filters_of_the_collection():
+    with plugins_of_the_collection():
         return module.LookupModule(loader, Templar(loader, known)).run(list(terms), known, **options)
 
 
@@ -190,6 +191,8 @@ HELD = {
         "neutron_messaging",
         "nova_messaging",
         "keystone_admin",
+        "keystone_credential",
+        "keystone_fernet",
         "horizon_secret_key",
     },
 }
@@ -218,3 +221,12 @@ def test_pools_and_users_follow_from_what_the_hosts_carry(tmp_path: Path) -> Non
         looked_up(ceph_clients, tmp_path, "controller1", "controller")
     with pytest.raises(AnsibleError, match=r"ceph_clients: .*no role 'nowa'"):
         looked_up(ceph_clients, tmp_path, "controller1", {"controller": ["nowa"]})
+
+
+def test_programs_are_read_whole_and_unknown_ones_are_told(tmp_path: Path) -> None:
+    (text,) = looked_up(program, tmp_path, "controller1", "keystone_keys")
+    assert text.startswith("#!/usr/bin/python3 -I\n") and text.endswith("sys.exit(main(sys.argv[1:]))\n")
+    with pytest.raises(
+        AnsibleError, match=r"program: there is no program 'keystone_kays'. Did you mean 'keystone_keys'"
+    ):
+        looked_up(program, tmp_path, "controller1", "keystone_kays")

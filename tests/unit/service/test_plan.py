@@ -6,7 +6,7 @@ import pytest
 from ansible_collections.stackwright.cloud.plugins.lookup.service_packages import LookupModule
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import plan
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.derive import Derived
-from ansible_collections.stackwright.cloud.tests.role_variables import filters_of_the_collection
+from ansible_collections.stackwright.cloud.tests.role_variables import plugins_of_the_collection
 
 FILES = {"/etc/nova/nova.conf": {"options": {"DEFAULT": {"debug": False, "my_ip": "192.0.2.1"}}, "units": ["nova-api"]}}
 
@@ -147,7 +147,7 @@ def test_a_file_that_two_components_share_has_the_units_of_both():
 
 
 def test_an_image_for_a_node_role_holds_what_registration_takes():
-    with filters_of_the_collection():
+    with plugins_of_the_collection():
         names = LookupModule().run(["keystone", "nova.compute"])
         assert {"keystone", "nova-compute", "python3-openstacksdk"} <= set(names)
         assert "python3-openstacksdk" not in LookupModule().run(["nova.compute"])

@@ -76,10 +76,13 @@ def test_as_many_keys_are_kept_as_a_token_may_outlive(given: dict[str, Any], key
     assert options["fernet_tokens"]["max_active_keys"] == keys
 
 
-def test_keys_are_rotated_as_keystone_unless_the_site_does_it() -> None:
+def test_keys_are_rotated_at_the_same_moment_everywhere_unless_the_site_does_it() -> None:
     keystone = component("keystone", "keystone")
-    assert "User=keystone" in keystone["files"]["/etc/systemd/system/keystone-fernet-rotate.service"]["content"]
-    assert "OnCalendar=daily\n" in keystone["files"]["/etc/systemd/system/keystone-fernet-rotate.timer"]["content"]
+    unit = keystone["files"]["/etc/systemd/system/keystone-fernet-rotate.service"]["content"]
+    assert " tokens --period=86400 --keep=5 /etc/keystone/fernet-keys\n" in unit
+    assert "NoNewPrivileges=true" in unit and "the-keystone_fernet" not in unit
+    timer = keystone["files"]["/etc/systemd/system/keystone-fernet-rotate.timer"]["content"]
+    assert "OnCalendar=*-*-* 00:00:00 UTC\n" in timer
     timers = {one["name"]: one for one in keystone["units"]}
     assert (timers["keystone-fernet-rotate.timer"]["state"], timers["keystone-fernet-rotate.timer"]["enabled"]) == (
         "started",
