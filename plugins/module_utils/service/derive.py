@@ -34,7 +34,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.service.urls imp
     transport_url,
 )
 
-USERS = "users"
+USERS, MEMBERS = "users", "members"
 # The type of the API that registers all others: its own bootstrap registers it.
 IDENTITY = "identity"
 # Registration with the identity service is done by the host itself, through the distribution's SDK.
@@ -110,6 +110,11 @@ class Site:
     def ca(self) -> str:
         """File with the authorities that vouch for the cloud's own services."""
         return str(self.variable("stackwright_ca_file"))
+
+    @property
+    def balanced(self) -> bool:
+        """Whether users reach APIs through a load balancer, and not where they listen."""
+        return bool(self.variable("loadbalancer_members"))
 
     @property
     def listening(self) -> list[str]:
@@ -325,6 +330,13 @@ def health(component: Component, site: Site) -> list[dict[str, Any]]:
     return [*own, *(plain(one) for one in component.health if one.command is None or one.command)]
 
 
+def _origins(api: Api, site: Site) -> list[str]:
+    """Who may reach an API where it listens."""
+    if USERS in api.origins and site.balanced:
+        return [MEMBERS if one == USERS else one for one in api.origins]
+    return list(api.origins)
+
+
 def filter_entries(component: Component, site: Site) -> list[Any]:
     """All entries of the packet filter, those of the APIs first."""
     own = [
@@ -333,7 +345,7 @@ def filter_entries(component: Component, site: Site) -> list[Any]:
             "ports": [api.port],
             "addresses": addresses(api, site),
             "unit": api.unit,
-            "from": list(api.origins),
+            "from": _origins(api, site),
         }
         for api in component.api
     ]

@@ -18,7 +18,9 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.common import wo
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.terms import canonical
 
 TABLE = "stackwright"
-PROTOCOLS = ("tcp", "udp")
+# The last has no ports: hosts that carry one address tell each other by it that they are alive (RFC 5798).
+TCP, UDP, VRRP = "tcp", "udp", "vrrp"
+PROTOCOLS = (TCP, UDP, VRRP)
 # Whom an entry may name beside components of services (``nova.api``) and networks.
 MEMBERS, USERS, LOCAL, NOBODY = "members", "users", "local", "nobody"
 WORDS = (MEMBERS, USERS, LOCAL, NOBODY)
@@ -189,7 +191,10 @@ def read(where: str, data: Any, site: bool = False) -> Entry:
     )
     if re.search(r'["\\\x00-\x1f\x7f]', entry.name) or not 0 < len(entry.name) <= 100:
         raise FilterError(where, "the name must have 1 to 100 printable characters without quotes and backslashes")
-    if not (entry.ports or entry.interfaces or entry.sockets) and (site or "ports" not in data):
+    if entry.protocol == VRRP and (entry.ports or not entry.origins):
+        raise FilterError(where, "vrrp knows no ports: give from alone")
+    bare = entry.protocol != VRRP and not (entry.ports or entry.interfaces or entry.sockets)
+    if bare and (site or "ports" not in data):
         raise FilterError(where, "give ports, such as [8080]" + ("" if site else ", interfaces or sockets"))
     if (entry.ports or site) and not origins:
         raise FilterError(where, f"say from whom: {', '.join(WORDS)}, a component such as nova.api, or networks")
@@ -277,7 +282,7 @@ def work_out(
         if entry.interfaces and not entry.ports:  # the site trusts an interface
             result.rules.append(_rule(entry, sources_of(entry, members, site, components), []))
             continue
-        if not entry.ports:
+        if not entry.ports and entry.protocol != VRRP:
             continue
         if set(entry.origins) <= {LOCAL}:
             if entry.accounts:
@@ -337,6 +342,7 @@ def _addresses(side: str, networks: Sequence[str] | None) -> list[tuple[str, str
 
 def _lines(rule: Mapping[str, Any]) -> list[str]:
     port = f"{rule['protocol']} dport {_set(rule['ports'])} " if rule["ports"] else ""
+    port = "meta l4proto vrrp " if rule["protocol"] == VRRP else port
     return [
         f'{interface}{source}{target}{port}accept comment "{rule["name"]}"'
         for interface in _match(rule["interfaces"])

@@ -19,6 +19,7 @@ NOW = datetime.datetime(2026, 3, 1, tzinfo=datetime.UTC)
 KNOWN = authority.new(NOW)
 VARIABLES = {
     "inventory_hostname": "controller1",
+    "loadbalancer_members": {},
     "pki_days": 365,
     "pki_renewal_days": 60,
     "stackwright_ca_file": "/etc/ca.pem",
@@ -249,6 +250,13 @@ def test_who_may_reach_an_api_decides_where_it_listens() -> None:
         ["192.0.2.11"],
         "Rating of orbits",
     )
+
+
+def test_behind_a_load_balancer_only_members_reach_an_api_where_it_listens() -> None:
+    balanced = derive.Site({**VARIABLES, "loadbalancer_members": {"controller1": "192.0.2.11"}}.__getitem__)
+    for given, reached in (({}, ["members"]), ({"from": ["nova.compute"]}, ["nova.compute"])):
+        (entry,) = derive.filter_entries(component("orbit.api", {"api": {**API, **given}}), balanced)
+        assert entry["from"] == reached
 
 
 def test_a_host_asks_its_own_api_for_its_health() -> None:

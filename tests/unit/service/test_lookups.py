@@ -20,6 +20,7 @@ from ansible_collections.stackwright.cloud.plugins.lookup import (
     program,
     service_certificates,
     service_facts,
+    service_frontends,
     service_hosts,
     service_names,
     service_packages,
@@ -49,7 +50,8 @@ def looked_up(module: Any, tmp_path: Path, host: str, *terms: Any, **variables: 
     inventory = InventoryManager(loader, [str(source)])
     manager = VariableManager(loader, inventory)
     options = {"issued": variables.pop("issued")} if "issued" in variables else {}
-    manager._extra_vars = variables
+    # what roles would find out by lookups, which are not found here by their names
+    manager._extra_vars = {"rabbitmq_members": {"controller1": "10.0.0.11"}, "loadbalancer_members": {}, **variables}
     known = {**manager.get_vars(host=inventory.get_host(host)), "hostvars": HostVars(inventory, manager, loader)}
     with plugins_of_the_collection():
         return module.LookupModule(loader, Templar(loader, known)).run(list(terms), known, **options)
@@ -65,6 +67,21 @@ def test_agents_are_expected_where_their_service_is_carried(tmp_path: Path) -> N
         ("network", "neutron-ovn-metadata-agent", "compute1", "compute2"),
     }
     assert (found["hosts"]["ovn.central"], found["hosts"]["nova.compute"]) == (["controller1"], ["compute1"])
+
+
+def test_front_ends_are_what_users_reach_with_all_hosts_that_serve_it(tmp_path: Path) -> None:
+    (found,) = looked_up(service_frontends, tmp_path, "compute1", NODES)
+    by_name = {one["name"]: one for one in found}
+    assert by_name["glance"] == {
+        "name": "glance",
+        "port": 9292,
+        "health": by_name["glance"]["health"],
+        "servers": {"controller1": "10.0.0.11"},
+    }
+    assert {"keystone", "nova", "neutron", "placement"} <= by_name.keys()
+    assert [one["port"] for one in found] == sorted(one["port"] for one in found)
+    with pytest.raises(AnsibleError, match="give one mapping"):
+        looked_up(service_frontends, tmp_path, "compute1", "glance")
 
 
 def test_certificates_are_looked_at_where_they_are_shown_under_the_name_that_clients_use(tmp_path: Path) -> None:

@@ -51,6 +51,15 @@ def test_component_that_no_host_carries_lets_nobody_in() -> None:
     assert lines(entry(name="x", ports=[1], addresses=["127.0.0.1"], from_="local")) == []
 
 
+def test_hosts_that_carry_one_address_hear_each_other_and_nobody_else() -> None:
+    assert lines(entry(name="addresses", protocol="vrrp", **{"from": "nova.compute"})) == [
+        line.replace("tcp dport { 1 } ", "meta l4proto vrrp ")
+        for line in lines(entry(name="addresses", ports=[1], **{"from": "nova.compute"}))
+    ]
+    with pytest.raises(packet_filter.FilterError, match="vrrp knows no ports"):
+        entry(name="addresses", protocol="vrrp", ports=[1], **{"from": "members"})
+
+
 def test_members_are_all_hosts_and_what_the_site_adds() -> None:
     found = lines(entry(name="x", ports=["5900-6923"], from_="members"), site=Site(members=("10.9.0.0/24",)))
     assert found[0].startswith(
