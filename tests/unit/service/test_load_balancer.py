@@ -18,7 +18,7 @@ CHECK = "/usr/local/lib/stackwright/load-balancer-check"
 HOSTS = {f"controller{number}": f"192.0.2.1{number}" for number in (1, 2, 3)}
 GIVEN: dict[str, Any] = {
     "loadbalancer_members": HOSTS,
-    "loadbalancer_services": [{"name": "glance", "port": 9292, "health": "/healthcheck", "servers": HOSTS}],
+    "loadbalancer_apis": [{"name": "glance", "port": 9292, "health": "/healthcheck", "servers": HOSTS}],
     "loadbalancer_database_servers": HOSTS,
     "loadbalancer_dashboard_servers": {},
     "stackwright_internal_address": "192.0.2.10",
