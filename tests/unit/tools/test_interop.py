@@ -12,6 +12,7 @@ TABLE = """test,status,start_time,stop_time
 tempest.api.a.One.test_one[id-1],success,2026-01-01,2026-01-01
 tempest.api.a.One.test_two[id-2],fail,2026-01-01,2026-01-01
 tempest.api.a.One.test_three[id-3],skip,2026-01-01,2026-01-01
+"tempest.api.a.One.test_four[id-4f,smoke,slow]",success,2026-01-01,2026-01-01
 setUpClass (tempest.api.a.Two),fail,2026-01-01,2026-01-01
 """
 
@@ -22,7 +23,7 @@ def tool() -> ModuleType:
 
 
 def test_what_failed_or_was_skipped_did_not_pass(tool: ModuleType) -> None:
-    assert tool.passed(TABLE) == {"tempest.api.a.One.test_one[id-1]"}
+    assert tool.passed(TABLE) == {"tempest.api.a.One.test_one[id-1]", "tempest.api.a.One.test_four[id-4f]"}
     assert tool.passed("") == set()
 
 
