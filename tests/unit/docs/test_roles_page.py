@@ -16,4 +16,6 @@ def test_kinds_are_what_they_say():
     for line in (ROLES / "README.md").read_text().splitlines():
         if line.startswith("| Service"):
             for name in re.findall(r"`([a-z_]+)`", line.split("|")[2]):
-                assert (ROLES / name / "vars" / "main.yml").exists() and not (ROLES / name / "tasks").exists(), name
+                variables = ROLES / name / "vars"
+                assert (variables / "main.yml").exists() or (variables / "main").is_dir(), name
+                assert not (ROLES / name / "tasks").exists(), name
