@@ -13,7 +13,12 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.addres
     needed_by,
 )
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.kinds import parse
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import APIS, GUESTS, Policy
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import (
+    APIS,
+    GUESTS,
+    VIRTUAL_ADDRESS,
+    Policy,
+)
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Host, Snapshot
 from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import derive
@@ -52,11 +57,12 @@ def _of_host(host: Host, inventory: Snapshot, policy: Policy) -> dict[str, Any]:
         "interfaces": _interfaces(host, policy) if policy.carries(host, GUESTS) else [],
         "needed": [[name, host.get(name)] for name in (CONNECTION, *addresses) if host.roles and parse(host.get(name))],
         "names": [
-            [name, host.get(name)] for name in asked if host.roles and host.get(name) and not parse(host.get(name))
+            [name, one] for name in asked for one in _several(host.get(name)) if host.roles and one and not parse(one)
         ],
         "peers": [_peer(inventory.hosts[name], own) for name in peers if name in inventory.hosts and name != host.name],
         "sources": [str(line) for line in _list(host.get("base_apt_sources"))],
         "storage": _storage(host, inventory, policy),
+        "virtual": _virtual(host, policy, own),
         "hypervisor": policy.carries(host, GUESTS),
         # users come in where the hosts speak among themselves: only the packet filter keeps the two apart
         "shared_address": policy.carries(host, APIS)
@@ -84,6 +90,29 @@ def _authorities(host: Host) -> list[str]:
     except authority.AuthorityError:
         known = None
     return [authority.fingerprint(one.certificate) for one in known.trusted] if known else []
+
+
+def _virtual(host: Host, policy: Policy, own: str) -> dict[str, Any]:
+    """What a load balancer is to carry: the addresses with the options that say so, the identifiers of its virtual
+    routers, its own address and those of all load balancers; empty for others."""
+    if not host.roles or not policy.carries(host, VIRTUAL_ADDRESS) or not parse(host.get(own)):
+        return {}
+    options = [rule.option for rule in policy.rules.kind("cloud_address")]
+    addresses = [str(one) for one in _list(host.work_out("{{ loadbalancer_addresses }}")) if parse(one)]
+    first = host.work_out("{{ loadbalancer_router_id }}")
+    members = host.work_out("{{ loadbalancer_members }}")
+    said = {str(host.get(option)): option for option in reversed(options)}
+    return {
+        "addresses": {address: said.get(address, "loadbalancer_addresses") for address in addresses},
+        "routers": [int(first) + number for number in range(len(addresses))] if str(first).isdigit() else [],
+        "own": str(host.get(own)),
+        "members": sorted(map(str, members.values())) if isinstance(members, dict) else [],
+    }
+
+
+def _several(value: Any) -> list[Any]:
+    """The places of a service, which may be one."""
+    return value if isinstance(value, list) else [value]
 
 
 def _list(value: Any) -> list[Any]:

@@ -26,6 +26,7 @@ def wanted(expected: Mapping[str, Any]) -> dict[str, Any]:
         "peers": expected["peers"],
         "mirror": bool(expected["check_mirror"] and expected["services"]),
         "sources": expected["sources"],
+        "virtual": expected.get("virtual"),
         "storage": storage.wanted(expected["storage"]) if expected.get("storage") else None,
         "timeout": expected["timeout_seconds"],
     }
@@ -43,7 +44,7 @@ def judge(
     return [
         *(
             problem_of(host, *fault)
-            for part in (_system, _own_name, _room, _network, _ports, _sources, _authorities)
+            for part in (_system, _own_name, _room, _network, _virtual, _ports, _sources, _authorities)
             for fault in part(expected, seen)
         ),
         *(problem_of(host, *fault) for fault in _clock(expected, seen, asked, answered)),
@@ -185,6 +186,36 @@ def _network(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[F
     for variable, name in expected["names"]:
         if not seen["names"].get(name, True):
             yield variable, f"{name!r} does not resolve on this host", "Add the name to DNS, or give an address."
+
+
+def _virtual(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Fault]:
+    """Addresses that load balancers are to carry, and the identifiers by which they do: nobody else may have them."""
+    wanted_one, heard = expected.get("virtual") or {}, seen.get("virtual") or {}
+    if not wanted_one or not heard:
+        return
+    networks = [ipaddress.ip_interface(one).network for one in heard["networks"]]
+    own = {link for member in wanted_one["members"] for link in heard["answers"].get(member, [])}
+    for address, option in wanted_one["addresses"].items():
+        if networks and not any(ipaddress.ip_address(address) in network for network in networks):
+            yield (
+                option,
+                f"{address} lies outside of {networks[0]}, the network of this load balancer's address",
+                f"Give a free address of {networks[0]}: it moves among the load balancers.",
+            )
+        if strangers := sorted(set(heard["answers"].get(address, [])) - own):
+            yield (
+                option,
+                f"{address} is answered already by {', '.join(strangers)}, which is no load balancer of this cloud",
+                "Choose a free address, or switch off what has it: ip neighbour and the switch tell where that is.",
+            )
+    for number in wanted_one["routers"]:
+        senders = set(heard["routers"].get(str(number), [])) - set(wanted_one["members"])
+        if senders:
+            yield (
+                "loadbalancer_router_id",
+                f"the virtual router {number} is in use on this network, by {', '.join(sorted(senders))}",
+                "Choose another one: each address takes one from there on.",
+            )
 
 
 def _peers(host: str, expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Problem]:

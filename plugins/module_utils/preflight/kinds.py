@@ -224,6 +224,12 @@ def end_fault(value: Any) -> Fault | None:
     )
 
 
+def _service_fault(value: Any) -> Fault | None:
+    """The same for each of several places that are alike."""
+    faults = (end_fault(one) for one in (value if isinstance(value, list) and value else [value]))
+    return next((fault for fault in faults if fault), None)
+
+
 def _zone_names(value: Any) -> Fault | None:
     for one in value if isinstance(value, list) else [value]:
         if not isinstance(one, str) or not _ZONE_NAME.match(one):
@@ -295,7 +301,7 @@ KINDS: Mapping[str, Kind] = {
     "cloud_address": Kind(
         None, {"asked_by": ("hosts", "users")}, ("asked_by",)
     ),  # where the cloud answers; asked_by: hosts or users
-    "service_address": Kind(lambda _said: end_fault),  # where hosts find a service
+    "service_address": Kind(lambda _said: _service_fault),  # where hosts find a service
     "network": Kind(
         None, {"gateway": Option, "address": Option, "pool": Option, "real": bool}
     ),  # real: no placeholder at deployment

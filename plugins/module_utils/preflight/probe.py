@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import host as ceph
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import arp
 from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets import LISTEN
 from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets import decode as _decode
 from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets import holders as _holders
@@ -70,6 +71,7 @@ def observe(wanted: dict[str, Any]) -> dict[str, Any]:
             "kvm": Path("/dev/kvm").exists(),
             "hosts_rewritten": _hosts_rewritten(),
             "authorities": _authorities(),
+            "virtual": _virtual(wanted["virtual"], carried) if wanted.get("virtual") else {},
             "storage": ceph.look(**wanted["storage"]) if wanted.get("storage") else {},
             "modules": {name: _has_module(name) for name in ("openvswitch", "geneve")},
             "peers": [one.result() for one in peers],
@@ -160,6 +162,24 @@ def _addresses() -> list[list[str]]:
         # Without iproute2: the kernel's own table of local IPv4 addresses.
         found = [("", one) for one in re.findall(r"\|-- (\S+)\n\s+/32 host LOCAL", _read("/proc/net/fib_trie"))]
     return [list(one) for one in sorted(set(found))]
+
+
+def _virtual(wanted: dict[str, Any], carried: list[list[str]]) -> dict[str, Any]:
+    """Who answers for the addresses that load balancers are to carry, and which virtual routers are alive beside; the
+    networks of the host's own address."""
+    own = str(wanted["own"])
+    interface = next((name for name, address in carried if address == own and name), "")
+    text = _output([shutil.which("ip") or "/usr/sbin/ip", "-o", "-4", "address", "show"])
+    networks = [f"{own}/{length}" for length in re.findall(rf"inet {re.escape(own)}/(\d+)", text)]
+    try:
+        heard = arp.ask(interface, own, [*wanted["addresses"], *wanted["members"]])
+    except OSError:  # without the address there is no interface, which is told as such
+        heard = arp.Heard()
+    return {
+        "networks": networks,
+        "answers": {address: sorted(links) for address, links in heard.answers.items()},
+        "routers": {str(number): sorted(senders) for number, senders in heard.routers.items()},
+    }
 
 
 def _default_routes() -> list[str]:

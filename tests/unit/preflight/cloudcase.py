@@ -87,7 +87,8 @@ def view(source: Path, limit: str = "") -> snapshot.Snapshot:
         manager,
         variables,
         loader,
-        interfaces.all_defaults(_ROLES),
+        # what roles find out by lookups, which are not found here by their names
+        {**interfaces.all_defaults(_ROLES), "rabbitmq_members": {}, "loadbalancer_members": {}},
         interfaces.all_internals(_ROLES),
         plays.load(CHECKOUT / "playbooks" / "site.yml"),
     )

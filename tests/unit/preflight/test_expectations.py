@@ -109,3 +109,22 @@ def test_what_a_host_does_not_carry_is_looked_for(tmp_path: Path) -> None:
         case = {"inventory": {"all": {"vars": {"controller_services": services + more}}}}
         expected = cloudcase.expectations_of(cloudcase.write(case, tmp_path / str(looked_for)))
         assert ("horizon.horizon" in expected["controller1"]["others"]) is looked_for
+
+
+def test_names_among_several_places_of_a_service_are_resolved_one_by_one(tmp_path: Path) -> None:
+    case = {"inventory": {"all": {"vars": {"stackwright_messaging_address": ["10.9.0.12", "queue.example.org"]}}}}
+    expected = cloudcase.expectations_of(cloudcase.write(case, tmp_path))
+    assert expected["controller1"]["names"] == [["stackwright_messaging_address", "queue.example.org"]]
+
+
+def test_a_load_balancer_asks_who_has_what_it_is_to_carry(tmp_path: Path) -> None:
+    case = {"inventory": {"all": {"vars": {"loadbalancer_members": {"controller1": "10.9.0.11"}}}}}
+    expected = cloudcase.expectations_of(cloudcase.write(case, tmp_path))
+    (address,) = expected["controller1"]["virtual"]["addresses"]
+    assert expected["controller1"]["virtual"] == {
+        "addresses": {address: "stackwright_internal_address"},
+        "routers": [51],
+        "own": "10.9.0.11",
+        "members": ["10.9.0.11"],
+    }
+    assert expected["compute1"]["virtual"] == {}

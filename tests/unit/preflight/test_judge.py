@@ -309,3 +309,33 @@ def test_a_host_that_trusts_none_of_the_inventorys_authorities_is_told() -> None
     # while an authority is replaced a host may not know the second one yet
     for trusted, known in ((["former"], ["former", "new"]), ([], ["new"]), (["former"], [])):
         assert problems({"authorities": trusted}, {"authorities": known}) == []
+
+
+VIRTUAL = {
+    "addresses": {"10.0.0.10": "stackwright_internal_address"},
+    "routers": [51],
+    "own": "10.0.0.11",
+    "members": ["10.0.0.11", "10.0.0.12"],
+}
+
+
+@pytest.mark.parametrize(
+    ("heard", "faults"),
+    [
+        ({}, []),
+        ({"answers": {"10.0.0.10": ["02:02"], "10.0.0.12": ["02:02"]}, "routers": {"51": ["10.0.0.12"]}}, []),
+        ({"answers": {"10.0.0.10": ["02:99"], "10.0.0.12": ["02:02"]}}, ["is answered already by 02:99"]),
+        ({"networks": ["10.0.1.11/24"]}, ["10.0.0.10 lies outside of 10.0.1.0/24"]),
+        ({"routers": {"51": ["10.0.0.77"], "52": ["10.0.0.78"]}}, ["virtual router 51 is in use"]),
+        (
+            {"networks": ["10.0.1.11/24"], "answers": {"10.0.0.10": ["02:99"]}, "routers": {"51": ["10.0.0.77"]}},
+            ["lies outside", "is answered already", "is in use"],
+        ),
+    ],
+)
+def test_what_load_balancers_are_to_carry_nobody_else_has(heard: dict[str, Any], faults: list[str]) -> None:
+    seen = {"virtual": {"networks": ["10.0.0.11/24"], "answers": {}, "routers": {}} | heard}
+    told = [wrong for _, wrong, _ in judge._virtual({"virtual": VIRTUAL}, seen)]
+    assert len(told) == len(faults)
+    assert all(words in wrong for words, wrong in zip(faults, told, strict=True))
+    assert list(judge._virtual({"virtual": {}}, seen)) == []

@@ -8,7 +8,7 @@ from typing import Any
 import cloudcase
 import pytest
 import yaml
-from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import rules
+from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import kinds, rules
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy, nodes_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.snapshot import Snapshot
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import interfaces
@@ -140,3 +140,17 @@ def test_no_role_and_no_plug_in_names_a_group_of_the_inventory() -> None:
 def test_files_of_rules_are_plain_mappings() -> None:
     for path in cloudcase.ROLES.glob("*/meta/checks.yml"):
         assert isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), dict), path
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("10.0.0.1", ""),
+        (["10.0.0.1", "queue.example"], ""),
+        (["10.0.0.1", "https://queue"], "'https://queue' is neither"),
+        ([], "[] is neither"),
+    ],
+)
+def test_a_service_may_be_in_several_places(value: Any, words: str) -> None:
+    fault = kinds._service_fault(value)
+    assert (words in fault[0]) if fault else not words
