@@ -30,9 +30,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         _, arguments = self.validate_argument_spec(argument_spec={"results": {"type": "dict", "required": True}})
         results = arguments["results"]
         stores = {host: found["seen"]["storage"] for host, found in results.items() if found["seen"].get("storage")}
+        databases = {
+            host: found["seen"]["database"] for host, found in results.items() if found["seen"].get("database")
+        }
         problems = collect(
             [
                 *judge.without_echoes(from_result(one) for found in results.values() for one in found["findings"]),
+                *judge.databases(databases),
                 *storage.lost(stores, {name for found in results.values() for name in found.get("monitors", [])}),
             ]
         )

@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.stackwright.cloud.plugins.module_utils.common.problem import Problem
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import reach, storage
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.problem import problem_of
+from ansible_collections.stackwright.cloud.plugins.module_utils.service import galera
 
 OLDEST_PYTHON = (3, 11)
 PEERS = "preflight_peers"
@@ -27,6 +28,7 @@ def wanted(expected: Mapping[str, Any]) -> dict[str, Any]:
         "mirror": bool(expected["check_mirror"] and expected["services"]),
         "sources": expected["sources"],
         "virtual": expected.get("virtual"),
+        "database": galera.UNIT in expected["units"],
         "storage": storage.wanted(expected["storage"]) if expected.get("storage") else None,
         "timeout": expected["timeout_seconds"],
     }
@@ -54,6 +56,22 @@ def judge(
 
 
 Fault = tuple[str, str, str]
+
+
+def databases(seen: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+    """Hosts that would lose data by becoming one cluster of databases.
+
+    :param seen: what the database server of each host keeps.
+    """
+    members = {host: galera.Member(uuid=one["uuid"], databases=tuple(one["databases"])) for host, one in seen.items()}
+    for host, held in galera.mixed(members).items() if len(members) > 1 else ():
+        yield problem_of(
+            host,
+            "mariadb_members",
+            f"this host has {held}, which is not what the other hosts of the cluster have: it would be lost",
+            "Take the host out of the inventory if it is another cloud's. If its data may be lost, stop mariadb there "
+            "and empty /var/lib/mysql: it then takes over that of the others.",
+        )
 
 
 def _authorities(expected: Mapping[str, Any], seen: Mapping[str, Any]) -> Iterator[Fault]:

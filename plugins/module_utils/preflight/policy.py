@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,15 +25,13 @@ CARRIES = (APIS, GUESTS, VIRTUAL_ADDRESS)
 class Group:
     """A kind of nodes: a group of the inventory, and what its hosts carry.
 
-    `roles` are node roles or services; without any, the kind can be described, not deployed, and so it is with more
-    hosts than `maximum` (None: no limit). `odd` asks for an odd number of members, for the sake of quorum. `carries`
-    are words of `CARRIES`.
+    `roles` are node roles or services; without any, the kind can be described, not deployed. `odd` asks for an odd
+    number of members, for the sake of quorum. `carries` are words of `CARRIES`.
     """
 
     roles: tuple[str, ...] = ()
     minimum: int = 0
     odd: bool = False
-    maximum: int | None = None
     carries: frozenset[str] = frozenset()
 
     @property
@@ -92,13 +90,24 @@ class Policy:
         """The specifications of the roles."""
         return Book(self.roles)
 
-    def services(self, host: Host) -> list[str]:
-        """The services that the host's kinds of nodes carry, each once, as `role` or `role.component`."""
-        carried = [one for name, group in self.groups.items() if name in host.groups for one in group.roles]
+    def services(self, host: Host, groups: Iterable[str] | None = None) -> list[str]:
+        """The services that the host's kinds of nodes carry, each once, as `role` or `role.component`.
+
+        :param groups: those of these kinds alone.
+        """
+        kinds = self.groups if groups is None else groups
+        carried = [one for name in kinds if name in host.groups for one in self.groups[name].roles]
         try:
             return self.book.services_of(carried, host.work_out)
         except SpecificationError:  # a list of services that is no list, which is told as such
             return []
+
+    def alone(self, term: str) -> bool:
+        """Whether a service cannot run on several hosts yet. Another check tells of one that is unknown."""
+        try:
+            return not self.book.read(term).several
+        except SpecificationError:
+            return False
 
     def others(self, host: Host, carriers: Mapping[str, list[str]]) -> list[str]:
         """The services that the host neither carries nor is to be rid of, by their whole names.
@@ -138,7 +147,7 @@ def nodes_of(inventory: Snapshot, roles: Mapping[str, Role]) -> Mapping[str, Any
     return nodes
 
 
-_KEYS: Mapping[str, type] = {"roles": list, "minimum": int, "maximum": int, "odd": bool, "carries": list, "apart": dict}
+_KEYS: Mapping[str, type] = {"roles": list, "minimum": int, "odd": bool, "carries": list, "apart": dict}
 
 
 def _group(where: str, said: Any, roles: Mapping[str, Role]) -> Group:
@@ -156,7 +165,6 @@ def _group(where: str, said: Any, roles: Mapping[str, Role]) -> Group:
         tuple(map(str, said.get("roles", []))),
         said.get("minimum", 0),
         said.get("odd", False),
-        said.get("maximum"),
         frozenset(said.get("carries", [])),
     )
     unknown = sorted(group.applied - roles.keys())

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.ceph import host as ceph
-from ansible_collections.stackwright.cloud.plugins.module_utils.host import arp
+from ansible_collections.stackwright.cloud.plugins.module_utils.host import arp, database
 from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets import LISTEN
 from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets import decode as _decode
 from ansible_collections.stackwright.cloud.plugins.module_utils.host.sockets import holders as _holders
@@ -42,7 +42,8 @@ def observe(wanted: dict[str, Any]) -> dict[str, Any]:
     :param wanted: `ports` (numbers), `units` (names), `others` (services that are not to be here, with their units and
         files), `names` (to resolve), `peers` (mappings with address and port), `mirror` (whether to ask the package
         sources), `sources` (their lines, instead of the host's own), `storage` (where Ceph is looked at: `paths` of
-        disks, `matches` that describe some), `timeout` (seconds of one attempt).
+        disks, `matches` that describe some), `database` (whether it is looked at what a database server keeps),
+        `timeout` (seconds of one attempt).
     """
     timeout = float(wanted.get("timeout") or 5)
     carried = _addresses()
@@ -72,6 +73,7 @@ def observe(wanted: dict[str, Any]) -> dict[str, Any]:
             "hosts_rewritten": _hosts_rewritten(),
             "authorities": _authorities(),
             "virtual": _virtual(wanted["virtual"], carried) if wanted.get("virtual") else {},
+            "database": database.look() if wanted.get("database") else {},
             "storage": ceph.look(**wanted["storage"]) if wanted.get("storage") else {},
             "modules": {name: _has_module(name) for name in ("openvswitch", "geneve")},
             "peers": [one.result() for one in peers],

@@ -23,6 +23,7 @@ def check(inventory: Snapshot, cloud: Snapshot, policy: Policy) -> Iterator[Prob
     :param cloud: the inventory without hosts that are not the cloud's.
     """
     yield from _groups(inventory, policy)
+    yield from _alone(cloud, policy)
     yield from _placement(cloud, policy)
     yield from _names(cloud)
 
@@ -56,13 +57,6 @@ def _groups(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
                 f"would be deployed",
                 "Leave it empty, or remove it.",
             )
-        elif policy.deploying and group.maximum is not None and len(members or []) > group.maximum:
-            yield problem_of(
-                INVENTORY,
-                name,
-                f"this group has {len(members or [])} hosts, and the roles deploy at most {group.maximum}",
-                f"Leave {group.maximum} in it: the roles do not join more of them to a cluster yet.",
-            )
     for name in inventory.groups:
         if name in policy.groups or name in _BUILT_IN:
             continue
@@ -70,6 +64,25 @@ def _groups(inventory: Snapshot, policy: Policy) -> Iterator[Problem]:
         if meant and not policy.groups[meant].minimum:  # a missing required group has been reported above
             yield problem_of(
                 INVENTORY, name, "no role is mapped to this group", f"Rename it to {meant!r}, if it was meant."
+            )
+
+
+def _alone(cloud: Snapshot, policy: Policy) -> Iterator[Problem]:
+    """Services that several hosts of a group would carry, and that cannot run on several."""
+    for name in policy.groups if policy.deploying else ():
+        members = [host for host in cloud.hosts.values() if name in host.groups]
+        carriers: dict[str, int] = defaultdict(int)
+        for host in members:
+            for term in set(policy.services(host, [name])):
+                carriers[term] += 1
+        alone = [term for term, number in carriers.items() if number > 1 and policy.alone(term)]
+        if alone:
+            yield problem_of(
+                INVENTORY,
+                name,
+                f"this group has {_hosts(len(members))}, and not all of its services can run on several yet: "
+                f"{', '.join(sorted(alone))}",
+                "Leave one host in it, or take these services out of its list.",
             )
 
 

@@ -65,8 +65,9 @@ OWN_NAMES = ("localhost", "127.0.0.1")
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 # The master runs the same program again in its place: its sockets stay open, so that who comes meanwhile waits.
 RELOADED = "[Service]\nExecReload=/bin/kill -HUP $MAINPID\n"
-# Keys that a plan is made of: what is found out first, let in and expected to be alive is asked for apart.
-PLANNED = tuple(key for key in keys_of(Component) if key not in ("filter", "facts", "agents"))
+# Keys that a plan is made of: what is found out first, let in, expected to be alive and
+# possible on several hosts is asked for apart.
+PLANNED = tuple(key for key in keys_of(Component) if key not in ("filter", "facts", "agents", "several"))
 # Runs Python's applications, whatever the distribution runs a service with.
 UWSGI_PROGRAM = "/usr/bin/uwsgi_python3"
 # Options of uWSGI that all APIs share.

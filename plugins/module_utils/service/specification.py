@@ -494,6 +494,12 @@ class Component:
         MAPPING, "What else the identity service knows, as `cloud_state` takes it.", factory=dict
     )
     bootstrap: Sequence[Step] = _key(_some(Step), "Steps that run once.", default=())
+    several: bool = _key(
+        FLAG,
+        "Whether it can run on several hosts, beside each other or as a cluster; preflight refuses to deploy it on "
+        "several otherwise.",
+        default=False,
+    )
     rolling: bool = _key(
         FLAG,
         "Whether its units are restarted host by host where several hosts carry it, each healthy before the next.",
