@@ -16,11 +16,11 @@ def expected(tmp_path: Path) -> dict[str, dict[str, Any]]:
 
 
 def test_controller_listens_on_its_own_address(expected: dict[str, dict[str, Any]]) -> None:
-    listeners = {one["service"]: one for one in expected["controller2"]["listeners"]}
-    assert listeners["Keystone"] == {"service": "Keystone", "address": "10.9.0.12", "port": 5000, "unit": "keystone"}
+    listeners = {one["service"]: one for one in expected["controller1"]["listeners"]}
+    assert listeners["Keystone"] == {"service": "Keystone", "address": "10.9.0.11", "port": 5000, "unit": "keystone"}
     assert listeners["MariaDB"]["port"] == 3306
     assert listeners["Horizon"]["unit"] == "apache2"
-    assert {"keystone", "mariadb", "nova-api"} <= set(expected["controller2"]["units"])
+    assert {"keystone", "mariadb", "nova-api"} <= set(expected["controller1"]["units"])
 
 
 def test_changed_port_is_expected(tmp_path: Path) -> None:
