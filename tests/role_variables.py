@@ -64,6 +64,7 @@ def variables(**given: Any) -> dict[str, Any]:
         "stackwright_secrets": secrets,
         # asked of the whole inventory by plays
         "rabbitmq_members": {"controller1": "192.0.2.11"},
+        "mariadb_members": ["controller1"],
         "loadbalancer_members": {},
     }
     return host | given

@@ -21,6 +21,7 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.preflight import
 from ansible_collections.stackwright.cloud.plugins.module_utils.preflight.policy import Policy, nodes_of
 from ansible_collections.stackwright.cloud.plugins.module_utils.secrets import declare as cloud_secrets
 from ansible_collections.stackwright.cloud.plugins.module_utils.service import interfaces
+from ansible_collections.stackwright.cloud.tests.role_variables import plugins_of_the_collection
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 ROLES = CHECKOUT / "roles"
@@ -97,7 +98,8 @@ def view(source: Path, limit: str = "") -> snapshot.Snapshot:
 def expectations_of(source: Path) -> dict[str, dict[str, Any]]:
     """What each host of the inventory at `source` must offer."""
     seen = view(source)
-    return expectations.of(seen, policy(seen))
+    with plugins_of_the_collection():
+        return expectations.of(seen, policy(seen))
 
 
 def examine(source: Path, deploying: bool = True) -> list[Problem]:
