@@ -89,7 +89,12 @@ def view(source: Path, limit: str = "") -> snapshot.Snapshot:
         variables,
         loader,
         # what roles find out by lookups, which are not found here by their names
-        {**interfaces.all_defaults(_ROLES), "rabbitmq_members": {}, "loadbalancer_members": {}},
+        {
+            **interfaces.all_defaults(_ROLES),
+            "rabbitmq_members": {},
+            "loadbalancer_members": {},
+            "mariadb_members": ["controller1"],
+        },
         interfaces.all_internals(_ROLES),
         plays.load(CHECKOUT / "playbooks" / "site.yml"),
     )

@@ -51,7 +51,12 @@ def looked_up(module: Any, tmp_path: Path, host: str, *terms: Any, **variables: 
     manager = VariableManager(loader, inventory)
     options = {"issued": variables.pop("issued")} if "issued" in variables else {}
     # what roles would find out by lookups, which are not found here by their names
-    manager._extra_vars = {"rabbitmq_members": {"controller1": "10.0.0.11"}, "loadbalancer_members": {}, **variables}
+    manager._extra_vars = {
+        "rabbitmq_members": {"controller1": "10.0.0.11"},
+        "loadbalancer_members": {},
+        "mariadb_members": [],
+        **variables,
+    }
     known = {**manager.get_vars(host=inventory.get_host(host)), "hostvars": HostVars(inventory, manager, loader)}
     with plugins_of_the_collection():
         return module.LookupModule(loader, Templar(loader, known)).run(list(terms), known, **options)

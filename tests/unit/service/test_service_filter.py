@@ -38,7 +38,8 @@ def looked_up(tmp_path: Path, host: str, **variables: Any) -> dict[str, Any]:
     loader = DataLoader()
     inventory = InventoryManager(loader, [str(source)])
     manager = VariableManager(loader, inventory)
-    manager._extra_vars = variables
+    members = {"rabbitmq_members": {"controller1": "10.0.0.11"}, "loadbalancer_members": {}}
+    manager._extra_vars = {**members, "mariadb_members": ["controller1"], **variables}
     hostvars = HostVars(inventory, manager, loader)
     known = {**manager.get_vars(host=inventory.get_host(host)), "hostvars": hostvars}
     found: dict[str, Any] = service_filter.LookupModule(loader, Templar(loader, known)).run([ROLES], known)[0]
