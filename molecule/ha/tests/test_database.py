@@ -96,8 +96,9 @@ def playbook(name: str, *more: str) -> subprocess.CompletedProcess[str]:
 def cluster() -> None:
     """These tests are of the cluster as a whole, and run once."""
     wait("the cluster is whole", whole)
-    sql("controller1", "CREATE DATABASE IF NOT EXISTS proof")
-    sql("controller1", "CREATE TABLE IF NOT EXISTS proof.rows (id INT AUTO_INCREMENT PRIMARY KEY, word INT UNIQUE)")
+    sql("controller1", "DROP DATABASE IF EXISTS proof")
+    sql("controller1", "CREATE DATABASE proof")
+    sql("controller1", "CREATE TABLE proof.rows (id INT AUTO_INCREMENT PRIMARY KEY, word INT UNIQUE)")
 
 
 WRITER = """
