@@ -11,17 +11,17 @@ from ansible_collections.stackwright.cloud.plugins.module_utils.common import au
 
 # openstacksdk and keystoneauth have a root of exceptions each; those of requests are OSErrors
 API_ERRORS: tuple[type[Exception], ...]
+# a catalogue without the service that is asked for
+MISSING_ERRORS: tuple[type[Exception], ...]
 openstack: Any
 try:
     openstack = importlib.import_module("openstack")
-    API_ERRORS = (
-        OSError,
-        openstack.exceptions.SDKException,
-        importlib.import_module("keystoneauth1.exceptions").ClientException,
-    )
+    _login = importlib.import_module("keystoneauth1.exceptions")
+    API_ERRORS = (OSError, openstack.exceptions.SDKException, _login.ClientException)
+    MISSING_ERRORS = (_login.EndpointNotFound,)
 except ImportError:
     openstack = None
-    API_ERRORS = (OSError,)
+    API_ERRORS, MISSING_ERRORS = (OSError,), ()
 
 AUTH: dict[str, Any] = {
     "auth_url": {"type": "str", "required": True},

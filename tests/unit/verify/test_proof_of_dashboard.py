@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.proofs import dashboard, objects
 from ansible_collections.stackwright.cloud.plugins.module_utils.verify.proofs.bench import ProofError
+from keystoneauth1.exceptions import EndpointNotFound
 
 from .test_proofs import Cloud, Reply
 
@@ -31,12 +32,14 @@ class Site(Cloud):
     def connection(self, user: str) -> Any:
         made = super().connection(user)
 
-        def get_endpoint(service_type: str, **_: str) -> str | None:
+        def get_endpoint(service_type: str, **_: str) -> str:
             where = {
                 "identity": "https://cloud.example:5000/v3",
                 objects.SERVICE: "https://cloud.example:8080/v1/AUTH_p",
             }
-            return None if self.wrong("no objects") and service_type == objects.SERVICE else where[service_type]
+            if self.wrong("no objects") and service_type == objects.SERVICE:
+                raise EndpointNotFound(f"internal endpoint for {service_type} service not found")
+            return where[service_type]
 
         made.session.get_endpoint = get_endpoint
         return made

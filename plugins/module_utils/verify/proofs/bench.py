@@ -14,7 +14,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.stackwright.cloud.plugins.module_utils.service.databases import DatabaseError
-from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import API_ERRORS, SdkError, first_line
+from ansible_collections.stackwright.cloud.plugins.module_utils.verify.cloud import (
+    API_ERRORS,
+    MISSING_ERRORS,
+    SdkError,
+    first_line,
+)
 
 # An API that does not answer, or not with what was asked for.
 ANSWER_ERRORS: tuple[type[Exception], ...] = (*API_ERRORS, KeyError, ValueError)
@@ -60,7 +65,10 @@ class Client:
 
     def has(self, service: str) -> bool:
         """Whether the catalogue has a service of this type."""
-        return "://" in self.endpoint(service)
+        try:
+            return "://" in self.endpoint(service)
+        except MISSING_ERRORS:
+            return False
 
     def need(self, service: str, method: str, path: str, *statuses: int, **more: Any) -> Answer:
         """Send a request that must be answered with one of ``statuses``.
