@@ -127,6 +127,6 @@ def test_every_service_that_is_asked_for_its_health_says_who_may_reach_it(term: 
     """What an API asks for follows from its port; the others say both themselves."""
     component = BOOK.read(term)
     asked = {str(one.port) for one in component.health if one.port}
-    asked |= {one.url.split("}}:")[1].split("/")[0] for one in component.health if one.url}
+    asked |= {one.url.rsplit(":", 1)[1].split("/")[0] for one in component.health if one.url}
     named = {str(port) for one in component.filter for port in one.get("ports", [])}
     assert asked <= named, f"{term}: add the ports to its filter"
