@@ -14,31 +14,16 @@ from pathlib import Path
 
 import pytest
 import testinfra
+from ansible_collections.stackwright.cloud.tests import ha_machines as machines
+from ansible_collections.stackwright.cloud.tests.ha_machines import NAMES, container, on, podman
 
 SCENARIO = Path(__file__).parents[1]
 PLAYBOOKS = SCENARIO.parents[1] / "playbooks"
-NAMES = ("controller1", "controller2", "controller3")
 # Seconds that a cluster may take to be whole again, on a machine that is slow and busy.
 PATIENCE = 240
 # A writer may wait for as long as the others take to agree that a member is gone; here 3 seconds, measured.
 GAP = 20
 STATUS = "SELECT variable_value FROM information_schema.global_status WHERE variable_name = "
-
-
-def container(name: str) -> str:
-    return f"stackwright-molecule-ha-{name}"
-
-
-def podman(*words: str) -> str:
-    done = subprocess.run(["podman", *words], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, f"podman {' '.join(words)}: {done.stderr}"
-    return done.stdout
-
-
-def on(name: str, *command: str, ok: bool = True) -> str:
-    done = subprocess.run(["podman", "exec", container(name), *command], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 or not ok, f"{name}: {' '.join(command)}: {done.stdout} {done.stderr}"
-    return done.stdout.strip()
 
 
 def sql(name: str, statement: str, ok: bool = True) -> str:
@@ -53,11 +38,7 @@ def status(name: str, variable: str) -> str:
 
 def wait(what: str, holds: Callable[[], bool], seconds: float = PATIENCE) -> float:
     """Seconds until something holds."""
-    begun = time.monotonic()
-    while not holds():
-        assert time.monotonic() - begun < seconds, f"{what}: not within {seconds} s\n{seen()}"
-        time.sleep(0.3)
-    return time.monotonic() - begun
+    return machines.wait(what, holds, seconds, seen)
 
 
 def seen() -> str:
